@@ -1,0 +1,63 @@
+#pragma once
+
+/*
+ * admin - the Admin API and the Status API, on one event loop of their own.
+ *
+ * Threads: admin_open/close: main; the handlers run on the given loop and leave database work to store jobs.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/digest.h"
+#include "gateway/base/err.h"
+#include "gateway/base/attributes.h"
+#include "gateway/base/uuid.h"
+
+struct admin;
+struct bus;
+struct cache;
+struct config;
+struct http_front;
+struct http_front_stats;
+struct loop;
+struct schemas;
+struct snapshot_place;
+struct store;
+
+/* What the Admin API needs from the bus, as functions: admin may not include bus. */
+struct admin_bus {
+    uint64_t (*applied)(void *arg);
+    void (*wake)(void *arg);                                     /* poll now */
+    bool (*wait)(void *arg, uint64_t position, int64_t timeout_ms); /* blocks: store threads only */
+    void (*announce)(void *arg, uint64_t position, int64_t tag, const uint8_t (*keys)[16], size_t key_count);
+    void (*position_text)(void *arg, uint64_t position, char text[40]);
+    /* JSON object with the bus's figures for /status; the caller owns it */
+    struct cJSON *(*describe)(void *arg);
+    int64_t (*since_good_poll_ms)(void *arg);
+    void *arg;
+};
+
+struct admin_options {
+    const struct config *config;      /* borrowed; replaced by admin_reload() */
+    const struct schemas *schemas;
+    struct store *store;
+    struct cache *cache;
+    struct digest_salt salt;
+    struct snapshot_place *place;
+    size_t loop_number;               /* of `loop` in the place, for pinning */
+    struct admin_bus bus;
+    struct loop *loop;                /* opened, not started */
+    struct uuid node_id;
+    /* Counters of the proxy's listeners for /status. */
+    void (*proxy_stats)(void *arg, struct http_front_stats *stats);
+    void *proxy_stats_arg;
+};
+
+bool admin_open(const struct admin_options *options, struct admin **admin, struct err *err) MUST_CHECK;
+/* On the loop's thread, when it starts. */
+bool admin_attach(struct admin *admin, struct err *err) MUST_CHECK;
+struct http_front *admin_front(struct admin *admin);
+/* After the loop has ended. */
+void admin_close(struct admin *admin);

@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * loop - one event loop and the thread that runs it.
+ *
+ * Threads: everything bound to a loop is touched on its thread only. loop_post() may be called from any thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <h2o.h>
+
+#include "gateway/base/err.h"
+
+struct loop;
+
+/* Embedded by the sender; must stay until run() was called, which may free it. Never post one that is still posted. */
+struct loop_message {
+    h2o_multithread_message_t super; /* the loop's */
+    void (*run)(struct loop_message *message);
+};
+
+bool loop_open(const char *name, struct loop **loop, struct err *err) MUST_CHECK;
+/* After its thread has ended. */
+void loop_close(struct loop *loop);
+
+/* Starts the thread; on_start runs first on it. */
+bool loop_start(struct loop *loop, void (*on_start)(void *arg), void *arg, struct err *err) MUST_CHECK;
+/* Any thread: makes the thread leave after its current turn. */
+void loop_stop(struct loop *loop);
+void loop_join(struct loop *loop);
+
+void loop_post(struct loop *loop, struct loop_message *message);
+bool loop_is_mine(const struct loop *loop);
+h2o_loop_t *loop_h2o(struct loop *loop);
+/* Monotonic milliseconds (CLOCK_MONOTONIC), read once per turn. */
+int64_t loop_now_ms(const struct loop *loop);
+/* Microseconds, read now. */
+int64_t loop_clock_us(void);

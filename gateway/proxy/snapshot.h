@@ -1,0 +1,53 @@
+#pragma once
+
+/*
+ * snapshot - the routing configuration at one position: router, services, routes, plugins. Immutable.
+ *
+ * The bus thread makes the next one from the last, sharing what did not change, and publishes it through one atomic
+ * pointer. Each loop pins the snapshot a request uses; when a snapshot is retired each loop answers once its pins are
+ * gone (a message, no atomics on the request's path), and the last answer frees it.
+ *
+ * Threads: snapshot_publish() and the builders in refresh.c: the bus thread. snapshot_pin/unpin: a registered loop.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/uuid.h"
+
+struct loop;
+struct pmap;
+struct plugin;
+struct router;
+struct schemas;
+struct scope_index;
+struct service;
+struct snapshot_place;
+
+struct snapshot {
+    uint64_t position;
+    int64_t tag;
+    struct router *router;          /* routes of enabled services and routes without service */
+    struct pmap *services;          /* id -> struct shared_service */
+    struct pmap *routes;            /* id -> struct routed, also those not in the router */
+    struct pmap *plugins;           /* id -> struct plugin_instance */
+    struct scope_index *scope;
+    uint64_t number;                /* 1, 2, 3 ... of this process */
+    struct snapshot_reader *readers; /* pins per loop; snapshot.c */
+};
+
+const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id);
+
+/* Where the current one is published. loops: those that will pin; started later than this call. */
+struct snapshot_place *snapshot_place_new(struct loop *const *loops, size_t count);
+void snapshot_place_free(struct snapshot_place *place);
+
+/* The current snapshot, held until snapshot_unpin(). loop_number: index in `loops`. NULL before the first. */
+const struct snapshot *snapshot_pin(struct snapshot_place *place, size_t loop_number);
+void snapshot_unpin(struct snapshot_place *place, size_t loop_number, const struct snapshot *snapshot);
+
+/* Bus thread. Takes ownership of `next`; retires the one before. */
+void snapshot_publish(struct snapshot_place *place, struct snapshot *next);
+/* Bus thread: the newest, borrowed until the next publish. NULL before the first. */
+const struct snapshot *snapshot_newest(struct snapshot_place *place);
