@@ -3,8 +3,9 @@
 /*
  * config - the settings of a node: file, then environment, checked all at once.
  *
- * config_keys.def is the one list. Precedence: default, file, KONG_<NAME>, FRESHET_<NAME>. A value {vault://env/NAME} is
- * read from the environment. Unknown names in the file are ignored, as clients of Kong expect, with one warning each.
+ * config_keys.def is the one list. Precedence: default, file, KONG_<NAME>, FRESHET_<NAME>. A value
+ * {vault://env/NAME} is read from the environment. Unknown names in the file are ignored, as clients of Kong
+ * expect, with one warning each.
  *
  * Threads: a struct config is immutable once loaded.
  */
@@ -31,10 +32,28 @@ enum config_kind {
     CONFIG_LISTEN,       /* struct config_list of addresses, checked */
 };
 
+/* Numbers without a value. */
+#define CONFIG_UNSET INT64_MIN
+
 struct config_list {
     char **at;
     size_t count;
 };
+
+/* One thing that is wrong. */
+struct config_problem {
+    char *where; /* file name, "environment", "command line" or "settings" */
+    int line;    /* 0: not from a file */
+    char *key;   /* "" when it is no single setting */
+    char *reason;
+};
+struct config_problems {
+    struct config_problem *at;
+    size_t count;
+};
+void config_problems_fini(struct config_problems *problems);
+/* "freshet.conf:12: pg_port: '0' is too small ..."; the caller owns it. */
+char *config_problem_text(const struct config_problem *problem);
 
 /* TEXT, SECRET and CHOICE are char *, and so on: see enum config_kind. */
 #define CONFIG_TYPE_TEXT         char *
@@ -51,10 +70,15 @@ struct config_list {
 struct config {
 #define KEY(name, kind, fallback, smallest, largest, choices, applies, meaning) CONFIG_TYPE_##kind name;
 #include "gateway/config/config_keys.def"
-    char *file; /* where it was read from; NULL: nowhere */
+    char *file;                      /* where it was read from; NULL: nowhere */
+    struct config_problems warnings; /* unknown names, settings without effect; start is possible */
 };
 
-enum config_applies { CONFIG_LIVE, CONFIG_RESTART, CONFIG_IGNORED };
+enum config_applies {
+    CONFIG_LIVE,
+    CONFIG_RESTART,
+    CONFIG_IGNORED
+};
 
 struct config_key {
     const char *name;
@@ -64,30 +88,18 @@ struct config_key {
     const char *choices;            /* words separated by blanks */
     enum config_applies applies;
     const char *meaning;
-    size_t offset;                  /* in struct config */
+    size_t offset; /* in struct config */
 };
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
-/* One thing that is wrong. line 0: not from a file. */
-struct config_problem {
-    char *where;  /* file name, "environment" or "settings" */
-    int line;
-    char *key;
-    char *reason;
-};
-struct config_problems {
-    struct config_problem *at;
-    size_t count;
-};
-void config_problems_fini(struct config_problems *problems);
-
 /*
- * path NULL: /etc/freshet/freshet.conf, /etc/kong/kong.conf, whichever exists first, or none. prefix NULL or from -p.
- * false: problems lists every one. Warnings (unknown names, settings without effect) are logged by config_warn().
+ * path NULL: /etc/freshet/freshet.conf, /etc/kong/kong.conf, whichever exists first, or none. prefix NULL or
+ * from -p. false: problems lists every one. Unknown names and settings without effect are in
+ * (*config)->warnings.
  */
-bool config_load(const char *path, const char *prefix, struct config **config, struct config_problems *problems)
-    MUST_CHECK;
+bool config_load(const char *path, const char *prefix, struct config **config,
+                 struct config_problems *problems) MUST_CHECK;
 void config_free(struct config *config);
 
 /* A listen entry "host:port flags" taken apart; texts point into `text`. */

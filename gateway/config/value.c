@@ -1,0 +1,325 @@
+/*
+ * value - how each kind of setting is written, checked and kept.
+ *
+ * One parser per kind, in the table `kinds`. Bounds and choices come from the key's row, so a new setting
+ * needs no code.
+ */
+
+#include "gateway/config/value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "gateway/base/mem.h"
+
+static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...) PRINTF_LIKE(2, 3);
+
+static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(reason, CONFIG_REASON_SIZE, format, values);
+    va_end(values);
+    return false;
+}
+
+static void *member(const struct config *config, const struct config_key *key)
+{
+    /* The table knows members by offset; the config is writable while it is being loaded. */
+    return (char *)(uintptr_t)config + key->offset;
+}
+
+static bool set_text(void *at, const struct config_key *key, const char *text,
+                     char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    (void)reason;
+    *(char **)at = text != NULL ? mem_strdup(text) : NULL;
+    return true;
+}
+
+static bool set_boolean(void *at, const struct config_key *key, const char *text,
+                        char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    if (text == NULL || strcasecmp(text, "off") == 0 || strcasecmp(text, "false") == 0)
+        *(bool *)at = false;
+    else if (strcasecmp(text, "on") == 0 || strcasecmp(text, "true") == 0)
+        *(bool *)at = true;
+    else
+        return wrong(reason, "'%.60s' is not one of on, off, true, false", text);
+    return true;
+}
+
+/* A number in the unit of the file, inside the bounds of the row. */
+static bool number_of(const struct config_key *key, const char *text, double *number,
+                      char reason[CONFIG_REASON_SIZE])
+{
+    char *end;
+    errno = 0;
+    *number = strtod(text, &end);
+    if (end == text || *end != '\0' || errno != 0 || !isfinite(*number) || fabs(*number) > 1e15)
+        return wrong(reason, "'%.60s' is not a number", text);
+    if (key->smallest[0] != '\0' && *number < strtod(key->smallest, NULL))
+        return wrong(reason, "%s is too small: %s is the least", text, key->smallest);
+    if (key->largest[0] != '\0' && *number > strtod(key->largest, NULL))
+        return wrong(reason, "%s is too large: %s is the most", text, key->largest);
+    return true;
+}
+
+static bool set_integer(void *at, const struct config_key *key, const char *text,
+                        char reason[CONFIG_REASON_SIZE])
+{
+    if (text == NULL) {
+        *(int64_t *)at = CONFIG_UNSET;
+        return true;
+    }
+    double number;
+    if (!number_of(key, text, &number, reason))
+        return false;
+    if (number != floor(number))
+        return wrong(reason, "'%.60s' is not a whole number", text);
+    *(int64_t *)at = (int64_t)number;
+    return true;
+}
+
+static bool set_seconds(void *at, const struct config_key *key, const char *text,
+                        char reason[CONFIG_REASON_SIZE])
+{
+    if (text == NULL) {
+        *(int64_t *)at = CONFIG_UNSET;
+        return true;
+    }
+    double number;
+    if (!number_of(key, text, &number, reason))
+        return false;
+    if (number > 1e12)
+        return wrong(reason, "%s seconds is too long", text);
+    *(int64_t *)at = llround(number * 1000);
+    return true;
+}
+
+/* "128m" -> bytes; false: not of that form. */
+static bool bytes_of(const char *text, int64_t *bytes)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end == text || errno != 0 || number < 0 || number > INT64_C(1) << 40)
+        return false;
+    int shift = 0;
+    switch (*end) {
+    case '\0':
+        *bytes = number;
+        return true;
+    case 'k':
+    case 'K':
+        shift = 10;
+        break;
+    case 'm':
+    case 'M':
+        shift = 20;
+        break;
+    case 'g':
+    case 'G':
+        shift = 30;
+        break;
+    default:
+        return false;
+    }
+    *bytes = (int64_t)number << shift;
+    return end[1] == '\0';
+}
+
+static bool set_bytes(void *at, const struct config_key *key, const char *text,
+                      char reason[CONFIG_REASON_SIZE])
+{
+    if (text == NULL) {
+        *(int64_t *)at = CONFIG_UNSET;
+        return true;
+    }
+    int64_t bytes;
+    int64_t bound;
+    if (!bytes_of(text, &bytes))
+        return wrong(reason, "'%.60s' is not a size: a number, then k, m, g or nothing", text);
+    if (key->smallest[0] != '\0' && bytes_of(key->smallest, &bound) && bytes < bound)
+        return wrong(reason, "%s is too small: %s is the least", text, key->smallest);
+    if (key->largest[0] != '\0' && bytes_of(key->largest, &bound) && bytes > bound)
+        return wrong(reason, "%s is too large: %s is the most", text, key->largest);
+    *(int64_t *)at = bytes;
+    return true;
+}
+
+static bool set_list(void *at, const struct config_key *key, const char *text,
+                     char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    (void)reason;
+    struct config_list list = {0};
+    struct str rest = str_of(text);
+    for (size_t from = 0; text != NULL && from <= rest.len;) {
+        size_t comma = str_find(rest, ',', from);
+        size_t end = comma == SIZE_MAX ? rest.len : comma;
+        struct str item = str_trim(str_part(rest, from, end));
+        if (item.len > 0) {
+            list.at = mem_realloc(list.at, (list.count + 1) * sizeof(*list.at));
+            list.at[list.count++] = mem_strndup(item.at, item.len);
+        }
+        from = end + 1;
+    }
+    *(struct config_list *)at = list;
+    return true;
+}
+
+static void free_list(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->at[i]);
+    free(list->at);
+    *list = (struct config_list){0};
+}
+
+static bool set_listen(void *at, const struct config_key *key, const char *text,
+                       char reason[CONFIG_REASON_SIZE])
+{
+    struct config_list list;
+    if (!set_list(&list, key, text, reason))
+        return false;
+    if (list.count > 0 && strcmp(list.at[0], "off") == 0)
+        free_list(&list);
+    for (size_t i = 0; i < list.count; i++) {
+        struct config_listen listen;
+        char why[160];
+        if (!config_parse_listen(list.at[i], &listen, why)) {
+            wrong(reason, "'%.60s': %s", list.at[i], why);
+            free_list(&list);
+            return false;
+        }
+    }
+    *(struct config_list *)at = list;
+    return true;
+}
+
+static bool set_choice(void *at, const struct config_key *key, const char *text,
+                       char reason[CONFIG_REASON_SIZE])
+{
+    if (text == NULL)
+        return set_text(at, key, NULL, reason);
+    struct str choices = str_of(key->choices);
+    for (size_t from = 0; from < choices.len;) {
+        size_t blank = str_find(choices, ' ', from);
+        size_t end = blank == SIZE_MAX ? choices.len : blank;
+        if (str_equal(str_part(choices, from, end), str_of(text)))
+            return set_text(at, key, text, reason);
+        from = end + 1;
+    }
+    return wrong(reason, "'%.60s' is not one of: %s", text, key->choices);
+}
+
+static char *text_of_text(const void *at)
+{
+    return mem_strdup(*(char *const *)at);
+}
+
+static char *text_of_boolean(const void *at)
+{
+    return mem_strdup(*(const bool *)at ? "on" : "off");
+}
+
+static char *text_of_integer(const void *at)
+{
+    int64_t value = *(const int64_t *)at;
+    return value != CONFIG_UNSET ? mem_printf("%" PRId64, value) : NULL;
+}
+
+static char *text_of_seconds(const void *at)
+{
+    int64_t value = *(const int64_t *)at;
+    return value != CONFIG_UNSET ? mem_printf("%g", (double)value / 1000) : NULL;
+}
+
+static char *text_of_list(const void *at)
+{
+    const struct config_list *list = at;
+    struct buf buf = {0};
+    for (size_t i = 0; i < list->count; i++)
+        buf_printf(&buf, "%s%s", i > 0 ? ", " : "", list->at[i]);
+    if (list->count > 0)
+        return buf_take(&buf);
+    buf_fini(&buf);
+    return NULL;
+}
+
+static char *text_of_listen(const void *at)
+{
+    char *text = text_of_list(at);
+    return text != NULL ? text : mem_strdup("off");
+}
+
+static void free_text(void *at)
+{
+    free(*(char **)at);
+    *(char **)at = NULL;
+}
+
+static void free_number(void *at)
+{
+    (void)at;
+}
+
+static void free_list_at(void *at)
+{
+    free_list(at);
+}
+
+static const struct kind {
+    bool (*set)(void *at, const struct config_key *key, const char *text, char reason[CONFIG_REASON_SIZE]);
+    char *(*text)(const void *at);
+    void (*free)(void *at);
+    size_t size;
+} kinds[] = {
+    /* clang-format off */
+    [CONFIG_TEXT]         = {set_text,    text_of_text,    free_text,    sizeof(char *)},
+    [CONFIG_SECRET]       = {set_text,    text_of_text,    free_text,    sizeof(char *)},
+    [CONFIG_BOOLEAN]      = {set_boolean, text_of_boolean, free_number,  sizeof(bool)},
+    [CONFIG_INTEGER]      = {set_integer, text_of_integer, free_number,  sizeof(int64_t)},
+    [CONFIG_SECONDS]      = {set_seconds, text_of_seconds, free_number,  sizeof(int64_t)},
+    [CONFIG_MILLISECONDS] = {set_integer, text_of_integer, free_number,  sizeof(int64_t)},
+    [CONFIG_BYTES]        = {set_bytes,   text_of_integer, free_number,  sizeof(int64_t)},
+    [CONFIG_LIST]         = {set_list,    text_of_list,    free_list_at, sizeof(struct config_list)},
+    [CONFIG_CHOICE]       = {set_choice,  text_of_text,    free_text,    sizeof(char *)},
+    [CONFIG_LISTEN]       = {set_listen,  text_of_listen,  free_list_at, sizeof(struct config_list)},
+    /* clang-format on */
+};
+
+bool value_set(struct config *config, const struct config_key *key, const char *text,
+               char reason[CONFIG_REASON_SIZE])
+{
+    union {
+        char *text;
+        bool boolean;
+        int64_t number;
+        struct config_list list;
+    } parsed = {0};
+    const struct kind *kind = &kinds[key->kind];
+    if (!kind->set(&parsed, key, text, reason))
+        return false;
+    kind->free(member(config, key));
+    memcpy(member(config, key), &parsed, kind->size);
+    return true;
+}
+
+char *value_text(const struct config *config, const struct config_key *key)
+{
+    return kinds[key->kind].text(member(config, key));
+}
+
+void value_free(struct config *config, const struct config_key *key)
+{
+    kinds[key->kind].free(member(config, key));
+}

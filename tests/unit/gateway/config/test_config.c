@@ -1,0 +1,224 @@
+/*
+ * Settings: every mistake is reported at once with its place, precedence holds, and the table agrees with
+ * itself.
+ */
+
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/config/config.h"
+
+static char path[] = "/tmp/freshet-test-config-XXXXXX";
+
+static void write_file(const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct config *load(const char *text)
+{
+    struct config *config = NULL;
+    struct config_problems problems;
+    write_file(text);
+    if (!config_load(path, NULL, &config, &problems))
+        fail_msg("%s: %s", problems.at[0].key, problems.at[0].reason);
+    return config;
+}
+
+/* The reason given for `text`, which must be refused with exactly one problem. */
+static void expect_problem(const char *text, int line, const char *key, const char *part)
+{
+    struct config *config = NULL;
+    struct config_problems problems;
+    write_file(text);
+    assert_false(config_load(path, NULL, &config, &problems));
+    assert_int_equal(problems.count, 1);
+    assert_int_equal(problems.at[0].line, line);
+    assert_string_equal(problems.at[0].key, key);
+    if (strstr(problems.at[0].reason, part) == NULL)
+        fail_msg("'%s' does not contain '%s'", problems.at[0].reason, part);
+    config_problems_fini(&problems);
+}
+
+static void defaults_are_those_of_the_table(void **state)
+{
+    (void)state;
+    struct config *config = load("");
+    assert_string_equal(config->pg_host, "127.0.0.1");
+    assert_int_equal(config->pg_port, 5432);
+    assert_int_equal(config->db_update_frequency, 5000);
+    assert_int_equal(config->mem_cache_size, 128 << 20);
+    assert_null(config->pg_password);
+    assert_false(config->pg_ssl);
+    assert_int_equal(config->proxy_listen.count, 2);
+    assert_int_equal(config->status_listen.count, 0);
+    config_free(config);
+}
+
+static void a_line_may_end_in_a_comment_and_escape_the_sign(void **state)
+{
+    (void)state;
+    struct config *config = load("pg_user = me # not you\npg_password = a\\#b\n\n   # nothing\n");
+    assert_string_equal(config->pg_user, "me");
+    assert_string_equal(config->pg_password, "a#b");
+    config_free(config);
+}
+
+static void every_problem_is_reported_with_its_line(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct config_problems problems;
+    write_file("pg_port = 0\nfoo bar\npg_ssl = maybe\nproxy_listen = nowhere\nmem_cache_size = 12x\n");
+    assert_false(config_load(path, NULL, &config, &problems));
+    assert_int_equal(problems.count, 5);
+    config_problems_fini(&problems);
+}
+
+static void each_kind_explains_what_it_expects(void **state)
+{
+    (void)state;
+    expect_problem("pg_port = 70000", 1, "pg_port", "65535 is the most");
+    expect_problem("pg_port = 1.5", 1, "pg_port", "not a whole number");
+    expect_problem("\npg_port = abc", 2, "pg_port", "not a number");
+    expect_problem("db_update_frequency = 0", 1, "db_update_frequency", "0.05 is the least");
+    expect_problem("log_level = loud", 1, "log_level", "debug info notice");
+    expect_problem("mem_cache_size = 4q", 1, "mem_cache_size", "k, m, g");
+    expect_problem("proxy_listen = 1.2.3.4:99999", 1, "proxy_listen", "between 0 and 65535");
+    expect_problem("proxy_listen = 1.2.3.4:80 fast", 1, "proxy_listen", "is no flag");
+    expect_problem("admin_listen = [::1:80", 1, "admin_listen", "[address]:port");
+    expect_problem("node_id = 42", 1, "node_id", "not a UUID");
+    expect_problem("nginx_worker_processes = none", 1, "nginx_worker_processes", "auto");
+    expect_problem("cluster_log_retention = 10", 1, "cluster_log_retention", "20 times");
+    expect_problem("ssl_cert = /a.pem", 1, "ssl_cert", "together");
+    expect_problem("pg_password = {vault://env/surely-not-set}", 1, "pg_password", "SURELY_NOT_SET");
+}
+
+static void environment_wins_over_the_file_and_our_name_over_the_alias(void **state)
+{
+    (void)state;
+    setenv("KONG_PG_USER", "kong-user", 1);
+    setenv("KONG_PG_DATABASE", "kong-db", 1);
+    setenv("FRESHET_PG_USER", "our-user", 1);
+    struct config *config = load("pg_user = file\npg_database = file\npg_host = 10.0.0.1\n");
+    assert_string_equal(config->pg_user, "our-user");
+    assert_string_equal(config->pg_database, "kong-db");
+    assert_string_equal(config->pg_host, "10.0.0.1");
+    config_free(config);
+    unsetenv("KONG_PG_USER");
+    unsetenv("KONG_PG_DATABASE");
+    unsetenv("FRESHET_PG_USER");
+}
+
+static void a_reference_is_taken_from_the_environment(void **state)
+{
+    (void)state;
+    setenv("MY_SECRET", "s3cret", 1);
+    struct config *config = load("pg_password = {vault://env/my-secret}\n");
+    assert_string_equal(config->pg_password, "s3cret");
+    config_free(config);
+    unsetenv("MY_SECRET");
+}
+
+static void replica_settings_inherit(void **state)
+{
+    (void)state;
+    struct config *config = load("pg_port = 6000\npg_ssl = on\ndb_cache_ttl = 7\npg_ro_host = r\n");
+    assert_int_equal(config->pg_ro_port, 6000);
+    assert_true(config->pg_ro_ssl);
+    assert_int_equal(config->db_cache_neg_ttl, 7000);
+    config_free(config);
+}
+
+static void unknown_names_are_warnings(void **state)
+{
+    (void)state;
+    struct config *config = load("no_such_thing = 1\nanonymous_reports = off\n");
+    assert_int_equal(config->warnings.count, 2);
+    assert_string_equal(config->warnings.at[0].key, "no_such_thing");
+    config_free(config);
+}
+
+static void secrets_are_masked_and_differences_found(void **state)
+{
+    (void)state;
+    struct config *before = load("pg_password = a\n");
+    struct config *after = load("pg_password = b\n");
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].kind == CONFIG_SECRET && strcmp(config_keys[i].name, "pg_password") == 0) {
+            char *shown = config_show(before, &config_keys[i]);
+            assert_string_equal(shown, "******");
+            free(shown);
+        }
+    }
+    config_free(before);
+    config_free(after);
+}
+
+static void the_described_file_loads_without_a_problem(void **state)
+{
+    (void)state;
+    char *text = config_describe();
+    /* With every comment sign of a setting taken away, the file sets each to its default. */
+    for (char *at = text; *at != '\0'; at++)
+        if (at[0] == '\n' && at[1] == '#' && at[2] != ' ')
+            at[1] = ' ';
+    struct config *config = load(text);
+    free(text);
+    config_free(config);
+}
+
+static void a_listen_address_is_taken_apart(void **state)
+{
+    (void)state;
+    struct config_listen listen;
+    char reason[160];
+    assert_true(config_parse_listen("[::1]:8443 ssl http2 backlog=77 ipv6only=off", &listen, reason));
+    assert_int_equal(listen.port, 8443);
+    assert_int_equal(listen.host.len, 3);
+    assert_true(listen.ssl && listen.http2 && !listen.reuseport && !listen.ipv6only);
+    assert_int_equal(listen.backlog, 77);
+    assert_false(config_parse_listen("", &listen, reason));
+    assert_false(config_parse_listen("host:80", &listen, reason));
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    int file = mkstemp(path);
+    return file < 0 ? -1 : close(file);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_the_table),
+        cmocka_unit_test(a_line_may_end_in_a_comment_and_escape_the_sign),
+        cmocka_unit_test(every_problem_is_reported_with_its_line),
+        cmocka_unit_test(each_kind_explains_what_it_expects),
+        cmocka_unit_test(environment_wins_over_the_file_and_our_name_over_the_alias),
+        cmocka_unit_test(a_reference_is_taken_from_the_environment),
+        cmocka_unit_test(replica_settings_inherit),
+        cmocka_unit_test(unknown_names_are_warnings),
+        cmocka_unit_test(secrets_are_masked_and_differences_found),
+        cmocka_unit_test(the_described_file_loads_without_a_problem),
+        cmocka_unit_test(a_listen_address_is_taken_apart),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
