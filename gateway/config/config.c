@@ -87,7 +87,7 @@ static void inherit(struct raw_setting *raw)
         struct raw_setting *heir = &raw[number_of(heirs[i].name)];
         const struct raw_setting *from = &raw[number_of(heirs[i].from)];
         if (heir->text == NULL && from->text != NULL)
-            *heir = (struct raw_setting){mem_strdup(from->text), from->where, from->line};
+            *heir = (struct raw_setting){mem_strdup(from->text), from->where, from->line, true};
     }
 }
 
@@ -155,7 +155,7 @@ bool config_load(const char *path, const char *prefix, struct config **result,
     source_read_environment(raw);
     if (prefix != NULL) {
         free(raw[number_of("prefix")].text);
-        raw[number_of("prefix")] = (struct raw_setting){mem_strdup(prefix), "command line", 0};
+        raw[number_of("prefix")] = (struct raw_setting){.text = mem_strdup(prefix), .where = "command line"};
     }
     source_resolve(raw, problems);
     warn_of_ignored(raw, &config->warnings);
@@ -163,7 +163,7 @@ bool config_load(const char *path, const char *prefix, struct config **result,
     inherit(raw);
     for (size_t i = 0; i < config_key_count; i++) {
         char reason[CONFIG_REASON_SIZE];
-        if (!value_set(config, &config_keys[i], raw[i].text, reason))
+        if (!value_set(config, &config_keys[i], raw[i].text, reason) && !raw[i].inherited)
             problem_add(problems, raw[i].where, raw[i].line, config_keys[i].name, "%s", reason);
     }
     if (problems->count == 0)

@@ -16,6 +16,7 @@ struct raw_setting {
     char *text;        /* NULL: not set anywhere */
     const char *where; /* as in struct config_problem; borrowed */
     int line;
+    bool inherited; /* text of another setting, whose mistakes are reported there */
 };
 
 void problem_add(struct config_problems *problems, const char *where, int line, const char *key,
