@@ -1,0 +1,174 @@
+/*
+ * cli - finds the command and reads its options. What a command does is in the file of its subject.
+ */
+
+#include "gateway/cli/cli.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/str.h"
+#include "gateway/cli/command.h"
+#include "gateway/config/config.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct command_line *line);
+    const char *usage;
+} commands[] = {
+    /* clang-format off */
+    {"start",      command_start,      "start [-c FILE] [-p PREFIX] [--daemon] [--run-migrations] [--db-timeout S] [--lock-timeout S]"},
+    {"stop",       command_stop,       "stop [-c FILE] [-p PREFIX]            ends the node at once"},
+    {"quit",       command_quit,       "quit [-c FILE] [-p PREFIX] [-t S] [-w S]  ends it when running requests are done"},
+    {"restart",    command_restart,    "restart [options of start]             stop, then start --daemon"},
+    {"reload",     command_reload,     "reload [-c FILE] [-p PREFIX]          applies changed settings"},
+    {"health",     command_health,     "health [-c FILE] [-p PREFIX]"},
+    {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
+    {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
+    {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [--db-timeout S] [--lock-timeout S]"},
+    {"version",    command_version,    "version [-a]"},
+    /* clang-format on */
+};
+
+static const struct option {
+    const char *name, *short_name; /* NULL: none */
+    enum {
+        OPTION_FLAG,
+        OPTION_TEXT,
+        OPTION_SECONDS
+    } kind;
+    size_t offset;
+} options[] = {
+    /* clang-format off */
+    {"--conf",           "-c", OPTION_TEXT,    offsetof(struct command_line, file)},
+    {"--prefix",         "-p", OPTION_TEXT,    offsetof(struct command_line, prefix)},
+    {"--daemon",         "-d", OPTION_FLAG,    offsetof(struct command_line, daemon)},
+    {"--run-migrations", NULL, OPTION_FLAG,    offsetof(struct command_line, run_migrations)},
+    {"--db-timeout",     NULL, OPTION_SECONDS, offsetof(struct command_line, db_timeout_s)},
+    {"--lock-timeout",   NULL, OPTION_SECONDS, offsetof(struct command_line, lock_timeout_s)},
+    {"--timeout",        "-t", OPTION_SECONDS, offsetof(struct command_line, timeout_s)},
+    {"--wait",           "-w", OPTION_SECONDS, offsetof(struct command_line, wait_s)},
+    {"--yes",            "-y", OPTION_FLAG,    offsetof(struct command_line, yes)},
+    {"--quiet",          "-q", OPTION_FLAG,    offsetof(struct command_line, quiet)},
+    {"--force",          "-f", OPTION_FLAG,    offsetof(struct command_line, force)},
+    {"--all",            "-a", OPTION_FLAG,    offsetof(struct command_line, all)},
+    {"--describe",       NULL, OPTION_FLAG,    offsetof(struct command_line, describe)},
+    /* clang-format on */
+};
+
+int command_fail(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    fputs("Error: ", stderr);
+    vfprintf(stderr, format, values);
+    fputc('\n', stderr);
+    va_end(values);
+    return 1;
+}
+
+struct config *command_config(const struct command_line *line, const char *file)
+{
+    struct config *config = NULL;
+    struct config_problems problems;
+    if (config_load(file, line->prefix, &config, &problems))
+        return config;
+    for (size_t i = 0; i < problems.count; i++) {
+        char *text = config_problem_text(&problems.at[i]);
+        fprintf(stderr, "[error] %s\n", text);
+        free(text);
+    }
+    config_problems_fini(&problems);
+    return NULL;
+}
+
+void command_pause_ms(int64_t milliseconds)
+{
+    (void)poll(NULL, 0, (int)milliseconds);
+}
+
+static void print_usage(FILE *to)
+{
+    fputs("Usage: freshet COMMAND [options]\n\n", to);
+    for (size_t i = 0; i < COUNT(commands); i++)
+        fprintf(to, "  freshet %s\n", commands[i].usage);
+}
+
+static const struct option *find_option(const char *word)
+{
+    for (size_t i = 0; i < COUNT(options); i++)
+        if (strcmp(word, options[i].name) == 0 ||
+            (options[i].short_name != NULL && strcmp(word, options[i].short_name) == 0))
+            return &options[i];
+    return NULL;
+}
+
+/* Stores one option; value is the next word or NULL. false: message printed. */
+static bool take_option(struct command_line *line, const struct option *option, const char *value)
+{
+    void *at = (char *)line + option->offset;
+    if (option->kind == OPTION_FLAG) {
+        *(bool *)at = true;
+        return true;
+    }
+    if (value == NULL) {
+        command_fail("%s needs a value", option->name);
+        return false;
+    }
+    if (option->kind == OPTION_TEXT) {
+        *(const char **)at = value;
+        return true;
+    }
+    int64_t seconds;
+    if (!str_to_int(str_of(value), &seconds) || seconds < 0 || seconds > 86400) {
+        command_fail("%s: '%s' is not a number of seconds", option->name, value);
+        return false;
+    }
+    *(int64_t *)at = seconds;
+    return true;
+}
+
+static bool read_words(int argc, char **argv, struct command_line *line)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--v") == 0 || strcmp(argv[i], "--vv") == 0)
+            continue; /* the log has levels; nothing here is worth hiding */
+        const struct option *option = find_option(argv[i]);
+        if (option != NULL) {
+            bool wants_value = option->kind != OPTION_FLAG;
+            if (!take_option(line, option, wants_value && i + 1 < argc ? argv[i + 1] : NULL))
+                return false;
+            i += wants_value ? 1 : 0;
+        } else if (argv[i][0] == '-') {
+            command_fail("unknown option %s", argv[i]);
+            return false;
+        } else if (line->word_count == COMMAND_WORDS_MAX) {
+            command_fail("too many words: %s", argv[i]);
+            return false;
+        } else {
+            line->words[line->word_count++] = argv[i];
+        }
+    }
+    return true;
+}
+
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_start *start))
+{
+    struct command_line line = {.db_timeout_s = 60, .lock_timeout_s = 60, .timeout_s = 10, .serve = serve};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_usage(argc < 2 ? stderr : stdout);
+        return argc < 2 ? 1 : 0;
+    }
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return read_words(argc, argv, &line) ? commands[i].run(&line) : 1;
+    }
+    fprintf(stderr, "No such command: %s\n\n", argv[1]);
+    print_usage(stderr);
+    return 1;
+}

@@ -1,0 +1,27 @@
+#pragma once
+
+/*
+ * cli - the command line: one table of commands, one of options.
+ *
+ * Exit status 0 is success, 1 failure, others as a command says. A failure prints "Error: ..." on stderr.
+ *
+ * Threads: main, before a node runs.
+ */
+
+#include <stdbool.h>
+
+struct config;
+
+/* How a node is to be run; serve() is node.h's, handed in by main(). */
+struct cli_start {
+    struct config *config; /* serve() owns it */
+    const char *file;      /* settings file as given with -c, NULL: standard places; for reload */
+    const char *prefix;    /* as given with -p, or NULL */
+    bool to_file;          /* log to the prefix instead of stderr */
+    int lock;              /* open pid file (prefix.h); serve() owns it */
+    /* Called once when the node serves (error NULL) or cannot; then no more. */
+    void (*ready)(void *arg, const char *error);
+    void *arg;
+};
+
+int cli_main(int argc, char **argv, int (*serve)(const struct cli_start *start));
