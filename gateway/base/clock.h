@@ -3,8 +3,8 @@
 /*
  * clock - time, passed in, so that tests never sleep.
  *
- * The monotonic clock is CLOCK_BOOTTIME: it counts while the machine is suspended, so a node that slept knows it.
- * No rule that keeps data right compares clocks of two machines (consistency reference, I12).
+ * The monotonic clock is CLOCK_BOOTTIME: it counts while the machine is suspended, so a node that slept knows
+ * it. No rule that keeps data right compares clocks of two machines (consistency reference, I12).
  *
  * Threads: any.
  */

@@ -3,10 +3,11 @@
 /*
  * digest - the 16 bytes under which a cache key travels and is indexed.
  *
- * Cache keys can contain credentials, so only SipHash-2-4 with 128 bits of output, keyed with the database's own salt,
- * leaves the process (consistency reference, 3.2). A stranger without the salt can neither guess nor collide.
- * Own code because OpenSSL's MAC interface allocates and costs about a microsecond a call; two digests are made
- * per authenticated request. Algorithm: Aumasson and Bernstein, "SipHash", 2012; checked with its test vectors.
+ * Cache keys can contain credentials, so only SipHash-2-4 with 128 bits of output, keyed with the database's
+ * own salt, leaves the process (consistency reference, 3.2). A stranger without the salt can neither guess
+ * nor collide. Own code because OpenSSL's MAC interface allocates and costs about a microsecond a call; two
+ * digests are made per authenticated request. Algorithm: Aumasson and Bernstein, "SipHash", 2012; checked
+ * with its test vectors.
  *
  * Threads: any.
  */

@@ -3,8 +3,8 @@
 /*
  * list - a doubly linked list whose links live inside the members.
  *
- * The head is a link too; an empty list points at itself. A member that is in no list has next == NULL, so that
- * list_remove() may be called twice. Threads: the list's owner.
+ * The head is a link too; an empty list points at itself. A member that is in no list has next == NULL, so
+ * that list_remove() may be called twice. Threads: the list's owner.
  */
 
 #include <stdbool.h>

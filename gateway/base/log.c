@@ -1,9 +1,9 @@
 /*
  * log - a ring of finished lines between everybody and one writer thread.
  *
- * A caller formats into its own stack, takes the mutex for one memcpy into the ring, and goes on. The writer takes all
- * that is there, releases the mutex, and writes. log is one of the few process-wide states (style.md section 8): a
- * logger handed through every function would be noise in each signature.
+ * A caller formats into its own stack, takes the mutex for one memcpy into the ring, and goes on. The writer
+ * takes all that is there, releases the mutex, and writes. log is one of the few process-wide states
+ * (style.md section 8): a logger handed through every function would be noise in each signature.
  */
 
 #include "gateway/base/log.h"
@@ -28,7 +28,8 @@ enum {
     RING_BYTES = 256 * 1024, /* about two thousand lines */
 };
 
-static const char *const level_names[] = {"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"};
+static const char *const level_names[] = {"debug", "info", "notice", "warn",
+                                          "error", "crit", "alert",  "emerg"};
 
 /* Process-wide on purpose, see above. Everything but the atomics is guarded by `lock`. */
 static struct {
@@ -77,7 +78,8 @@ static size_t format_line(char line[LINE_BYTES], enum log_level level, const cha
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &parts);
     length = strftime(line, LINE_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    added = snprintf(line + length, LINE_BYTES - length, ".%03ldZ [%s] ", now.tv_nsec / 1000000, level_names[level]);
+    added = snprintf(line + length, LINE_BYTES - length, ".%03ldZ [%s] ", now.tv_nsec / 1000000,
+                     level_names[level]);
     length += (size_t)added;
     added = vsnprintf(line + length, LINE_BYTES - length - 1, format, values);
     if (added > 0)

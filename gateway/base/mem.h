@@ -3,8 +3,8 @@
 /*
  * mem - allocation that aborts with a message instead of failing.
  *
- * Nothing in Freshet handles NULL from an allocator, so every size a peer chooses is bounded before it gets here.
- * Free with free(3). Threads: any.
+ * Nothing in Freshet handles NULL from an allocator, so every size a peer chooses is bounded before it gets
+ * here. Free with free(3). Threads: any.
  */
 
 #include <stddef.h>

@@ -1,8 +1,9 @@
 /*
  * metrics - see metrics.h.
  *
- * Each thread owns a block of relaxed atomics that only it writes; readers walk the list of blocks. Blocks are never
- * freed: their counts belong to the process. The list head is one of the process-wide states style.md allows.
+ * Each thread owns a block of relaxed atomics that only it writes; readers walk the list of blocks. Blocks
+ * are never freed: their counts belong to the process. The list head is one of the process-wide states
+ * style.md allows.
  */
 
 #include "gateway/base/metrics.h"
@@ -31,7 +32,8 @@ static struct slots *make_slots(void)
 
     slots->next = atomic_load_explicit(&all, memory_order_relaxed);
     /* release: a reader that finds the block (acquire in metrics_read) also sees its zeroes and its next */
-    while (!atomic_compare_exchange_weak_explicit(&all, &slots->next, slots, memory_order_release, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(&all, &slots->next, slots, memory_order_release,
+                                                  memory_order_relaxed))
         continue;
     return slots;
 }
@@ -44,14 +46,16 @@ void metrics_add(enum metric metric, int64_t amount)
         mine = make_slots();
     value = &mine->values[metric];
     /* only this thread writes here, so load and store need not be one step */
-    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount, memory_order_relaxed);
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
 }
 
 int64_t metrics_read(enum metric metric)
 {
     int64_t sum = 0;
 
-    for (struct slots *slots = atomic_load_explicit(&all, memory_order_acquire); slots != NULL; slots = slots->next)
+    for (struct slots *slots = atomic_load_explicit(&all, memory_order_acquire); slots != NULL;
+         slots = slots->next)
         sum += atomic_load_explicit(&slots->values[metric], memory_order_relaxed);
     return sum;
 }

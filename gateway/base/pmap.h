@@ -1,14 +1,15 @@
 #pragma once
 
 /*
- * pmap - a persistent map from 16 bytes to a pointer: changing it makes a new map that shares almost everything.
+ * pmap - a persistent map from 16 bytes to a pointer: changing it makes a new map that shares almost
+ * everything.
  *
- * Routing snapshots are made of these (consistency reference, 7.1). A hash trie with 32-way nodes; keys are random
- * (uuids, digests), so their own bits are the hash. A change copies one path: a few hundred bytes.
+ * Routing snapshots are made of these (consistency reference, 7.1). A hash trie with 32-way nodes; keys are
+ * random (uuids, digests), so their own bits are the hash. A change copies one path: a few hundred bytes.
  *
- * Nodes are counted without atomics: all functions that make or free maps run on one thread at a time (the bus
- * thread, or main at start and end); pmap_find and pmap_each may run on any thread as long as the map they were given
- * is kept alive and was published with release order.
+ * Nodes are counted without atomics: all functions that make or free maps run on one thread at a time (the
+ * bus thread, or main at start and end); pmap_find and pmap_each may run on any thread as long as the map
+ * they were given is kept alive and was published with release order.
  */
 
 #include <stdbool.h>
@@ -20,12 +21,13 @@ struct pmap; /* NULL is the empty map */
 typedef void (*pmap_ref_fn)(void *value);
 
 struct pmap_values {
-    pmap_ref_fn ref;   /* a map takes a reference of its own to each value; NULL: values are not counted */
+    pmap_ref_fn ref; /* a map takes a reference of its own to each value; NULL: values are not counted */
     pmap_ref_fn unref;
 };
 
 /* The map with key -> value in place of whatever key had. `map` is not changed and still the caller's. */
-struct pmap *pmap_with(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16], void *value);
+struct pmap *pmap_with(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16],
+                       void *value);
 /* The map without key. Returns a new reference to `map` itself if key is not in it. */
 struct pmap *pmap_without(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16]);
 struct pmap *pmap_ref(struct pmap *map);
@@ -34,4 +36,5 @@ void pmap_unref(struct pmap *map, const struct pmap_values *values);
 void *pmap_find(const struct pmap *map, const uint8_t key[16]);
 size_t pmap_count(const struct pmap *map);
 /* In key order of the hash; stops when `each` returns false. */
-void pmap_each(const struct pmap *map, bool (*each)(void *arg, const uint8_t key[16], void *value), void *arg);
+void pmap_each(const struct pmap *map, bool (*each)(void *arg, const uint8_t key[16], void *value),
+               void *arg);

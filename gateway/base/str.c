@@ -12,7 +12,9 @@
 
 #include "gateway/base/mem.h"
 
-enum { SMALLEST_CAPACITY = 64 };
+enum {
+    SMALLEST_CAPACITY = 64
+};
 
 bool str_equal_nocase(struct str a, struct str b)
 {

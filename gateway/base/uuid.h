@@ -11,7 +11,9 @@
 #include "gateway/base/attributes.h"
 #include "gateway/base/str.h"
 
-enum { UUID_TEXT_SIZE = 37 }; /* 36 characters and a NUL */
+enum {
+    UUID_TEXT_SIZE = 37
+}; /* 36 characters and a NUL */
 
 struct uuid {
     uint8_t bytes[16];
