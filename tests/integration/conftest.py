@@ -1,0 +1,116 @@
+"""Two nodes on a real PostgreSQL and Redis, for every integration test.
+
+`cluster` lives as long as the session: private servers on free ports, an upstream, and the nodes A and B with fast
+invalidation. Tests that kill or misconfigure things ask for `own_cluster`, a factory of clusters they may break.
+"""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from support import Cluster, Postgres, Redis, Upstream, default_entities
+
+
+def pytest_configure(config):
+    for mark in ("slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
+        config.addinivalue_line("markers", mark)
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("-m")
+    for item in items:
+        for name in ("soak", "chaos"):
+            if name in item.keywords and name not in wanted:
+                item.add_marker(pytest.mark.skip(reason=f"runs by tests/run {name}"))
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    directory = tempfile.mkdtemp(prefix="freshet-test-")
+    os.chmod(directory, 0o755)
+    yield directory
+    if os.environ.get("FRESHET_KEEP"):
+        print("kept", directory)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(workspace):
+    server = Postgres(os.path.join(workspace, "postgres"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(workspace):
+    server = Redis(os.path.join(workspace, "redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def upstream():
+    server = Upstream()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(workspace, postgres, redis, upstream):
+    made = Cluster(os.path.join(workspace, "shared"), postgres, redis, upstream)
+    made.start()
+    yield made
+    made.stop()
+    made.check_logs()
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    shared_cluster.ensure_running()
+    yield shared_cluster
+
+
+@pytest.fixture
+def clean(cluster):
+    """No entities before and after."""
+    default_entities(cluster)
+    yield
+    default_entities(cluster)
+
+
+@pytest.fixture
+def own_cluster(workspace, upstream, request):
+    """Makes clusters with servers of their own: own_cluster(redis=True, postgres=None, settings={...})."""
+    made = []
+
+    def make(redis=True, postgres=None, settings=None, names=("a", "b"), start=True):
+        directory = tempfile.mkdtemp(prefix=request.node.name[:20], dir=workspace)
+        os.chmod(directory, 0o755)
+        database = postgres
+        if database is None:
+            database = Postgres(os.path.join(directory, "postgres"))
+            database.start()
+            made.append(database)
+        channel = None
+        if redis:
+            channel = Redis(os.path.join(directory, "redis"))
+            channel.start()
+            made.append(channel)
+        one = Cluster(directory, database, channel, upstream, settings or {}, names)
+        made.append(one)
+        if start:
+            one.start()
+        return one
+
+    yield make
+    for thing in reversed(made):
+        thing.stop()
+    for thing in made:
+        if isinstance(thing, Cluster):
+            thing.check_logs()
