@@ -1,0 +1,559 @@
+/*
+ * node - the only file that knows every part. It opens them from the bottom up and closes them in reverse:
+ *
+ *     log, schemas, plugins      what is constant
+ *     loops                      opened, not running: their numbers are needed by the snapshot place
+ *     place, cache, refresh      what the bus feeds
+ *     bus                        first resync: from here on this node knows the configuration
+ *     store, resolver            what requests need
+ *     proxy, admin               listeners
+ *     loop threads               from here on it serves
+ *
+ * The parts do not know each other: cache, store and bus meet in the small functions below that translate
+ * between them.
+ */
+
+#include "gateway/node.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "bus/bus.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/base/random.h"
+#include "gateway/cache/cache.h"
+#include "gateway/cli/cli.h"
+#include "gateway/cli/database.h"
+#include "gateway/cli/prefix.h"
+#include "gateway/config/config.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/io/loop.h"
+#include "gateway/plugins/registry.h"
+#include "gateway/proxy/proxy.h"
+#include "gateway/proxy/refresh.h"
+#include "gateway/proxy/snapshot.h"
+#include "gateway/store/store.h"
+#include "gateway/wiring.h"
+
+enum {
+    TICK_MS = 100,           /* cache_tick() */
+    POLL_DEADLINE_MS = 2000, /* P of the consistency reference */
+    IMMEDIATE_DRAIN_MS = 1000,
+    PLUGINS_MAX = 64,
+    WORKERS_MAX = 256,
+};
+
+struct node {
+    const struct cli_start *start;
+    struct config *config;       /* in force; live members replaced by reload */
+    struct config **old_configs; /* kept until the end: parts borrow texts */
+    size_t old_config_count;
+    struct uuid id;
+    struct wiring wiring;
+    const struct plugin *plugins[PLUGINS_MAX];
+    size_t plugin_count;
+    struct loop **loops; /* the workers', then the Admin API's */
+    size_t worker_count;
+    struct snapshot_place *place;
+    struct refresh *refresh;
+    _Atomic(struct bus *)
+        bus; /* read by the cache's and the channel's threads, which may run before it is there */
+    struct resolver *resolver;
+    struct proxy *proxy;
+    struct admin *admin;
+    pthread_mutex_t mutex; /* of what follows; changed is signalled */
+    pthread_cond_t changed;
+    size_t loops_started;
+    bool loop_failed, proxy_empty, admin_empty;
+    char failure[256];
+};
+
+static void proxy_stats_for_admin(void *arg, struct http_front_stats *stats)
+{
+    const struct node *node = arg;
+    http_front_read_stats(proxy_front(node->proxy), stats);
+}
+
+/* ---- opening, in order; each returns false with err set ---- */
+
+static bool open_identity(struct node *node, struct err *err)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer connections then */
+    }
+    return prefix_write_pid(node->start->lock, err) &&
+           prefix_node_id(node->config->prefix, node->config->node_id, &node->id, err);
+}
+
+static bool open_log(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    enum log_level level;
+    if (!log_level_of(config->log_level, &level))
+        return err_set(err, ERR_INVALID, "log_level '%s'", config->log_level);
+    char *path = NULL;
+    if (node->start->to_file && config->proxy_error_log != NULL && config->proxy_error_log[0] == '/')
+        path = mem_strdup(config->proxy_error_log);
+    else if (node->start->to_file)
+        path = prefix_path(config->prefix,
+                           config->proxy_error_log != NULL ? config->proxy_error_log : "logs/error.log");
+    bool ok = log_open(path, level, err);
+    free(path);
+    for (size_t i = 0; ok && i < config->warnings.count; i++) {
+        char *text = config_problem_text(&config->warnings.at[i]);
+        log_warn("settings: %s", text);
+        free(text);
+    }
+    return ok;
+}
+
+static bool open_schemas(struct node *node, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < registry_count(); i++)
+        if (config_enables_plugin(node->config, registry_at(i)->schema.name) &&
+            node->plugin_count < PLUGINS_MAX)
+            node->plugins[node->plugin_count++] = registry_at(i);
+    node->wiring.schemas = schemas_new();
+    schemas_add_core(node->wiring.schemas);
+    registry_add_schemas(node->wiring.schemas, node->plugins, node->plugin_count);
+    return true;
+}
+
+static bool open_loops(struct node *node, struct err *err)
+{
+    int64_t workers;
+    if (!str_to_int(str_of(node->config->nginx_worker_processes), &workers))
+        workers = sysconf(_SC_NPROCESSORS_ONLN);
+    node->worker_count = (size_t)(workers < 1 ? 1 : workers > WORKERS_MAX ? WORKERS_MAX : workers);
+    node->loops = mem_zalloc((node->worker_count + 1) * sizeof(struct loop *));
+    for (size_t i = 0; i <= node->worker_count; i++) {
+        char name[16];
+        if (i < node->worker_count)
+            snprintf(name, sizeof(name), "worker-%u", (unsigned)i % 1000);
+        else
+            snprintf(name, sizeof(name), "admin");
+        if (!loop_open(name, &node->loops[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool open_data(struct node *node, struct err *err)
+{
+    (void)err;
+    node->place = snapshot_place_new(node->loops, node->worker_count + 1);
+    const struct cache_options cache = wiring_cache_options(&node->wiring, node->config);
+    cache_open(&cache, &node->wiring.cache);
+    const struct refresh_options refresh = {
+        .cache = node->wiring.cache,
+        .schemas = node->wiring.schemas,
+        .place = node->place,
+        .plugins = node->plugins,
+        .plugin_count = node->plugin_count,
+    };
+    node->refresh = refresh_new(&refresh);
+    return true;
+}
+
+static bool open_bus(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    char host[256] = "";
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        snprintf(host, sizeof(host), "node");
+    struct bus_options options = {
+        .node_name = config->node_name != NULL ? config->node_name : host,
+        .version = FRESHET_VERSION,
+        .poll_deadline_ms = POLL_DEADLINE_MS,
+        .retention_ms = config->cluster_log_retention,
+        .lease_ms = config->cluster_lease,
+        .live = wiring_bus_live(config),
+        .subscriber = refresh_subscriber(node->refresh),
+    };
+    wiring_bus_callbacks(&node->wiring, &options);
+    database_options(config, false, &options.primary);
+    memcpy(options.node_id, node->id.bytes, sizeof(options.node_id));
+    random_bytes(options.boot_id, sizeof(options.boot_id));
+    struct bus_err bus_err = {0};
+    struct bus *bus = NULL;
+    if (!bus_open(&options, &bus, &bus_err))
+        return err_set(err, ERR_UNAVAILABLE, "the configuration cannot be read: %s", bus_err.text);
+    atomic_store_explicit(&node->wiring.bus, bus, memory_order_release);
+    return true;
+}
+
+static bool open_store(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    struct store_options options = {
+        .schemas = node->wiring.schemas,
+        .node_id = node->id,
+        .statement_timeout_ms = config->pg_timeout,
+        .append_timeout_ms = config->cluster_append_timeout,
+    };
+    uint8_t history[16];
+    database_options(config, false, &options.primary);
+    database_options(config, true, &options.replica);
+    bus_identity(node->wiring.bus, options.salt.bytes, history);
+    return store_open(&options, &node->wiring.store, err);
+}
+
+static int seconds_of(int64_t milliseconds)
+{
+    return milliseconds == CONFIG_UNSET ? 0 : (int)((milliseconds + 999) / 1000);
+}
+
+static bool open_resolver(struct node *node, struct err *err)
+{
+    const struct config *config = node->config;
+    const struct resolver_options options = {
+        .servers = config->dns_resolver,
+        .hosts_file = config->dns_hostsfile,
+        .ipv6 = false,
+        .valid_ttl_s = seconds_of(config->dns_valid_ttl),
+        .stale_ttl_s = seconds_of(config->dns_stale_ttl),
+        .not_found_ttl_s = seconds_of(config->dns_not_found_ttl),
+        .error_ttl_s = seconds_of(config->dns_error_ttl),
+        .cache_size = (int)config->dns_cache_size,
+    };
+    return resolver_open(&options, &node->resolver, err);
+}
+
+static bool open_proxy(struct node *node, struct err *err)
+{
+    struct proxy_options options = {
+        .config = node->config,
+        .world = {.cache = node->wiring.cache, .schemas = node->wiring.schemas, .clock = clock_system()},
+        .place = node->place,
+        .resolver = node->resolver,
+        .loops = node->loops,
+        .loop_count = node->worker_count,
+    };
+    uint8_t history[16];
+    bus_identity(node->wiring.bus, options.world.salt.bytes, history);
+    uuid_format(&node->id, options.world.node_id);
+    if (gethostname(options.world.host_name, sizeof(options.world.host_name) - 1) != 0)
+        options.world.host_name[0] = '\0';
+    return proxy_open(&options, &node->proxy, err);
+}
+
+static bool open_admin(struct node *node, struct err *err)
+{
+    struct admin_options options = {
+        .config = node->config,
+        .schemas = node->wiring.schemas,
+        .store = node->wiring.store,
+        .cache = node->wiring.cache,
+        .place = node->place,
+        .loop_number = node->worker_count,
+        .bus = wiring_admin_bus(node->wiring.bus),
+        .loop = node->loops[node->worker_count],
+        .node_id = node->id,
+        .proxy_stats = proxy_stats_for_admin,
+        .proxy_stats_arg = node,
+    };
+    uint8_t history[16];
+    bus_identity(node->wiring.bus, options.salt.bytes, history);
+    return admin_open(&options, &node->admin, err);
+}
+
+/* ---- loop threads ---- */
+
+struct loop_start {
+    struct node *node;
+    size_t number;
+};
+
+/* On the loop's thread: its listeners. */
+static void start_loop(void *arg)
+{
+    struct loop_start *start = arg;
+    struct node *node = start->node;
+    struct err err = {0};
+    bool ok = start->number < node->worker_count ? proxy_attach(node->proxy, start->number, &err)
+                                                 : admin_attach(node->admin, &err);
+    pthread_mutex_lock(&node->mutex);
+    node->loops_started++;
+    if (!ok) {
+        node->loop_failed = true;
+        snprintf(node->failure, sizeof(node->failure), "%s", err.text);
+    }
+    pthread_cond_signal(&node->changed);
+    pthread_mutex_unlock(&node->mutex);
+    free(start);
+}
+
+static bool start_loops(struct node *node, struct err *err)
+{
+    for (size_t i = 0; i <= node->worker_count; i++) {
+        struct loop_start *start = mem_alloc(sizeof(*start));
+        *start = (struct loop_start){node, i};
+        if (!loop_start(node->loops[i], start_loop, start, err)) {
+            free(start);
+            return false;
+        }
+    }
+    pthread_mutex_lock(&node->mutex);
+    while (node->loops_started <= node->worker_count)
+        pthread_cond_wait(&node->changed, &node->mutex);
+    bool ok = !node->loop_failed || err_set(err, ERR_IO, "%s", node->failure);
+    pthread_mutex_unlock(&node->mutex);
+    return ok;
+}
+
+/* ---- ending ---- */
+
+static void note_empty(struct node *node, bool *which)
+{
+    pthread_mutex_lock(&node->mutex);
+    *which = true;
+    pthread_cond_signal(&node->changed);
+    pthread_mutex_unlock(&node->mutex);
+}
+
+static void proxy_is_empty(void *arg)
+{
+    struct node *node = arg;
+    note_empty(node, &node->proxy_empty);
+}
+
+static void admin_is_empty(void *arg)
+{
+    struct node *node = arg;
+    note_empty(node, &node->admin_empty);
+}
+
+struct drain_admin {
+    struct loop_message super;
+    struct node *node;
+};
+
+static void drain_admin(struct loop_message *message)
+{
+    struct drain_admin *drain = CONTAINER_OF(message, struct drain_admin, super);
+    struct node *node = drain->node;
+    free(drain);
+    http_front_drain(admin_front(node->admin), node->loops[node->worker_count], admin_is_empty, node);
+}
+
+/* No new requests; waits until the running ones are done, at most limit_ms. */
+static void drain(struct node *node, int64_t limit_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += limit_ms / 1000;
+    until.tv_nsec += limit_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    struct drain_admin *message = mem_zalloc(sizeof(*message));
+    message->super.run = drain_admin;
+    message->node = node;
+    proxy_drain(node->proxy, proxy_is_empty, node);
+    loop_post(node->loops[node->worker_count], &message->super);
+    pthread_mutex_lock(&node->mutex);
+    int result = 0;
+    while (result == 0 && !(node->proxy_empty && node->admin_empty))
+        result = pthread_cond_timedwait(&node->changed, &node->mutex, &until);
+    bool all = node->proxy_empty && node->admin_empty;
+    pthread_mutex_unlock(&node->mutex);
+    log_notice("node: %s",
+               all ? "every request has ended" : "requests were cut off; shutdown_timeout is over");
+}
+
+static void close_node(struct node *node)
+{
+    for (size_t i = 0; node->loops != NULL && node->loops_started > 0 && i <= node->worker_count; i++) {
+        loop_stop(node->loops[i]);
+        loop_join(node->loops[i]);
+    }
+    /* Jobs wait for the bus and fills end in the cache: the store goes before both. */
+    if (node->wiring.store != NULL)
+        store_close(node->wiring.store);
+    if (node->admin != NULL)
+        admin_close(node->admin);
+    if (node->proxy != NULL)
+        proxy_close(node->proxy);
+    if (node->resolver != NULL)
+        resolver_close(node->resolver);
+    bus_close(node->wiring.bus);
+    if (node->refresh != NULL)
+        refresh_free(node->refresh);
+    if (node->wiring.cache != NULL)
+        cache_close(node->wiring.cache);
+    if (node->place != NULL)
+        snapshot_place_free(node->place);
+    for (size_t i = 0; node->loops != NULL && i <= node->worker_count; i++)
+        if (node->loops[i] != NULL)
+            loop_close(node->loops[i]);
+    free(node->loops);
+    if (node->wiring.schemas != NULL)
+        schemas_free(node->wiring.schemas);
+    log_close();
+    for (size_t i = 0; i < node->old_config_count; i++)
+        config_free(node->old_configs[i]);
+    free(node->old_configs);
+    config_free(node->config);
+    close(node->start->lock);
+}
+
+/* ---- reload ---- */
+
+struct changes {
+    struct buf text;
+};
+
+static void add_change(void *arg, const struct config_key *key)
+{
+    static const char *const what[] = {
+        [CONFIG_LIVE] = "applied", [CONFIG_RESTART] = "needs a restart", [CONFIG_IGNORED] = "without effect"};
+    struct changes *changes = arg;
+    buf_printf(&changes->text, "%s: %s\n", key->name, what[key->applies]);
+    log_notice("node: reload; setting=%s %s", key->name, what[key->applies]);
+}
+
+static void apply_live(struct node *node, struct config *config)
+{
+    enum log_level level;
+    if (log_level_of(config->log_level, &level))
+        log_set_level(level);
+    const struct bus_live live = wiring_bus_live(config);
+    bus_reload(node->wiring.bus, &live);
+    const struct cache_options cache = wiring_cache_options(&node->wiring, config);
+    cache_reload(node->wiring.cache, &cache);
+    proxy_reload(node->proxy, config);
+    admin_reload(node->admin, config);
+}
+
+/* Reads the settings again. All of them must be right, or nothing changes. */
+static void reload(struct node *node)
+{
+    struct config *config = NULL;
+    struct config_problems problems;
+    struct changes changes = {0};
+    struct err err;
+    if (config_load(node->start->file, node->start->prefix, &config, &problems)) {
+        config_compare(node->config, config, add_change, &changes);
+        apply_live(node, config);
+        node->old_configs =
+            mem_realloc(node->old_configs, (node->old_config_count + 1) * sizeof(struct config *));
+        node->old_configs[node->old_config_count++] = node->config;
+        node->config = config;
+        log_notice("node: settings reloaded");
+    } else {
+        for (size_t i = 0; i < problems.count; i++) {
+            char *text = config_problem_text(&problems.at[i]);
+            buf_printf(&changes.text, "[error] %s\n", text);
+            log_error("node: reload refused; %s", text);
+            free(text);
+        }
+        config_problems_fini(&problems);
+    }
+    char *text = buf_take(&changes.text);
+    if (!prefix_write(node->old_config_count > 0 ? node->old_configs[0]->prefix : node->config->prefix,
+                      "reload_result", text, &err))
+        log_warn("node: %s", err.text);
+    free(text);
+}
+
+/* ---- running ---- */
+
+static sigset_t our_signals(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < COUNT(signals); i++)
+        (void)sigaddset(&set, signals[i]);
+    return set;
+}
+
+/* Until a signal ends it; returns how long running requests may take. */
+static int64_t run(struct node *node)
+{
+    const sigset_t set = our_signals();
+    const struct timespec tick = {.tv_nsec = TICK_MS * 1000000};
+    for (;;) {
+        int number = sigtimedwait(&set, NULL, &tick);
+        switch (number) {
+        case SIGTERM:
+        case SIGINT:
+            log_notice("node: ending now; signal=%d", number);
+            return IMMEDIATE_DRAIN_MS;
+        case SIGQUIT:
+            log_notice("node: ending when running requests are done");
+            return node->config->shutdown_timeout;
+        case SIGHUP:
+            reload(node);
+            break;
+        case SIGUSR1:
+            log_reopen();
+            break;
+        default:
+            break;
+        }
+        cache_tick(node->wiring.cache);
+    }
+}
+
+static bool open_node(struct node *node, struct err *err)
+{
+    static bool (*const parts[])(struct node * node, struct err * err) = {
+        open_log,   open_identity, open_schemas, open_loops, open_data,  open_bus,
+        open_store, open_resolver, open_proxy,   open_admin, start_loops};
+    for (size_t i = 0; i < COUNT(parts); i++)
+        if (!parts[i](node, err))
+            return false;
+    return true;
+}
+
+int node_serve(const struct cli_start *start)
+{
+    struct node node = {.start = start, .config = start->config};
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&node.mutex, NULL);
+    pthread_cond_init(&node.changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+
+    /* Before any thread is made, so that only sigtimedwait() sees them. */
+    const sigset_t set = our_signals();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    struct err err = {0};
+    bool ok = open_node(&node, &err);
+    start->ready(start->arg, ok ? NULL : err.text);
+    if (ok) {
+        char text[UUID_TEXT_SIZE];
+        log_notice("node: serving; version=%s node=%s workers=%zu position=%" PRIu64, FRESHET_VERSION,
+                   uuid_format(&node.id, text), node.worker_count, bus_applied(node.wiring.bus));
+        int64_t limit_ms = run(&node);
+        drain(&node, limit_ms);
+    } else {
+        log_error("node: cannot start; %s", err.text);
+    }
+    close_node(&node);
+    pthread_mutex_destroy(&node.mutex);
+    pthread_cond_destroy(&node.changed);
+    return ok ? 0 : 1;
+}

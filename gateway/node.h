@@ -1,0 +1,18 @@
+#pragma once
+
+/*
+ * node - a running gateway: opens every part in order, serves until a signal says otherwise, closes in
+ * reverse.
+ *
+ * Threads: main. It handles signals and gives the cache its tick; loops, bus, store and resolver have their
+ * own.
+ */
+
+struct cli_start;
+
+/*
+ * Serves. SIGTERM and SIGINT: end now (running requests have a second); SIGQUIT: end when they are done, at
+ * most shutdown_timeout; SIGHUP: apply changed settings; SIGUSR1: reopen the log file. Returns the exit
+ * status.
+ */
+int node_serve(const struct cli_start *start);

@@ -1,0 +1,272 @@
+/*
+ * wiring - the parts do not know each other: cache, store and bus meet in the small functions below, which
+ * translate between them, and settings become the options of each.
+ */
+
+#include "gateway/wiring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/random.h"
+#include "gateway/config/config.h"
+#include "gateway/store/store.h"
+
+enum {
+    FILL_DEADLINE_MS = 5000,   /* a parked request waits no longer for the database */
+    FILLS_QUEUED_MAX = 100000, /* a waiter costs its request about a kilobyte; beyond it clients get 503 */
+};
+
+/* ---- cache, store and bus ---- */
+
+struct fill {
+    struct store_fill super;
+    struct wiring *wiring;
+    struct cache_flight *flight;
+    char value[];
+};
+
+static void fill_done(struct store_fill *super)
+{
+    struct fill *fill = CONTAINER_OF(super, struct fill, super);
+    const struct cache_answer answer = {
+        .failed = super->failed,
+        .position = super->position,
+        .tag = super->tag,
+        .object = super->object,
+        .bytes = super->bytes,
+    };
+    cache_fill_done(fill->wiring->cache, fill->flight, &answer);
+    free(fill);
+}
+
+static void load_for_cache(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
+                           enum cache_source source)
+{
+    struct wiring *wiring = arg;
+    struct fill *fill = mem_zalloc(sizeof(*fill) + ask->value.len + 1);
+    memcpy(fill->value, ask->value.at, ask->value.len);
+    fill->wiring = wiring;
+    fill->flight = flight;
+    fill->super = (struct store_fill){
+        .schema = schemas_at(wiring->schemas, ask->type),
+        .lookup = ask->lookup,
+        .value = {fill->value, ask->value.len},
+        .from_replica = source == CACHE_FROM_REPLICA,
+        .on_done = fill_done,
+    };
+    store_fill(wiring->store, &fill->super);
+}
+
+static enum cache_judgement judge_for_cache(void *arg, uint64_t position, int64_t tag)
+{
+    static const enum cache_judgement judgements[] = {[BUS_ACCEPT] = CACHE_ACCEPT,
+                                                      [BUS_PASS] = CACHE_PASS,
+                                                      [BUS_OLD] = CACHE_OLD,
+                                                      [BUS_CONTRADICTS] = CACHE_CONTRADICTS};
+    const struct wiring *wiring = arg;
+    struct bus *bus = atomic_load_explicit(&wiring->bus, memory_order_acquire);
+    return bus != NULL ? judgements[bus_judge(bus, position, tag)] : CACHE_PASS;
+}
+
+static void suspect_hinted_keys(void *arg, uint64_t position, const uint8_t (*keys)[16], size_t key_count)
+{
+    const struct wiring *wiring = arg;
+    struct bus *bus = atomic_load_explicit(&wiring->bus, memory_order_acquire);
+    if (bus == NULL)
+        return;
+    uint64_t applied = bus_applied(bus);
+    for (size_t i = 0; i < key_count; i++) {
+        struct digest digest;
+        memcpy(digest.bytes, keys[i], sizeof(digest.bytes));
+        cache_suspect(wiring->cache, &digest, position, applied);
+    }
+}
+
+static void log_for_bus(void *arg, enum bus_log_level level, const char *text)
+{
+    static const enum log_level levels[] = {[BUS_LOG_DEBUG] = LOG_DEBUG,
+                                            [BUS_LOG_INFO] = LOG_INFO,
+                                            [BUS_LOG_NOTICE] = LOG_NOTICE,
+                                            [BUS_LOG_WARN] = LOG_WARN,
+                                            [BUS_LOG_ERROR] = LOG_ERROR};
+    (void)arg;
+    if (levels[level] >= log_get_level())
+        log_line(levels[level], "bus: %s", text);
+}
+
+/* ---- what the Admin API asks of the bus ---- */
+
+static uint64_t admin_applied(void *arg)
+{
+    return bus_applied(arg);
+}
+
+static void admin_wake(void *arg)
+{
+    bus_wake(arg);
+}
+
+static bool admin_wait(void *arg, uint64_t position, int64_t timeout_ms)
+{
+    return bus_wait(arg, position, timeout_ms);
+}
+
+static void admin_announce(void *arg, uint64_t position, int64_t tag, const uint8_t (*keys)[16],
+                           size_t key_count)
+{
+    bus_announce(arg, position, tag, keys, key_count);
+}
+
+static void admin_position_text(void *arg, uint64_t position, char text[40])
+{
+    bus_position_text(arg, position, text);
+}
+
+static int64_t admin_since_good_poll(void *arg)
+{
+    struct bus_stats stats;
+    bus_read_stats(arg, &stats);
+    return stats.since_good_poll_ms;
+}
+
+static const struct figure {
+    const char *name;
+    size_t offset;
+} figures[] = {
+    /* clang-format off */
+    {"applied_position",          offsetof(struct bus_stats, applied_position)},
+    {"head_position",             offsetof(struct bus_stats, head_position)},
+    {"since_good_poll_ms",        offsetof(struct bus_stats, since_good_poll_ms)},
+    {"last_poll_us",              offsetof(struct bus_stats, last_poll_us)},
+    {"polls",                     offsetof(struct bus_stats, polls)},
+    {"poll_failures",             offsetof(struct bus_stats, poll_failures)},
+    {"idle_polls",                offsetof(struct bus_stats, idle_polls)},
+    {"events_applied",            offsetof(struct bus_stats, events_applied)},
+    {"batches_applied",           offsetof(struct bus_stats, batches_applied)},
+    {"resyncs",                   offsetof(struct bus_stats, resyncs)},
+    {"resyncs_history",           offsetof(struct bus_stats, resyncs_history)},
+    {"resyncs_lag",               offsetof(struct bus_stats, resyncs_lag)},
+    {"resyncs_gap",               offsetof(struct bus_stats, resyncs_gap)},
+    {"pg_reconnects",             offsetof(struct bus_stats, pg_reconnects)},
+    {"bells_rung",                offsetof(struct bus_stats, bells_rung)},
+    {"bells_limited",             offsetof(struct bus_stats, bells_limited)},
+    {"trimmed_rows",              offsetof(struct bus_stats, trimmed_rows)},
+    {"heartbeats",                offsetof(struct bus_stats, heartbeats)},
+    {"channel_reconnects",        offsetof(struct bus_stats, channel_reconnects)},
+    {"channel_errors",            offsetof(struct bus_stats, channel_errors)},
+    {"hints_sent",                offsetof(struct bus_stats, hints_sent)},
+    {"hints_received",            offsetof(struct bus_stats, hints_received)},
+    {"hints_missed",              offsetof(struct bus_stats, hints_missed)},
+    {"hints_dropped_old",         offsetof(struct bus_stats, hints_dropped_old)},
+    {"hints_dropped_mac",         offsetof(struct bus_stats, hints_dropped_mac)},
+    {"hints_dropped_size",        offsetof(struct bus_stats, hints_dropped_size)},
+    {"hints_dropped_history",     offsetof(struct bus_stats, hints_dropped_history)},
+    {"hints_dropped_version",     offsetof(struct bus_stats, hints_dropped_version)},
+    {"hints_dropped_implausible", offsetof(struct bus_stats, hints_dropped_implausible)},
+    {"hints_dropped_tag",         offsetof(struct bus_stats, hints_dropped_tag)},
+    {"hints_dropped_queue",       offsetof(struct bus_stats, hints_dropped_queue)},
+    {"node_count",                offsetof(struct bus_stats, node_count)},
+    /* clang-format on */
+};
+
+static struct cJSON *admin_describe(void *arg)
+{
+    struct bus_stats stats;
+    bus_read_stats(arg, &stats);
+    cJSON *object = cJSON_CreateObject();
+    for (size_t i = 0; i < COUNT(figures); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)&stats + figures[i].offset, sizeof(value));
+        cJSON_AddNumberToObject(object, figures[i].name, (double)value);
+    }
+    cJSON_AddBoolToObject(object, "channel_wanted", stats.channel_wanted);
+    cJSON_AddBoolToObject(object, "channel_up", stats.channel_up);
+    return object;
+}
+
+/* ---- settings to options ---- */
+
+struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config)
+{
+    return (struct cache_options){
+        .max_bytes = (size_t)config->mem_cache_size,
+        .ttl_ms = config->db_cache_ttl,
+        .negative_ttl_ms = config->db_cache_neg_ttl,
+        .resurrect_ms = config->db_resurrect_ttl,
+        .propagation_ms = config->db_update_propagation,
+        .delay_gate = strcmp(config->replica_gate, "delay") == 0,
+        .has_replica = config->pg_ro_host != NULL,
+        .max_flights = (int)config->db_fill_concurrency,
+        .max_queued = FILLS_QUEUED_MAX,
+        .fill_deadline_ms = FILL_DEADLINE_MS,
+        .clock = clock_system(),
+        .seed = random_u64(),
+        .load = load_for_cache,
+        .judge = judge_for_cache,
+        .release = free, /* decoded objects are one block each (model/entities.h) */
+        .arg = wiring,
+    };
+}
+
+struct bus_live wiring_bus_live(const struct config *config)
+{
+    static const struct {
+        const char *name;
+        enum bus_channel_kind kind;
+    } kinds[] = {{"off", BUS_CHANNEL_OFF},
+                 {"on", BUS_CHANNEL_REDIS},
+                 {"redis", BUS_CHANNEL_REDIS},
+                 {"pg_notify", BUS_CHANNEL_PG_NOTIFY}};
+    struct bus_live live = {
+        .poll_ms = config->db_update_frequency,
+        .redis =
+            {
+                .host = config->redis_host,
+                .port = (int)config->redis_port,
+                .username = config->redis_username,
+                .password = config->redis_password,
+                .database = (int)config->redis_database,
+                .tls = config->redis_ssl,
+                .tls_verify = config->redis_ssl_verify,
+                .tls_server_name = config->redis_ssl_server_name,
+                .tls_ca_file = strcmp(config->lua_ssl_trusted_certificate, "system") == 0
+                                   ? NULL
+                                   : config->lua_ssl_trusted_certificate,
+                .timeout_ms = (int)config->redis_timeout,
+                .channel = config->redis_channel,
+                .secret = config->redis_secret,
+                .hint_purge = config->redis_hint_purge,
+            },
+    };
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (strcmp(kinds[i].name, config->fast_invalidation) == 0)
+            live.channel = kinds[i].kind;
+    return live;
+}
+
+void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options)
+{
+    options->on_hint = suspect_hinted_keys;
+    options->log = log_for_bus;
+    options->arg = wiring;
+}
+
+struct admin_bus wiring_admin_bus(struct bus *bus)
+{
+    return (struct admin_bus){
+        .applied = admin_applied,
+        .wake = admin_wake,
+        .wait = admin_wait,
+        .announce = admin_announce,
+        .position_text = admin_position_text,
+        .describe = admin_describe,
+        .since_good_poll_ms = admin_since_good_poll,
+        .arg = bus,
+    };
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+/*
+ * wiring - what joins parts that do not know each other: cache, store, bus and Admin API; and settings as
+ * their options.
+ *
+ * Threads: making options: main. The functions inside them run on the threads of the parts that call them.
+ */
+
+#include <stdatomic.h>
+
+#include "admin/admin.h"
+#include "bus/bus.h"
+#include "gateway/cache/cache.h"
+
+struct config;
+struct schemas;
+struct store;
+
+/* Lives as long as the parts. Members are set while the node opens, in this order. */
+struct wiring {
+    struct schemas *schemas;
+    struct cache *cache;
+    _Atomic(struct bus *) bus; /* threads of the bus and the cache may run before it is there */
+    struct store *store;       /* set before the first loop runs */
+};
+
+struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config);
+/* Adds on_hint, log and arg. */
+void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);
+struct bus_live wiring_bus_live(const struct config *config);
+struct admin_bus wiring_admin_bus(struct bus *bus);
