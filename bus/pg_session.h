@@ -28,7 +28,7 @@ enum bus_err_code {
 
 struct bus_err {
     enum bus_err_code code;
-    char sqlstate[6];    /* "" unless code is BUS_ERR_SQL */
+    char sqlstate[6]; /* of BUS_ERR_SQL, or of the goodbye of a server that closed the connection; else "" */
     char constraint[64]; /* name of the violated constraint or "" */
     char text[256];
 };
