@@ -3,7 +3,8 @@
 /*
  * loop - one event loop and the thread that runs it.
  *
- * Threads: everything bound to a loop is touched on its thread only. loop_post() may be called from any thread.
+ * Threads: everything bound to a loop is touched on its thread only. loop_post() may be called from any
+ * thread.
  */
 
 #include <stdbool.h>
@@ -15,9 +16,10 @@
 
 struct loop;
 
-/* Embedded by the sender; must stay until run() was called, which may free it. Never post one that is still posted. */
+/* Embedded by the sender; must stay until run() was called, which may free it. Never post one that is still
+ * posted. */
 struct loop_message {
-    h2o_multithread_message_t super; /* the loop's */
+    struct loop_message *next; /* the loop's */
     void (*run)(struct loop_message *message);
 };
 
@@ -27,13 +29,26 @@ void loop_close(struct loop *loop);
 
 /* Starts the thread; on_start runs first on it. */
 bool loop_start(struct loop *loop, void (*on_start)(void *arg), void *arg, struct err *err) MUST_CHECK;
-/* Any thread: makes the thread leave after its current turn. */
+/* Any thread: makes the thread leave after its current turn; what was posted before still runs. */
 void loop_stop(struct loop *loop);
 void loop_join(struct loop *loop);
+
+/*
+ * Runs on the loop's thread as the last thing it does, the last registered first: whoever took buffers from
+ * h2o gives them back there, since h2o keeps them per thread. Embedded by the caller, who stays until then.
+ */
+struct loop_end {
+    struct loop_end *next; /* the loop's */
+    void (*on_end)(struct loop_end *end);
+};
+void loop_on_end(struct loop *loop, struct loop_end *end);
+void loop_forget_end(struct loop *loop, struct loop_end *end);
 
 void loop_post(struct loop *loop, struct loop_message *message);
 bool loop_is_mine(const struct loop *loop);
 h2o_loop_t *loop_h2o(struct loop *loop);
+/* One more turn from inside loop_end: lets closing sockets finish. */
+void loop_turn(struct loop *loop, int wait_ms);
 /* Monotonic milliseconds (CLOCK_MONOTONIC), read once per turn. */
 int64_t loop_now_ms(const struct loop *loop);
 /* Microseconds, read now. */

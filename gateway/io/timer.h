@@ -3,8 +3,9 @@
 /*
  * timer - any number of timers of any duration on one loop, O(1) each.
  *
- * libh2o scans all its h2o_timeout_t each turn, so there is one, and behind it a wheel of 20 ms steps. A timer fires
- * up to one step late, never early. The loop does not tick while no timer runs.
+ * A wheel of 20 ms steps on the monotonic clock, run by the loop after each of its turns: libh2o's own
+ * timeouts are scanned one by one and follow the wall clock. A timer fires up to one step late, never early.
+ * The loop does not tick while no timer is near.
  *
  * Threads: the loop's.
  */
@@ -22,8 +23,9 @@ struct timer {
     void (*on_due)(struct timer *timer);
 };
 
-/* Starts, or starts again. delay_ms >= 0. */
-void timer_start(struct loop *loop, struct timer *timer, int64_t delay_ms, void (*on_due)(struct timer *timer));
+/* Starts, or starts again. delay_ms >= 0. on_due never comes from inside. */
+void timer_start(struct loop *loop, struct timer *timer, int64_t delay_ms,
+                 void (*on_due)(struct timer *timer));
 /* Fine when it is not running. */
 void timer_stop(struct timer *timer);
 
