@@ -3,11 +3,13 @@
 /*
  * store - entities in Postgres: threads that run database jobs, and the blocking calls a job makes.
  *
- * A job is written top to bottom: begin, read, validate, write, commit. Every statement has a deadline. Each change is
- * one transaction with its events; the receipt carries its position. Fills (loads for the keyed cache) have threads of
- * their own and are batched: those that wait for the same kind of look-up travel in one statement.
+ * A job is written top to bottom: begin, read, validate, write, commit. Every statement has a deadline. Each
+ * change is one transaction with its events; the receipt carries its position. Fills (loads for the keyed
+ * cache) have threads of their own and are batched: those that wait for the same kind of look-up travel in
+ * one statement.
  *
- * Threads: store_open/close: main. store_submit and store_fill: any. Everything with a struct store_session: the job.
+ * Threads: store_open/close: main. store_submit and store_fill: any. Everything with a struct store_session:
+ * the job.
  */
 
 #include <stdbool.h>
@@ -30,15 +32,15 @@ struct store_session;
 
 struct store_options {
     struct pg_options primary;
-    struct pg_options replica;       /* host NULL: none */
-    const struct schemas *schemas;   /* borrowed */
+    struct pg_options replica;     /* host NULL: none */
+    const struct schemas *schemas; /* borrowed */
     struct digest_salt salt;
-    struct uuid node_id;             /* origin of events */
-    int job_threads;                 /* default 4: jobs of the Admin API */
-    int fill_threads;                /* default 2 */
-    int max_queued_jobs;             /* default 1024 */
-    int64_t statement_timeout_ms;    /* pg_timeout */
-    int64_t append_timeout_ms;       /* cluster_append_timeout */
+    struct uuid node_id;          /* origin of events */
+    int job_threads;              /* default 4: jobs of the Admin API */
+    int fill_threads;             /* default 2 */
+    int max_queued_jobs;          /* default 1024 */
+    int64_t statement_timeout_ms; /* pg_timeout */
+    int64_t append_timeout_ms;    /* cluster_append_timeout */
 };
 
 bool store_open(const struct store_options *options, struct store **store, struct err *err) MUST_CHECK;
@@ -46,24 +48,25 @@ bool store_open(const struct store_options *options, struct store **store, struc
 void store_close(struct store *store);
 
 /* Runs `run` on a job thread. false: the queue is full, nothing happens. */
-bool store_submit(struct store *store, void (*run)(struct store_session *session, void *arg), void *arg) MUST_CHECK;
+bool store_submit(struct store *store, void (*run)(struct store_session *session, void *arg),
+                  void *arg) MUST_CHECK;
 
 /*
- * A load for the keyed cache, batched with others of the same schema and lookup. on_done is called once on a fill
- * thread. The request lives until then. `value` is what the lookup's column must equal.
+ * A load for the keyed cache, batched with others of the same schema and lookup. on_done is called once on a
+ * fill thread. The request lives until then. `value` is what the lookup's column must equal.
  */
 struct store_fill {
-    struct store_fill *next;         /* the store's */
+    struct store_fill *next; /* the store's */
     const struct schema *schema;
-    int lookup;                      /* index in schema->lookups */
+    int lookup; /* index in schema->lookups */
     struct str value;
-    bool from_replica;               /* falls back to the primary when there is none */
+    bool from_replica; /* falls back to the primary when there is none */
     void (*on_done)(struct store_fill *fill);
     /* The answer: */
     bool failed;
     uint64_t position;
     int64_t tag;
-    void *object;                    /* typed (schema->decode); NULL: no such row */
+    void *object; /* typed (schema->decode); NULL: no such row */
     size_t bytes;
 };
 void store_fill(struct store *store, struct store_fill *fill);
@@ -85,49 +88,56 @@ enum store_failure {
 };
 struct store_error {
     enum store_failure failure;
-    cJSON *key;                   /* owned by the error; NULL unless said above */
+    cJSON *key; /* owned by the error; NULL unless said above */
     const struct schema *other;
-    struct err err;               /* a sentence for the log */
+    struct err err; /* a sentence for the log */
 };
 void store_error_fini(struct store_error *error);
 
 struct store *session_store(struct store_session *session);
 
 /*
- * One transaction: body runs between BEGIN and COMMIT. It returns true to commit, false to roll back (no change).
- * Events of all changes made inside are appended on commit. Runs again from the start when Postgres reports a deadlock
- * or serialization failure (three times), so body must be repeatable. A transaction without changes takes no position
- * (receipt->position 0).
+ * One transaction: body runs between BEGIN and COMMIT. It returns true to commit, false to roll back (no
+ * change). Events of all changes made inside are appended on commit. Runs again from the start when Postgres
+ * reports a deadlock or serialization failure (three times), so body must be repeatable. A transaction
+ * without changes takes no position (receipt->position 0).
  */
-bool store_transact(struct store_session *session, bool (*body)(struct store_session *session, void *arg, struct store_error *error),
+bool store_transact(struct store_session *session,
+                    bool (*body)(struct store_session *session, void *arg, struct store_error *error),
                     void *arg, struct outbox_receipt *receipt, struct store_error *error) MUST_CHECK;
-/* After a commit: digests of the keys its events named, for bus_announce(). Valid until the next transaction. */
+/* After a commit: digests of the keys its events named, for bus_announce(). Valid until the next transaction.
+ */
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16]);
 
-enum store_lock { STORE_READ, STORE_FOR_UPDATE };
+enum store_lock {
+    STORE_READ,
+    STORE_FOR_UPDATE
+};
 
 /*
  * One document by a unique field ("id" or another); value is text. *document NULL: there is none. Outside a
- * transaction one statement of its own, from a replica only if it is at least as new as `position_wanted` (0: any).
+ * transaction one statement of its own, from a replica only if it is at least as new as `position_wanted` (0:
+ * any).
  */
-bool store_find(struct store_session *session, const struct schema *schema, const char *field, struct str value,
-                enum store_lock lock, cJSON **document, struct store_error *error) MUST_CHECK;
+bool store_find(struct store_session *session, const struct schema *schema, const char *field,
+                struct str value, enum store_lock lock, cJSON **document,
+                struct store_error *error) MUST_CHECK;
 
 struct store_page_query {
     const struct schema *schema;
-    const char *parent_field;        /* nested lists: the foreign field that must equal parent; NULL: none */
+    const char *parent_field; /* nested lists: the foreign field that must equal parent; NULL: none */
     struct uuid parent;
-    const char *match_field;         /* consumers?custom_id=; NULL: none */
+    const char *match_field; /* consumers?custom_id=; NULL: none */
     struct str match_value;
-    const struct str *tags;          /* filter */
+    const struct str *tags; /* filter */
     size_t tag_count;
-    bool any_tag;                    /* OR instead of AND */
-    int size;                        /* 1..1000 */
-    struct str offset;               /* opaque token; at == NULL: from the start */
+    bool any_tag;      /* OR instead of AND */
+    int size;          /* 1..1000 */
+    struct str offset; /* opaque token; at == NULL: from the start */
 };
 struct store_page {
-    cJSON *documents;                /* array; owned by the caller */
-    char *next_offset;               /* NULL: last page; owned by the caller */
+    cJSON *documents;  /* array; owned by the caller */
+    char *next_offset; /* NULL: last page; owned by the caller */
 };
 bool store_list(struct store_session *session, const struct store_page_query *query, struct store_page *page,
                 struct store_error *error) MUST_CHECK;
@@ -136,8 +146,8 @@ bool store_list(struct store_session *session, const struct store_page_query *qu
 bool store_insert(struct store_session *session, const struct schema *schema, const cJSON *document,
                   struct store_error *error) MUST_CHECK;
 /* `old` was read with STORE_FOR_UPDATE in this transaction; its keys are named in the event too. */
-bool store_update(struct store_session *session, const struct schema *schema, const cJSON *old, const cJSON *document,
-                  struct store_error *error) MUST_CHECK;
+bool store_update(struct store_session *session, const struct schema *schema, const cJSON *old,
+                  const cJSON *document, struct store_error *error) MUST_CHECK;
 /* With everything that cascades, one event each. */
 bool store_delete(struct store_session *session, const struct schema *schema, const cJSON *old,
                   struct store_error *error) MUST_CHECK;
@@ -151,7 +161,9 @@ bool store_ping(struct store_session *session, struct store_error *error) MUST_C
 
 /* Every row of a schema, as documents that live during the callback. Streams; memory stays flat. */
 bool store_view_all(struct pg_session *view, const struct schema *schema,
-                    bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg, struct err *err) MUST_CHECK;
+                    bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
+                    struct err *err) MUST_CHECK;
 /* The rows with these ids that exist. */
-bool store_view_ids(struct pg_session *view, const struct schema *schema, const struct uuid *ids, size_t count,
-                    bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg, struct err *err) MUST_CHECK;
+bool store_view_ids(struct pg_session *view, const struct schema *schema, const struct uuid *ids,
+                    size_t count, bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
+                    struct err *err) MUST_CHECK;

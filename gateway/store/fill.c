@@ -1,0 +1,299 @@
+/*
+ * fill - threads that answer look-ups of the keyed cache.
+ *
+ * While the threads are busy, look-ups queue up; a free thread takes the first and with it all others of its
+ * kind (schema, column, source), and asks for them in one statement. So load makes batches larger and not the
+ * database busier, and an idle gateway waits for nobody.
+ *
+ * Position and rows come from one statement, hence from one snapshot: the answer holds every commit up to the
+ * position and none after (consistency reference, 3.4). No log row at all is an error, never "no such row".
+ */
+
+#include "gateway/store/fill.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/model/document.h"
+#include "gateway/store/errors.h"
+#include "gateway/store/query.h"
+#include "gateway/store/session.h"
+
+enum {
+    MAX_BATCH = 256
+};
+
+struct filler { /* thread: its own */
+    struct fills *fills;
+    pthread_t thread;
+    struct pg_session *primary;
+    struct pg_session *replica; /* NULL: none */
+    bool failing;               /* has logged that the database does not answer */
+};
+
+struct fills {
+    struct store_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct store_fill *first, **last; /* thread: any, under lock */
+    bool closing;                     /* likewise */
+    int filler_count;
+    struct filler fillers[];
+};
+
+static bool is_same_kind(const struct store_fill *a, const struct store_fill *b)
+{
+    return a->schema == b->schema && a->lookup == b->lookup && a->from_replica == b->from_replica;
+}
+
+/* Under lock. The first that waits and up to MAX_BATCH - 1 others of its kind, as a list of their own. */
+static struct store_fill *take_batch(struct fills *fills)
+{
+    struct store_fill *batch = NULL, **batch_last = &batch;
+    struct store_fill **link = &fills->first;
+    int count = 0;
+
+    while (*link != NULL && count < MAX_BATCH) {
+        struct store_fill *fill = *link;
+        if (batch != NULL && !is_same_kind(batch, fill)) {
+            link = &fill->next;
+            continue;
+        }
+        *link = fill->next;
+        if (fills->last == &fill->next)
+            fills->last = link;
+        fill->next = NULL;
+        *batch_last = fill;
+        batch_last = &fill->next;
+        count++;
+    }
+    return batch;
+}
+
+static void finish(struct store_fill *batch, bool failed)
+{
+    while (batch != NULL) {
+        struct store_fill *fill = batch;
+        batch = fill->next; /* on_done may free the fill */
+        fill->next = NULL;
+        fill->failed = fill->failed || failed;
+        fill->on_done(fill);
+    }
+}
+
+static const struct field *lookup_field(const struct store_fill *fill)
+{
+    return schema_field(fill->schema, fill->schema->lookups[fill->lookup].field);
+}
+
+/* $1: the values as an array. Row: position, tag, value, document. */
+static void make_statement(struct buf *sql, const struct store_fill *kind)
+{
+    const struct field *field = lookup_field(kind);
+
+    buf_printf(sql, "SELECT h.pos, h.tag, d.\"%s\"::text, row_to_json(d)", field->name);
+    buf_add_text(sql,
+                 " FROM (SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) h LEFT JOIN ");
+    query_open_rows(sql, kind->schema, QUERY_LIVE);
+    buf_add_text(sql, " AND t.");
+    query_add_column(sql, field);
+    buf_printf(sql, " = ANY ($1::%s[])) d ON true", query_column_type(field));
+}
+
+/* Values that no row can have are left out: one of them would fail the statement for all others. */
+static void make_values(struct buf *values, const struct store_fill *batch)
+{
+    const struct field *field = lookup_field(batch);
+
+    buf_add_byte(values, '{');
+    for (const struct store_fill *fill = batch; fill != NULL; fill = fill->next)
+        if (query_can_equal(field, fill->value))
+            query_add_element(values, fill->value);
+    buf_add_byte(values, '}');
+}
+
+static bool ask(struct filler *filler, struct pg_session *session, const struct store_fill *batch,
+                PGresult **result, struct bus_err *err)
+{
+    int64_t deadline_ms = filler->fills->options.statement_timeout_ms;
+    bool was_connected = pg_session_is_connected(session);
+    struct buf sql = {0}, values = {0};
+
+    make_statement(&sql, batch);
+    make_values(&values, batch);
+    const char *params[] = {values.at};
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};
+    metrics_add(METRIC_FILL_STATEMENTS, 1);
+    bool ok = pg_session_run(session, &statement, 1, result, deadline_ms, err);
+    if (!ok && was_connected && is_disconnect(err)) {
+        pg_session_drop(session);
+        metrics_add(METRIC_FILL_STATEMENTS, 1);
+        ok = pg_session_run(session, &statement, 1, result, deadline_ms, err);
+    }
+    buf_fini(&sql);
+    buf_fini(&values);
+    if (ok && PQntuples(*result) == 0) {
+        PQclear(*result);
+        *result = NULL;
+        return bus_err_set(err, BUS_ERR_INVALID, "the event log is empty");
+    }
+    return ok;
+}
+
+/* A replica that does not answer is as good as none. */
+static bool ask_somebody(struct filler *filler, const struct store_fill *batch, PGresult **result,
+                         struct bus_err *err)
+{
+    if (batch->from_replica && filler->replica != NULL && ask(filler, filler->replica, batch, result, err))
+        return true;
+    return ask(filler, filler->primary, batch, result, err);
+}
+
+static void decode(struct store_fill *fill, const PGresult *result, int row)
+{
+    cJSON *document = row_document(result, row, 3);
+    struct err err = {0};
+
+    if (document == NULL || fill->schema->decode == NULL) {
+        fill->failed = true;
+    } else if (!fill->schema->decode(document, &fill->object, &fill->bytes, &err)) {
+        fill->failed = true;
+        log_error("store: row cannot be used; entity=%s id=%s reason=%s", fill->schema->name,
+                  document_text(document, "id"), err.text);
+    }
+    cJSON_Delete(document);
+}
+
+static void answer(struct store_fill *batch, const PGresult *result)
+{
+    bool nocase = strcmp(query_column_type(lookup_field(batch)), "uuid") == 0;
+
+    for (struct store_fill *fill = batch; fill != NULL; fill = fill->next) {
+        fill->position = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+        fill->tag = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+        for (int row = 0; row < PQntuples(result); row++) {
+            struct str found = {PQgetvalue(result, row, 2), (size_t)PQgetlength(result, row, 2)};
+            if (PQgetisnull(result, row, 3))
+                continue;
+            if (!(nocase ? str_equal_nocase(found, fill->value) : str_equal(found, fill->value)))
+                continue;
+            decode(fill, result, row);
+            break;
+        }
+    }
+}
+
+static void run_batch(struct filler *filler, struct store_fill *batch)
+{
+    struct bus_err err;
+    PGresult *result = NULL;
+    bool ok = ask_somebody(filler, batch, &result, &err);
+
+    if (ok && filler->failing)
+        log_notice("store: fills are answered again");
+    else if (!ok && !filler->failing)
+        log_warn("store: fills fail; entity=%s reason=%s", batch->schema->name, err.text);
+    filler->failing = !ok;
+    if (ok)
+        answer(batch, result);
+    PQclear(result);
+    finish(batch, !ok);
+}
+
+static void *filler_main(void *arg)
+{
+    struct filler *filler = arg;
+    struct fills *fills = filler->fills;
+    sigset_t signals;
+
+    (void)pthread_setname_np(pthread_self(), "fill");
+    (void)sigfillset(&signals); /* main handles them */
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pthread_mutex_lock(&fills->lock);
+    while (!fills->closing) {
+        struct store_fill *batch = take_batch(fills);
+        if (batch == NULL) {
+            pthread_cond_wait(&fills->arrived, &fills->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&fills->lock);
+        run_batch(filler, batch);
+        pthread_mutex_lock(&fills->lock);
+    }
+    pthread_mutex_unlock(&fills->lock);
+    return NULL;
+}
+
+bool fills_open(const struct store_options *options, struct fills **opened, struct err *err)
+{
+    size_t count = options->fill_threads > 0 ? (size_t)options->fill_threads : 2;
+    struct fills *fills = mem_zalloc(sizeof(*fills) + count * sizeof(fills->fillers[0]));
+
+    fills->options = *options;
+    fills->last = &fills->first;
+    (void)pthread_mutex_init(&fills->lock, NULL);
+    (void)pthread_cond_init(&fills->arrived, NULL);
+    for (size_t i = 0; i < count; i++) {
+        struct filler *filler = &fills->fillers[i];
+        filler->fills = fills;
+        filler->primary = pg_session_new(&options->primary);
+        if (options->replica.host != NULL)
+            filler->replica = pg_session_new(&options->replica);
+        int failure = pthread_create(&filler->thread, NULL, filler_main, filler);
+        if (failure != 0) {
+            pg_session_free(filler->primary);
+            pg_session_free(filler->replica);
+            fills_close(fills);
+            return err_set(err, ERR_INTERNAL, "start a fill thread: %s", strerror(failure));
+        }
+        fills->filler_count++;
+    }
+    *opened = fills;
+    return true;
+}
+
+void fills_close(struct fills *fills)
+{
+    if (fills == NULL)
+        return;
+    pthread_mutex_lock(&fills->lock);
+    fills->closing = true;
+    struct store_fill *waiting = fills->first;
+    fills->first = NULL;
+    fills->last = &fills->first;
+    pthread_cond_broadcast(&fills->arrived);
+    pthread_mutex_unlock(&fills->lock);
+    finish(waiting, true);
+    for (int i = 0; i < fills->filler_count; i++) {
+        (void)pthread_join(fills->fillers[i].thread, NULL);
+        pg_session_free(fills->fillers[i].primary);
+        pg_session_free(fills->fillers[i].replica);
+    }
+    (void)pthread_cond_destroy(&fills->arrived);
+    (void)pthread_mutex_destroy(&fills->lock);
+    free(fills);
+}
+
+void fills_give(struct fills *fills, struct store_fill *fill)
+{
+    fill->next = NULL;
+    fill->failed = false;
+    fill->object = NULL;
+    fill->bytes = 0;
+    pthread_mutex_lock(&fills->lock);
+    bool closing = fills->closing;
+    if (!closing) {
+        *fills->last = fill;
+        fills->last = &fill->next;
+        pthread_cond_signal(&fills->arrived);
+    }
+    pthread_mutex_unlock(&fills->lock);
+    if (closing)
+        finish(fill, true);
+}

@@ -1,0 +1,203 @@
+/*
+ * read - single documents and pages of them, for jobs.
+ *
+ * Always from the primary: the Admin API promises that who has written sees what he wrote. Replicas serve
+ * fills, where the cache's fence decides whether an answer is new enough.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/store/errors.h"
+#include "gateway/store/page_token.h"
+#include "gateway/store/query.h"
+#include "gateway/store/session.h"
+
+enum {
+    MAX_PARAMS = 4
+}; /* parent, match, tags, start */
+
+/* A statement under construction and its parameters, which it owns. */
+struct asking {
+    struct buf sql;
+    char *params[MAX_PARAMS];
+    int param_count;
+};
+
+/* Adds ` AND t.<column> <relation> $n::<type>`; takes the parameter. */
+static void add_condition(struct asking *asking, const char *column, const char *relation, const char *type,
+                          char *param)
+{
+    assert(asking->param_count < MAX_PARAMS);
+    asking->params[asking->param_count++] = param;
+    buf_printf(&asking->sql, " AND t.%s %s $%d::%s", column, relation, asking->param_count, type);
+}
+
+static void add_field_condition(struct asking *asking, const struct field *field, const char *relation,
+                                char *param)
+{
+    struct buf column = {0};
+
+    query_add_column(&column, field);
+    add_condition(asking, column.at, relation, query_column_type(field), param);
+    buf_fini(&column);
+}
+
+static bool ask(struct store_session *session, struct asking *asking, PGresult **result,
+                struct store_error *error)
+{
+    struct bus_err err;
+    bool ok = session_query(session, asking->sql.at, (const char *const *)asking->params, asking->param_count,
+                            result, &err);
+
+    buf_fini(&asking->sql);
+    for (int i = 0; i < asking->param_count; i++)
+        free(asking->params[i]);
+    return ok || store_error_from(error, &err);
+}
+
+static char *tag_array(const struct store_page_query *query)
+{
+    struct buf array = {0};
+
+    buf_add_byte(&array, '{');
+    for (size_t i = 0; i < query->tag_count; i++)
+        query_add_element(&array, query->tags[i]);
+    buf_add_byte(&array, '}');
+    return buf_take(&array);
+}
+
+/* Values no row can have make an empty page rather than an error of Postgres. */
+static bool can_match(const struct store_page_query *query)
+{
+    if (query->match_field != NULL &&
+        !query_can_equal(schema_field(query->schema, query->match_field), query->match_value))
+        return false;
+    for (size_t i = 0; i < query->tag_count; i++)
+        if (!query_is_text(query->tags[i]))
+            return false;
+    return true;
+}
+
+static bool read_offset(const struct store_page_query *query, struct uuid *start, struct store_error *error)
+{
+    switch (page_token_read(query->offset, start)) {
+    case PAGE_TOKEN_OK:
+        return true;
+    case PAGE_TOKEN_BAD_BASE64:
+        return store_error_set(error, STORE_BAD_OFFSET, "'%.*s' is not a valid offset: bad base64 encoding",
+                               STR_ARG(query->offset));
+    case PAGE_TOKEN_BAD_JSON:
+        break;
+    }
+    return store_error_set(error, STORE_BAD_OFFSET, "'%.*s' is not a valid offset: bad json encoding",
+                           STR_ARG(query->offset));
+}
+
+static void make_page_statement(const struct store_page_query *query, const struct uuid *start,
+                                struct asking *asking)
+{
+    const struct schema *schema = query->schema;
+    char id[UUID_TEXT_SIZE];
+
+    buf_add_text(&asking->sql, "SELECT row_to_json(d), d.id FROM ");
+    query_open_rows(&asking->sql, schema, QUERY_LIVE);
+    if (query->parent_field != NULL)
+        add_field_condition(asking, schema_field(schema, query->parent_field), "=",
+                            mem_strdup(uuid_format(&query->parent, id)));
+    if (query->match_field != NULL)
+        add_field_condition(asking, schema_field(schema, query->match_field), "=",
+                            mem_strndup(query->match_value.at, query->match_value.len));
+    if (query->tag_count > 0)
+        add_condition(asking, "tags", query->any_tag ? "&&" : "@>", "text[]", tag_array(query));
+    if (start != NULL)
+        add_condition(asking, "id", ">=", "uuid", mem_strdup(uuid_format(start, id)));
+    /* One row more than asked for: it is where the next page begins. */
+    buf_printf(&asking->sql, " ORDER BY t.id LIMIT %d) d ORDER BY d.id", query->size + 1);
+}
+
+static void fill_page(const PGresult *result, int size, struct store_page *page)
+{
+    char token[PAGE_TOKEN_SIZE];
+    struct uuid next;
+    int rows = PQntuples(result);
+
+    *page = (struct store_page){.documents = cJSON_CreateArray()};
+    for (int i = 0; i < rows && i < size; i++)
+        (void)cJSON_AddItemToArray(page->documents, row_document(result, i, 0));
+    if (rows > size && uuid_from_str(str_of(PQgetvalue(result, size, 1)), &next))
+        page->next_offset = mem_strdup(page_token_make(&next, token));
+}
+
+bool store_find(struct store_session *session, const struct schema *schema, const char *field,
+                struct str value, enum store_lock lock, cJSON **document, struct store_error *error)
+{
+    const struct field *column = schema_field(schema, field);
+    struct asking asking = {0};
+    PGresult *result;
+
+    assert(column != NULL);
+    if (!query_can_equal(column, value)) {
+        *document = NULL;
+        return true;
+    }
+    buf_add_text(&asking.sql, "SELECT row_to_json(d) FROM ");
+    query_open_rows(&asking.sql, schema, QUERY_LIVE);
+    add_field_condition(&asking, column, "=", mem_strndup(value.at, value.len));
+    buf_add_text(&asking.sql, lock == STORE_FOR_UPDATE ? " FOR UPDATE) d" : ") d");
+    if (!ask(session, &asking, &result, error))
+        return false;
+    *document = PQntuples(result) > 0 ? row_document(result, 0, 0) : NULL;
+    PQclear(result);
+    return true;
+}
+
+bool store_list(struct store_session *session, const struct store_page_query *query, struct store_page *page,
+                struct store_error *error)
+{
+    struct asking asking = {0};
+    struct uuid start;
+    PGresult *result;
+
+    if (query->offset.at != NULL && !read_offset(query, &start, error))
+        return false;
+    if (!can_match(query)) {
+        *page = (struct store_page){.documents = cJSON_CreateArray()};
+        return true;
+    }
+    make_page_statement(query, query->offset.at != NULL ? &start : NULL, &asking);
+    if (!ask(session, &asking, &result, error))
+        return false;
+    fill_page(result, query->size, page);
+    PQclear(result);
+    return true;
+}
+
+bool store_plugin_names(struct store_session *session, cJSON **names, struct store_error *error)
+{
+    struct asking asking = {0};
+    PGresult *result;
+
+    buf_add_text(&asking.sql, "SELECT DISTINCT name FROM plugins ORDER BY name");
+    if (!ask(session, &asking, &result, error))
+        return false;
+    *names = cJSON_CreateArray();
+    for (int i = 0; i < PQntuples(result); i++)
+        (void)cJSON_AddItemToArray(*names, cJSON_CreateString(PQgetvalue(result, i, 0)));
+    PQclear(result);
+    return true;
+}
+
+bool store_ping(struct store_session *session, struct store_error *error)
+{
+    struct asking asking = {0};
+    PGresult *result;
+
+    buf_add_text(&asking.sql, "SELECT 1");
+    if (!ask(session, &asking, &result, error))
+        return false;
+    PQclear(result);
+    return true;
+}

@@ -1,0 +1,56 @@
+#pragma once
+
+/*
+ * session - what a job holds while it runs: its connection, its transaction, and the events it owes.
+ *
+ * Threads: one job thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+#include <libpq-fe.h>
+
+#include "bus/pg_session.h"
+#include "gateway/base/attributes.h"
+#include "gateway/base/uuid.h"
+#include "gateway/model/schema.h"
+#include "gateway/store/store.h"
+
+struct change {
+    const struct schema *schema;
+    struct uuid id;
+    size_t first_key; /* in session->keys */
+    size_t key_count;
+};
+
+struct store_session {
+    struct store *store;
+    const struct store_options *options;
+    struct pg_session *primary;
+    bool refused; /* the store closes and this job had not begun: every call fails */
+    bool in_transaction;
+    struct change *changes;
+    size_t change_count, change_capacity;
+    uint8_t (*keys)[16]; /* digests, of all changes one after the other */
+    size_t key_count, key_capacity;
+};
+
+void session_init(struct store_session *session, struct store *store, const struct store_options *options);
+void session_fini(struct store_session *session);
+
+/*
+ * One statement with text parameters. Outside a transaction it is tried again when the connection turns out
+ * to be a dead one. On success the caller owns *result; on failure `err` says why.
+ */
+bool session_query(struct store_session *session, const char *sql, const char *const *params, int param_count,
+                   PGresult **result, struct bus_err *err) MUST_CHECK;
+
+/* Remembers an event of the running transaction; old or new may be NULL. */
+void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,
+                  const cJSON *new);
+
+/* The document in a column of a row; NULL for SQL NULL. The caller owns it. */
+cJSON *row_document(const PGresult *result, int row, int column);
