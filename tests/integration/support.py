@@ -234,6 +234,24 @@ class Postgres:
             raise AssertionError(run.stderr)
         return run.stdout.strip()
 
+    def client(self, program, database):
+        return [f"{self.bin}/{program}", "-h", "127.0.0.1", "-p", str(self.port), "-U", "freshet", "-d", database]
+
+    def sql_in_background(self, database, text):
+        return subprocess.Popen([*self.client("psql", database), "-c", text], stdout=subprocess.DEVNULL)
+
+    def dump(self, database):
+        return subprocess.run(self.client("pg_dump", database), check=True, capture_output=True, text=True).stdout
+
+    def replace(self, database, dump):
+        """Puts the state of `dump` in the place of the database, under whoever uses it."""
+        self.sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false", database="postgres")
+        self.sql(f"DROP DATABASE {database} WITH (FORCE)", database="postgres")
+        self.create_database(f"{database}_new")
+        subprocess.run([*self.client("psql", f"{database}_new"), "-qX", "-v", "ON_ERROR_STOP=1"], input=dump, check=True,
+                       text=True, stdout=subprocess.DEVNULL)
+        self.sql(f"ALTER DATABASE {database}_new RENAME TO {database}", database="postgres")
+
     def standby(self, directory):
         """A streaming standby of this server, not yet started."""
         other = Postgres(directory)
