@@ -3,9 +3,9 @@
 /*
  * bus - every committed change reaches every node, in order, at least once.
  *
- * The log lives in Postgres (log_table.sql). Writers append to it in the transaction of the change itself (outbox.h).
- * Each node's bus polls it and hands every batch, inside the database snapshot that gave it, to one subscriber. Redis
- * may ring a bell so that the poll comes earlier; it can do nothing else (channel.h).
+ * The log lives in Postgres (log_table.sql). Writers append to it in the transaction of the change itself
+ * (outbox.h). Each node's bus polls it and hands every batch, inside the database snapshot that gave it, to
+ * one subscriber. Redis may ring a bell so that the poll comes earlier; it can do nothing else (channel.h).
  *
  * The bus knows no entity, no HTTP and none of the gateway's types.
  *
@@ -24,34 +24,45 @@ struct bus;
 
 /* What the subscriber gets: everything after its last position, or the order to start over. */
 struct bus_batch {
-    uint64_t head;                  /* the state in `view` holds every commit up to this one and none after */
+    uint64_t head; /* the state in `view` holds every commit up to this one and none after */
     int64_t head_tag;
     const struct bus_event *events; /* ascending (position, n); empty for a resync */
     size_t event_count;
-    struct pg_session *view;        /* open REPEATABLE READ READ ONLY transaction; read rows in it, end it never */
-    const char *reason;             /* resync only: start, history, lag, gap, empty */
+    struct pg_session *view; /* open REPEATABLE READ READ ONLY transaction; read rows in it, end it never */
+    const char *reason;      /* resync only: start, history, lag, gap, empty */
 };
 
 struct bus_subscriber {
     /*
-     * Act on a batch: raise fences, drop entries, build the next routing snapshot from rows read in batch->view and
-     * publish it, in this order (consistency reference, 4.1). false: nothing was published, the cursor stays and the
-     * batch comes again.
+     * Act on a batch: raise fences, drop entries, build the next routing snapshot from rows read in
+     * batch->view and publish it, in this order (consistency reference, 4.1). false: nothing was published,
+     * the cursor stays and the batch comes again.
      */
     bool (*apply)(void *arg, const struct bus_batch *batch, struct bus_err *err);
     /* First half of a resync: build a whole routing snapshot from batch->view, publish nothing yet. */
     bool (*load)(void *arg, const struct bus_batch *batch, struct bus_err *err);
     /*
-     * Second half, after load() succeeded and the cursor started over: freeze fills, clear fences, drop every keyed
-     * entry, set the fence over everything to `head`, publish what load() built, unfreeze (section 5). Cannot fail.
+     * Second half, after load() succeeded and the cursor started over: freeze fills, clear fences, drop every
+     * keyed entry, set the fence over everything to `head`, publish what load() built, unfreeze (section 5).
+     * Cannot fail.
      */
     void (*restart)(void *arg, uint64_t head, int64_t head_tag);
     void *arg;
 };
 
-enum bus_log_level { BUS_LOG_DEBUG, BUS_LOG_INFO, BUS_LOG_NOTICE, BUS_LOG_WARN, BUS_LOG_ERROR };
+enum bus_log_level {
+    BUS_LOG_DEBUG,
+    BUS_LOG_INFO,
+    BUS_LOG_NOTICE,
+    BUS_LOG_WARN,
+    BUS_LOG_ERROR
+};
 
-enum bus_channel_kind { BUS_CHANNEL_OFF, BUS_CHANNEL_REDIS, BUS_CHANNEL_PG_NOTIFY };
+enum bus_channel_kind {
+    BUS_CHANNEL_OFF,
+    BUS_CHANNEL_REDIS,
+    BUS_CHANNEL_PG_NOTIFY
+};
 
 struct bus_redis {
     const char *host; /* starts with '/': unix socket */
@@ -64,27 +75,27 @@ struct bus_redis {
     const char *tls_server_name;
     const char *tls_ca_file; /* NULL: the system's */
     int timeout_ms;
-    const char *channel;     /* prefix of the channel's name */
-    const char *secret;      /* HMAC key; NULL: messages are neither signed nor checked */
-    bool hint_purge;         /* hand named keys to on_hint */
+    const char *channel; /* prefix of the channel's name */
+    const char *secret;  /* HMAC key; NULL: messages are neither signed nor checked */
+    bool hint_purge;     /* hand named keys to on_hint */
 };
 
 /* What bus_reload() may change while running. */
 struct bus_live {
-    int64_t poll_ms;         /* U: longest pause from one poll's start to the next */
+    int64_t poll_ms; /* U: longest pause from one poll's start to the next */
     enum bus_channel_kind channel;
     struct bus_redis redis;
 };
 
 struct bus_options {
-    struct pg_options primary;     /* strings are copied by bus_open() */
+    struct pg_options primary; /* strings are copied by bus_open() */
     uint8_t node_id[16];
     uint8_t boot_id[16];
     const char *node_name;
     const char *version;
-    int64_t poll_deadline_ms;      /* P, default 2000 */
-    int64_t retention_ms;          /* of log rows */
-    int64_t lease_ms;              /* heartbeat every third of it */
+    int64_t poll_deadline_ms; /* P, default 2000 */
+    int64_t retention_ms;     /* of log rows */
+    int64_t lease_ms;         /* heartbeat every third of it */
     struct bus_live live;
     struct bus_subscriber subscriber;
     /* Soft purge, on the channel's thread: the keys a hint named. NULL: never asked for. */
@@ -95,13 +106,14 @@ struct bus_options {
 
 struct bus_stats {
     uint64_t applied_position, head_position;
-    int64_t since_good_poll_ms;    /* freshet_staleness_seconds */
+    int64_t since_good_poll_ms; /* freshet_staleness_seconds */
     int64_t last_poll_us;
     uint64_t polls, poll_failures, idle_polls;
     uint64_t events_applied, batches_applied;
     uint64_t resyncs, resyncs_history, resyncs_lag, resyncs_gap;
     uint64_t pg_reconnects;
-    uint64_t bells_rung, bells_limited;  /* rung: polls that began early; limited: held back by the token bucket */
+    uint64_t bells_rung,
+        bells_limited; /* rung: polls that began early; limited: held back by the token bucket */
     uint64_t trimmed_rows, heartbeats;
     bool channel_wanted, channel_up;
     uint64_t channel_reconnects, channel_errors;
@@ -112,8 +124,8 @@ struct bus_stats {
 };
 
 /*
- * Connects, registers the node, performs the first resync (load and restart) and starts the threads. The caller
- * owns *bus. Fails when Postgres cannot be read; a Redis that is away is no failure.
+ * Connects, registers the node, performs the first resync (load and restart) and starts the threads. The
+ * caller owns *bus. Fails when Postgres cannot be read; a Redis that is away is no failure.
  */
 bool bus_open(const struct bus_options *options, struct bus **bus, struct bus_err *err);
 
@@ -131,8 +143,8 @@ void bus_position_text(const struct bus *bus, uint64_t position, char text[40]);
 void bus_identity(const struct bus *bus, uint8_t salt[16], uint8_t history[16]);
 
 /*
- * What a fill saw: is `position` with `tag` part of the history this node follows (section 5)? Rings the bell when
- * it proves the node to be behind or wrong.
+ * What a fill saw: is `position` with `tag` part of the history this node follows (section 5)? Rings the bell
+ * when it proves the node to be behind or wrong.
  */
 enum bus_verdict {
     BUS_ACCEPT,      /* may be cached */
@@ -150,6 +162,7 @@ void bus_ring(struct bus *bus);
 bool bus_wait(struct bus *bus, uint64_t position, int64_t timeout_ms);
 
 /* Tell the others over the channel, after COMMIT. Copies; never blocks; a full queue drops its oldest. */
-void bus_announce(struct bus *bus, uint64_t position, int64_t tag, const uint8_t (*keys)[16], size_t key_count);
+void bus_announce(struct bus *bus, uint64_t position, int64_t tag, const uint8_t (*keys)[16],
+                  size_t key_count);
 
 void bus_read_stats(const struct bus *bus, struct bus_stats *stats);

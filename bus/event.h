@@ -11,15 +11,19 @@
 #include <stdint.h>
 
 enum bus_event_kind {
-    BUS_EVENT_ROW = 1,        /* one row of `entity`, and the keys of its old and new version */
-    BUS_EVENT_ENTITY = 2,     /* everything of type `entity` */
+    BUS_EVENT_ROW = 1,    /* one row of `entity`, and the keys of its old and new version */
+    BUS_EVENT_ENTITY = 2, /* everything of type `entity` */
     BUS_EVENT_EVERYTHING = 3,
-    BUS_EVENT_BARRIER = 4,    /* nothing changed */
+    BUS_EVENT_BARRIER = 4, /* nothing changed */
 };
 
-enum { BUS_EVENT_ACKNOWLEDGE = 1 }; /* flags: wait=cluster, report the position at once */
+enum {
+    BUS_EVENT_ACKNOWLEDGE = 1
+}; /* flags: wait=cluster, report the position at once */
 
-enum { BUS_ENTITY_NAME_SIZE = 64 };
+enum {
+    BUS_ENTITY_NAME_SIZE = 64
+};
 
 struct bus_event {
     uint64_t position;

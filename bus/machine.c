@@ -3,6 +3,8 @@
 
 #include "bus/machine.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,14 @@ double machine_uniform(void)
 
     machine_random(&bits, sizeof(bits));
     return bits / 4294967296.0;
+}
+
+void machine_block_signals(void)
+{
+    sigset_t all;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
 void *machine_alloc(size_t size)

@@ -21,6 +21,9 @@ void machine_random(void *bytes, size_t size);
 /* [0, 1) */
 double machine_uniform(void);
 
+/* For the first line of a thread: signals are the main thread's, and a broken pipe is an error, not a signal. */
+void machine_block_signals(void);
+
 /* Zeroed; aborts when there is none. Free with free(). */
 void *machine_alloc(size_t size);
 void *machine_grow(void *memory, size_t size);

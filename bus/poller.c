@@ -223,6 +223,7 @@ bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t a
 
     (void)snprintf(position, sizeof(position), "%" PRIu64, applied);
     poller->event_count = 0;
+    poller->newest_age_ms = 0;
     if (!pg_session_run(poller->session, statements, count, results, poller->deadline_ms, err)) {
         end_transaction(poller);
         return false;

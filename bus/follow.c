@@ -1,0 +1,476 @@
+/*
+ * The bus thread.
+ *
+ * A poll on schedule is one small statement; only if it shows news, or if the bell promised some, a snapshot
+ * is opened for the events and for the subscriber. Nothing here decides what an answer means, that is
+ * reader.c; here is only the order of things: the subscriber acts, then the position becomes visible, then
+ * others are told.
+ */
+
+#include "bus/follow.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/backoff.h"
+#include "bus/machine.h"
+#include "bus/poller.h"
+#include "bus/reader.h"
+#include "bus/registry.h"
+#include "bus/trim.h"
+
+enum {
+    FIRST_RETRY_MS = 100,
+    MAX_RETRY_MS = 1000,
+    OPEN_DEADLINE_MS = 5000, /* for each step of opening */
+    LEAVE_DEADLINE_MS = 500,
+    TOLD_LATE_MS = 200, /* a commit older than this without a hint: its writer has not told anybody */
+};
+
+struct follow {
+    /* immutable after follow_open() */
+    struct bus_subscriber subscriber;
+    struct board *board;
+    void (*on_restart)(void *arg, const uint8_t history[16]);
+    void (*on_missed)(void *arg, uint64_t position, int64_t tag);
+    void *arg;
+    void (*log)(void *arg, enum bus_log_level level, const char *text);
+    void *log_arg;
+    struct registry_self self;
+    char *name, *version;
+    int64_t beat_us; /* a third of the lease */
+    int64_t retention_ms;
+    bool started;
+    pthread_t thread;
+
+    /* thread: bus */
+    struct pg_session *session;
+    struct poller poller;
+    struct backoff backoff;
+    int64_t next_us; /* when the next poll starts unless the bell rings */
+    int64_t beaten_us;
+    int64_t trim_us;
+    uint64_t failures; /* since the last good poll */
+    int64_t failed_since_us;
+    bool beat_refused;
+};
+
+static void say(const struct follow *follow, enum bus_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(const struct follow *follow, enum bus_log_level level, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    if (follow->log == NULL)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    follow->log(follow->log_arg, level, text);
+}
+
+/* From start to start, never above U, and early enough for the heartbeat. */
+static int64_t draw_pause_us(struct follow *follow)
+{
+    int64_t poll_us = board_poll_us(follow->board);
+    int64_t longest_us = poll_us < follow->beat_us ? poll_us : follow->beat_us;
+
+    return (int64_t)((double)longest_us * (0.94 + 0.06 * machine_uniform()));
+}
+
+static bool is_beat_due(const struct follow *follow)
+{
+    return machine_now_us() - follow->beaten_us >= follow->beat_us * 9 / 10;
+}
+
+static void fill_beat(const struct follow *follow, struct registry_row *row)
+{
+    const struct cursor *cursor = &follow->board->reader.cursor;
+
+    registry_fill_row(&follow->self, REGISTRY_LIVE, cursor->applied, cursor_tag(cursor), row);
+}
+
+static void note_beat(struct follow *follow, int64_t sent_us)
+{
+    follow->beaten_us = sent_us; /* counted from before it was sent (consistency reference, 8) */
+    if (follow->beat_refused)
+        say(follow, BUS_LOG_NOTICE, "bus: heartbeats are accepted again");
+    follow->beat_refused = false;
+    board_count(follow->board, &follow->board->stats.heartbeats, 1);
+}
+
+static void note_refused_beat(struct follow *follow, const struct bus_err *err)
+{
+    follow->beaten_us = machine_now_us();
+    if (!follow->beat_refused)
+        say(follow, BUS_LOG_WARN, "bus: heartbeat refused, writers do not wait for this node; reason=\"%s\"",
+            err->text);
+    follow->beat_refused = true;
+}
+
+/* Ends the view; the heartbeat travels along if it is due or if a writer waits for it. Neither can undo the
+ * batch. */
+static void close_view(struct follow *follow, bool acknowledge)
+{
+    bool beat = acknowledge || is_beat_due(follow);
+    int64_t sent_us = machine_now_us();
+    struct registry_row row;
+    struct bus_err err;
+
+    fill_beat(follow, &row);
+    if (poller_close_view(&follow->poller, beat ? &row : NULL, &err)) {
+        if (beat)
+            note_beat(follow, sent_us);
+    } else if (beat && err.code == BUS_ERR_SQL) {
+        note_refused_beat(follow, &err);
+    }
+}
+
+static void abandon_view(struct follow *follow)
+{
+    struct bus_err ignored; /* a connection that cannot roll back is dropped, which ends the view as well */
+
+    if (pg_session_is_in_transaction(follow->session) &&
+        !pg_session_command(follow->session, "ROLLBACK", follow->poller.deadline_ms, &ignored))
+        pg_session_drop(follow->session);
+}
+
+static bool fail_recovery(struct follow *follow, struct bus_err *err)
+{
+    pg_session_drop(follow->session); /* the next connection looks for the primary again */
+    return bus_err_set(err, BUS_ERR_INVALID, "a standby answered, not the primary");
+}
+
+/* Everything anew, from one snapshot (consistency reference, 5). */
+static bool resync(struct follow *follow, const char *reason, struct bus_err *err)
+{
+    const struct cursor *cursor = &follow->board->reader.cursor;
+    struct cursor_mark old = {.position = cursor->applied, .tag = cursor_tag(cursor)};
+    struct bus_batch batch = {.view = follow->session, .reason = reason};
+    struct poller_extra extra;
+    struct reader_head head;
+
+    if (!poller_open_view(&follow->poller, POLLER_HEAD_ONLY, 0, &head, &extra, err))
+        return false;
+    if (head.in_recovery)
+        return fail_recovery(follow, err);
+    batch.head = head.has_log ? head.head : head.floor;
+    batch.head_tag = head.has_log ? head.head_tag : 0;
+    if (!follow->subscriber.load(follow->subscriber.arg, &batch, err)) {
+        abandon_view(follow);
+        return false;
+    }
+    board_restart(follow->board, &head, extra.key_salt, reason);
+    follow->subscriber.restart(follow->subscriber.arg, batch.head, batch.head_tag);
+    board_publish(follow->board);
+    board_note_nodes(follow->board, extra.node_count);
+    close_view(follow, /* acknowledge= */ true);
+    if (follow->on_restart != NULL)
+        follow->on_restart(follow->arg, head.history);
+    say(follow, strcmp(reason, "start") == 0 ? BUS_LOG_NOTICE : BUS_LOG_ERROR,
+        "bus: loaded everything; reason=%s position=%" PRIu64 " tag=%016" PRIx64 " before=%" PRIu64
+        " tag_before=%016" PRIx64,
+        reason, batch.head, (uint64_t)batch.head_tag, old.position, (uint64_t)old.tag);
+    return true;
+}
+
+static bool apply(struct follow *follow, const struct reader_head *head, struct bus_err *err)
+{
+    const struct poller *poller = &follow->poller;
+    const struct bus_batch batch = {
+        .head = head->head,
+        .head_tag = head->head_tag,
+        .events = poller->events,
+        .event_count = poller->event_count,
+        .view = follow->session,
+    };
+    bool acknowledge = reader_must_acknowledge(poller->events, poller->event_count);
+
+    if (!follow->subscriber.apply(follow->subscriber.arg, &batch, err)) {
+        abandon_view(follow);
+        return false;
+    }
+    if (!board_finish(follow->board, head, poller->events, poller->event_count)) {
+        abandon_view(follow);
+        return resync(follow, "history", err);
+    }
+    board_publish(follow->board);
+    close_view(follow, acknowledge);
+    return true;
+}
+
+/* Head and events in one snapshot, which stays open for the subscriber. */
+static bool read_news(struct follow *follow, const struct reader_poll *poll, struct bus_err *err)
+{
+    const char *reason = NULL;
+    struct poller_extra extra;
+    struct reader_head head;
+    enum reader_step step;
+
+    if (!poller_open_view(&follow->poller, POLLER_HEAD_AND_EVENTS, poll->applied, &head, &extra, err))
+        return false;
+    board_note_nodes(follow->board, extra.node_count);
+    step = reader_judge_head(&follow->board->reader, poll, &head, &reason);
+    if (step == READER_NEWS)
+        step = reader_check_events(poll, &head, follow->poller.events, follow->poller.event_count, &reason);
+    switch (step) {
+    case READER_IDLE:
+        close_view(follow, /* acknowledge= */ false);
+        return true;
+    case READER_NEWS:
+        return apply(follow, &head, err);
+    case READER_RESYNC:
+        abandon_view(follow);
+        return resync(follow, reason, err);
+    case READER_FAILED:
+        break;
+    }
+    return fail_recovery(follow, err);
+}
+
+/* The cheap question. A primary that refuses writes is still worth reading. */
+static bool peek(struct follow *follow, uint64_t applied, struct reader_head *head,
+                 struct poller_extra *extra, struct bus_err *err)
+{
+    int64_t sent_us = machine_now_us();
+    struct registry_row row;
+
+    if (!is_beat_due(follow))
+        return poller_peek(&follow->poller, applied, NULL, head, extra, err);
+    fill_beat(follow, &row);
+    if (poller_peek(&follow->poller, applied, &row, head, extra, err)) {
+        note_beat(follow, sent_us);
+        return true;
+    }
+    if (err->code != BUS_ERR_SQL)
+        return false;
+    note_refused_beat(follow, err);
+    return poller_peek(&follow->poller, applied, NULL, head, extra, err);
+}
+
+static bool poll_log(struct follow *follow, bool news_expected, struct bus_err *err)
+{
+    const char *reason = NULL;
+    struct poller_extra extra;
+    struct reader_head head;
+    struct reader_poll poll;
+
+    board_begin(follow->board, &poll);
+    if (news_expected)
+        return read_news(follow, &poll, err);
+
+    if (!peek(follow, poll.applied, &head, &extra, err))
+        return false;
+    board_note_nodes(follow->board, extra.node_count);
+    switch (reader_judge_head(&follow->board->reader, &poll, &head, &reason)) {
+    case READER_IDLE:
+        board_count(follow->board, &follow->board->stats.idle_polls, 1);
+        return true;
+    case READER_NEWS:
+        return read_news(follow, &poll, err);
+    case READER_RESYNC:
+        return resync(follow, reason, err);
+    case READER_FAILED:
+        break;
+    }
+    return fail_recovery(follow, err);
+}
+
+/* A scheduled poll that finds something has done the channel's work. */
+static void notice_missed(struct follow *follow, uint64_t applied_before)
+{
+    const struct cursor *cursor = &follow->board->reader.cursor;
+
+    if (cursor->applied <= applied_before || follow->poller.newest_age_ms < TOLD_LATE_MS ||
+        follow->on_missed == NULL)
+        return;
+    if (!board_has_heard(follow->board, cursor->applied))
+        follow->on_missed(follow->arg, cursor->applied, cursor_tag(cursor));
+}
+
+/* A large cluster comes back more slowly, so that the database survives its own return. */
+static int64_t retry_cap_ms(struct follow *follow)
+{
+    struct bus_stats stats;
+    int64_t cap_ms, poll_ms = board_poll_us(follow->board) / 1000;
+
+    board_read_stats(follow->board, &stats);
+    cap_ms = (int64_t)stats.node_count * 2 > MAX_RETRY_MS ? (int64_t)stats.node_count * 2 : MAX_RETRY_MS;
+    return cap_ms < poll_ms ? cap_ms : poll_ms;
+}
+
+static void note_failure(struct follow *follow, const struct bus_err *err)
+{
+    board_count(follow->board, &follow->board->stats.poll_failures, 1);
+    if (follow->failures++ == 0) {
+        follow->failed_since_us = machine_now_us();
+        say(follow, BUS_LOG_ERROR,
+            "bus: the event log cannot be followed, serving what is known; reason=\"%s\"", err->text);
+    }
+    follow->backoff.cap_ms = retry_cap_ms(follow);
+    follow->next_us = machine_now_us() + backoff_next(&follow->backoff, machine_uniform()) * 1000;
+}
+
+static void note_success(struct follow *follow, int64_t started_us)
+{
+    if (follow->failures > 0)
+        say(follow, BUS_LOG_NOTICE, "bus: the event log is followed again; failures=%" PRIu64 " seconds=%.1f",
+            follow->failures, (double)(machine_now_us() - follow->failed_since_us) / 1e6);
+    follow->failures = 0;
+    backoff_reset(&follow->backoff);
+    board_note_good_poll(follow->board, started_us);
+    follow->next_us = started_us + draw_pause_us(follow);
+}
+
+static void run_poll(struct follow *follow, bool rung)
+{
+    struct board *board = follow->board;
+    uint64_t applied_before = board->reader.cursor.applied;
+    uint64_t connects_before = pg_session_connects(follow->session);
+    int64_t started_us = machine_now_us();
+    struct bus_err err;
+
+    if (poll_log(follow, rung, &err)) {
+        note_success(follow, started_us);
+        if (!rung)
+            notice_missed(follow, applied_before);
+    } else {
+        note_failure(follow, &err);
+    }
+    board_count(board, &board->stats.bells_rung, rung ? 1 : 0);
+    board_count(board, &board->stats.pg_reconnects, pg_session_connects(follow->session) - connects_before);
+}
+
+/* A round of tidying between polls; what the next poll interrupts goes on right after it. */
+static void trim(struct follow *follow)
+{
+    int64_t round_us = follow->retention_ms * 100; /* a tenth, in microseconds */
+    uint64_t deleted = 0;
+    struct bus_err err;
+
+    follow->trim_us = machine_now_us() + (int64_t)((double)round_us * (0.8 + 0.4 * machine_uniform()));
+    if (!trim_move_floor(follow->session, follow->retention_ms, follow->poller.deadline_ms, &err)) {
+        say(follow, BUS_LOG_DEBUG, "bus: trimming skipped this time; reason=\"%s\"", err.text);
+        return;
+    }
+    do {
+        if (!trim_delete(follow->session, follow->poller.deadline_ms, &deleted, &err))
+            return; /* a lost connection is the next poll's to report */
+        board_count(follow->board, &follow->board->stats.trimmed_rows, deleted);
+        if (deleted > 0 && (board_is_busy(follow->board) || follow->next_us <= machine_now_us())) {
+            follow->trim_us = 0;
+            return;
+        }
+    } while (deleted > 0);
+}
+
+static void *run(void *arg)
+{
+    struct follow *follow = arg;
+    bool rung;
+
+    machine_block_signals();
+    for (;;) {
+        bool healthy = follow->failures == 0; /* while the log cannot be read only the backoff decides */
+        bool tidying = healthy && follow->trim_us < follow->next_us;
+
+        if (!board_sleep(follow->board, tidying ? follow->trim_us : follow->next_us, healthy, &rung))
+            return NULL;
+        if (rung || !tidying)
+            run_poll(follow, rung);
+        else
+            trim(follow);
+    }
+}
+
+static struct follow *make(const struct follow_options *options)
+{
+    const struct bus_options *bus = options->bus;
+    struct follow *follow = machine_alloc(sizeof(*follow));
+    struct pg_options primary = bus->primary;
+    int64_t lease_ms = bus->lease_ms > 0 ? bus->lease_ms : 15000;
+
+    follow->subscriber = bus->subscriber;
+    follow->board = options->board;
+    follow->on_restart = options->on_restart;
+    follow->on_missed = options->on_missed;
+    follow->arg = options->arg;
+    follow->log = bus->log;
+    follow->log_arg = bus->arg;
+    follow->name = machine_copy(bus->node_name != NULL ? bus->node_name : "");
+    follow->version = machine_copy(bus->version != NULL ? bus->version : "");
+    follow->self.name = follow->name;
+    follow->self.version = follow->version;
+    registry_init(&follow->self, bus->node_id, bus->boot_id, lease_ms);
+    follow->beat_us = lease_ms * 1000 / 3;
+    follow->retention_ms = bus->retention_ms > 0 ? bus->retention_ms : 3600000;
+    if (follow->retention_ms < bus->live.poll_ms * 20)
+        follow->retention_ms = bus->live.poll_ms * 20; /* else ordinary polls would come too late */
+    primary.read_only = false;
+    follow->session = pg_session_new(&primary);
+    poller_init(&follow->poller, follow->session, bus->poll_deadline_ms > 0 ? bus->poll_deadline_ms : 2000);
+    backoff_init(&follow->backoff, FIRST_RETRY_MS, MAX_RETRY_MS);
+    return follow;
+}
+
+/* Register, load, and be there. A node that may not write its row still works; nobody waits for it then. */
+static bool join(struct follow *follow, struct bus_err *err)
+{
+    int64_t started_us = machine_now_us();
+
+    if (!pg_session_connect(follow->session, OPEN_DEADLINE_MS, err))
+        return false;
+    if (!registry_join(&follow->self, follow->session, OPEN_DEADLINE_MS, err)) {
+        if (err->code != BUS_ERR_SQL)
+            return false;
+        note_refused_beat(follow, err);
+    }
+    if (!resync(follow, "start", err))
+        return false;
+    follow->trim_us = machine_now_us() + (int64_t)((double)follow->retention_ms * 100 * machine_uniform());
+    note_success(follow, started_us);
+    return true;
+}
+
+bool follow_open(const struct follow_options *options, struct follow **follow, struct bus_err *err)
+{
+    struct follow *made = make(options);
+
+    if (!join(made, err))
+        goto out;
+    if (pthread_create(&made->thread, NULL, run, made) != 0) {
+        (void)bus_err_set(err, BUS_ERR_INTERNAL, "no thread for the bus");
+        goto out;
+    }
+    made->started = true;
+    *follow = made;
+    return true;
+out:
+    follow_close(made);
+    return false;
+}
+
+void follow_close(struct follow *follow)
+{
+    struct bus_err ignored; /* the row expires with its lease */
+
+    if (follow == NULL)
+        return;
+    if (follow->started) {
+        board_stop(follow->board);
+        (void)pthread_join(follow->thread, NULL);
+        if (pg_session_is_connected(follow->session))
+            (void)registry_leave(&follow->self, follow->session, LEAVE_DEADLINE_MS, &ignored);
+    }
+    poller_fini(&follow->poller);
+    pg_session_free(follow->session);
+    free(follow->name);
+    free(follow->version);
+    free(follow);
+}
