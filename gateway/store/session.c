@@ -67,7 +67,7 @@ bool session_query(struct store_session *session, const char *sql, const char *c
     if (session->refused)
         return bus_err_set(err, BUS_ERR_CONNECT, "the store is closing");
     /* Without this a statement could run outside the transaction that was lost with its connection. */
-    if (session->in_transaction && !pg_session_is_connected(session->primary))
+    if (session->in_transaction && !pg_session_is_in_transaction(session->primary))
         return bus_err_set(err, BUS_ERR_CONNECT, "the transaction is lost with its connection");
     bool was_connected = pg_session_is_connected(session->primary);
     if (pg_session_run(session->primary, &statement, 1, result, deadline_ms, err))

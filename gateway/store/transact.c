@@ -48,7 +48,7 @@ static void rollback(struct store_session *session)
 
     session->change_count = 0;
     session->key_count = 0;
-    if (!pg_session_is_connected(session->primary))
+    if (!pg_session_is_in_transaction(session->primary))
         return;
     if (!pg_session_command(session->primary, "ROLLBACK", session->options->statement_timeout_ms, &err))
         pg_session_drop(session->primary);
@@ -81,8 +81,6 @@ static bool commit(struct store_session *session, struct outbox_receipt *receipt
         *receipt = (struct outbox_receipt){0};
         return true;
     }
-    if (!pg_session_is_connected(session->primary))
-        return store_error_set(error, STORE_UNAVAILABLE, "the transaction is lost with its connection");
     struct bus_event *events = make_events(session);
     bool committed =
         outbox_commit(session->primary, events, session->change_count, session->options->node_id.bytes,

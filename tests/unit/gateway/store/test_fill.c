@@ -1,0 +1,282 @@
+/*
+ * Fills: batches, their position, and what no row and no database look like.
+ */
+
+#include "database.h"
+
+#include <pthread.h>
+
+#include "gateway/base/metrics.h"
+
+enum {
+    MANY = 100
+};
+
+/* Fills that are on their way, and how many have come back. */
+struct flight {
+    pthread_mutex_t lock;
+    pthread_cond_t landed;
+    int left;
+};
+
+struct tracked {
+    struct store_fill fill;
+    struct flight *flight;
+};
+
+static void land(struct store_fill *fill)
+{
+    struct tracked *tracked = CONTAINER_OF(fill, struct tracked, fill);
+
+    pthread_mutex_lock(&tracked->flight->lock);
+    tracked->flight->left--;
+    pthread_cond_signal(&tracked->flight->landed);
+    pthread_mutex_unlock(&tracked->flight->lock);
+}
+
+static struct flight flight = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void send(struct store *store, struct tracked *tracked, int lookup, struct str value)
+{
+    tracked->flight = &flight;
+    tracked->fill.schema = &credential_schema;
+    tracked->fill.lookup = lookup;
+    tracked->fill.value = value;
+    tracked->fill.on_done = land;
+    pthread_mutex_lock(&flight.lock);
+    flight.left++;
+    pthread_mutex_unlock(&flight.lock);
+    store_fill(store, &tracked->fill);
+}
+
+static void wait_for_all(void)
+{
+    pthread_mutex_lock(&flight.lock);
+    while (flight.left > 0)
+        pthread_cond_wait(&flight.landed, &flight.lock);
+    pthread_mutex_unlock(&flight.lock);
+}
+
+static struct store *open_store(struct database *database, int threads, const struct pg_options *replica)
+{
+    struct store_options options = database->store_options;
+    struct store *store;
+    struct err err = {0};
+
+    options.fill_threads = threads;
+    options.job_threads = 1;
+    if (replica != NULL)
+        options.replica = *replica;
+    if (!store_open(&options, &store, &err))
+        fail_msg("%s", err.text);
+    return store;
+}
+
+/* Credentials k0 ... of one consumer. */
+static void make_credentials(struct database *database, int count)
+{
+    cJSON *consumer = entity("{\"username\":\"ann\"}");
+
+    must_change(database, &consumer_schema, NULL, consumer);
+    for (int i = 0; i < count; i++) {
+        char json[64];
+        (void)snprintf(json, sizeof(json), "{\"key\":\"k%d\"}", i);
+        cJSON *credential = entity_of(json, "consumer", consumer);
+        must_change(database, &credential_schema, NULL, credential);
+        cJSON_Delete(credential);
+    }
+    cJSON_Delete(consumer);
+}
+
+static void assert_head(struct database *database, const struct tracked *tracked)
+{
+    assert_false(tracked->fill.failed);
+    assert_int_equal(tracked->fill.position, database_number(database, "SELECT max(pos) FROM cluster_log"));
+    assert_int_equal(tracked->fill.tag,
+                     database_number(database, "SELECT tag FROM cluster_log ORDER BY pos DESC LIMIT 1"));
+}
+
+static void a_fill_brings_the_object_and_the_head_of_the_log(void **state)
+{
+    struct database *database = *state;
+    struct tracked found = {0}, missing = {0}, by_id = {0};
+
+    make_credentials(database, 2);
+    struct store *store = open_store(database, 2, NULL);
+    send(store, &found, 0, STR("k1"));
+    send(store, &missing, 0, STR("k7"));
+    wait_for_all();
+    assert_head(database, &found);
+    assert_head(database, &missing);
+    assert_null(missing.fill.object);
+    assert_non_null(found.fill.object);
+    assert_int_equal(found.fill.bytes, strlen(found.fill.object));
+
+    cJSON *document = cJSON_Parse(found.fill.object);
+    assert_string_equal(text_of(document, "key"), "k1");
+    char id[UUID_TEXT_SIZE];
+    (void)snprintf(id, sizeof(id), "%s", text_of(document, "id"));
+    for (char *c = id; *c != '\0'; c++)
+        *c = (char)(*c >= 'a' && *c <= 'f' ? *c - 'a' + 'A' : *c);
+    send(store, &by_id, 1, str_of(id));
+    wait_for_all();
+    assert_head(database, &by_id);
+    assert_string_equal(by_id.fill.object, found.fill.object);
+    cJSON_Delete(document);
+    cJSON_free(found.fill.object);
+    cJSON_free(by_id.fill.object);
+    store_close(store);
+}
+
+static void what_waits_travels_in_one_statement(void **state)
+{
+    struct database *database = *state;
+    struct pg_session *blocker = pg_session_new(&database->options);
+    struct tracked first = {0}, many[MANY] = {0};
+    char keys[MANY][8];
+    struct bus_err err = {0};
+
+    make_credentials(database, 10);
+    struct store *store = open_store(database, 1, NULL);
+    /* While the first fill waits for the table, the others queue up. */
+    assert_true(pg_session_command(blocker, "BEGIN", 5000, &err));
+    assert_true(
+        pg_session_command(blocker, "LOCK TABLE keyauth_credentials IN ACCESS EXCLUSIVE MODE", 5000, &err));
+    int64_t before = metrics_read(METRIC_FILL_STATEMENTS);
+    send(store, &first, 0, STR("k0"));
+    while (database_number(database,
+                           "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 0)
+        database_pause();
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+        send(store, &many[i], 0, str_of(keys[i]));
+    }
+    assert_true(pg_session_command(blocker, "ROLLBACK", 5000, &err));
+    wait_for_all();
+    assert_int_equal(metrics_read(METRIC_FILL_STATEMENTS) - before, 2);
+    for (int i = 0; i < MANY; i++) {
+        assert_head(database, &many[i]);
+        assert_int_equal(many[i].fill.object != NULL, i < 10);
+        cJSON_free(many[i].fill.object);
+    }
+    cJSON_free(first.fill.object);
+    pg_session_free(blocker);
+    store_close(store);
+}
+
+static void values_no_row_can_have_do_not_disturb_others(void **state)
+{
+    struct database *database = *state;
+    struct tracked good = {0}, broken = {0}, cut = {0}, no_uuid = {0}, quoted = {0};
+
+    make_credentials(database, 1);
+    struct store *store = open_store(database, 1, NULL);
+    send(store, &broken, 0, STR("\xff\xfe"));
+    send(store, &cut, 0, (struct str){"k0\0", 3});
+    send(store, &no_uuid, 1, STR("k0"));
+    send(store, &quoted, 0, STR("\"},{\\'"));
+    send(store, &good, 0, STR("k0"));
+    wait_for_all();
+    assert_head(database, &broken);
+    assert_head(database, &cut);
+    assert_head(database, &no_uuid);
+    assert_head(database, &quoted);
+    assert_null(broken.fill.object);
+    assert_null(cut.fill.object);
+    assert_null(no_uuid.fill.object);
+    assert_null(quoted.fill.object);
+    assert_non_null(good.fill.object);
+    cJSON_free(good.fill.object);
+    store_close(store);
+}
+
+static void a_row_whose_time_is_over_is_no_row(void **state)
+{
+    struct database *database = *state;
+    struct tracked tracked = {0};
+
+    make_credentials(database, 1);
+    free(database_script(database, "ALTER TABLE keyauth_credentials DISABLE TRIGGER freshet_guard;"
+                                   "UPDATE keyauth_credentials SET expires_at = now();"
+                                   "ALTER TABLE keyauth_credentials ENABLE TRIGGER freshet_guard"));
+    struct store *store = open_store(database, 1, NULL);
+    send(store, &tracked, 0, STR("k0"));
+    wait_for_all();
+    assert_head(database, &tracked);
+    assert_null(tracked.fill.object);
+    store_close(store);
+}
+
+static void without_a_replica_the_primary_answers(void **state)
+{
+    struct database *database = *state;
+    struct pg_options nowhere = database->options;
+    struct tracked none = {0}, dead = {0};
+
+    make_credentials(database, 1);
+    struct store *store = open_store(database, 1, NULL);
+    none.fill.from_replica = true;
+    send(store, &none, 0, STR("k0"));
+    wait_for_all();
+    assert_non_null(none.fill.object);
+    cJSON_free(none.fill.object);
+    store_close(store);
+
+    nowhere.port = 1;
+    store = open_store(database, 1, &nowhere);
+    dead.fill.from_replica = true;
+    send(store, &dead, 0, STR("k0"));
+    wait_for_all();
+    assert_non_null(dead.fill.object);
+    cJSON_free(dead.fill.object);
+    store_close(store);
+}
+
+static void an_empty_log_is_a_failure(void **state)
+{
+    struct database *database = *state;
+    struct tracked tracked = {0};
+
+    make_credentials(database, 1);
+    struct store *store = open_store(database, 1, NULL);
+    free(database_script(database, "CREATE TABLE kept AS SELECT * FROM cluster_log; TRUNCATE cluster_log"));
+    send(store, &tracked, 0, STR("k0"));
+    wait_for_all();
+    free(database_script(database, "INSERT INTO cluster_log SELECT * FROM kept; DROP TABLE kept"));
+    assert_true(tracked.fill.failed);
+    assert_null(tracked.fill.object);
+    store_close(store);
+}
+
+static void closing_fails_what_waits(void **state)
+{
+    struct database *database = *state;
+    struct pg_options nowhere = database->options;
+    struct tracked many[MANY] = {0};
+    struct database elsewhere = *database;
+
+    nowhere.port = 1;
+    elsewhere.store_options.primary = nowhere;
+    struct store *store = open_store(&elsewhere, 1, NULL);
+    for (int i = 0; i < MANY; i++)
+        send(store, &many[i], i % 2, STR("k0"));
+    store_close(store);
+    wait_for_all();
+    for (int i = 0; i < MANY; i++)
+        assert_true(many[i].fill.failed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_fill_brings_the_object_and_the_head_of_the_log, database_clear),
+        cmocka_unit_test_setup(what_waits_travels_in_one_statement, database_clear),
+        cmocka_unit_test_setup(values_no_row_can_have_do_not_disturb_others, database_clear),
+        cmocka_unit_test_setup(a_row_whose_time_is_over_is_no_row, database_clear),
+        cmocka_unit_test_setup(without_a_replica_the_primary_answers, database_clear),
+        cmocka_unit_test_setup(an_empty_log_is_a_failure, database_clear),
+        cmocka_unit_test_setup(closing_fails_what_waits, database_clear),
+    };
+
+    return cmocka_run_group_tests(tests, database_group_setup, database_group_teardown);
+}
