@@ -83,3 +83,13 @@ char *machine_copy(const char *text)
 
     return text != NULL ? memcpy(machine_alloc(size), text, size) : NULL;
 }
+
+void machine_free_copy(const char *text)
+{
+    union {
+        const char *borrowed;
+        char *owned;
+    } both = {.borrowed = text};
+
+    free(both.owned);
+}

@@ -21,7 +21,8 @@ void machine_random(void *bytes, size_t size);
 /* [0, 1) */
 double machine_uniform(void);
 
-/* For the first line of a thread: signals are the main thread's, and a broken pipe is an error, not a signal. */
+/* For the first line of a thread: signals are the main thread's, and a broken pipe is an error, not a signal.
+ */
 void machine_block_signals(void);
 
 /* Zeroed; aborts when there is none. Free with free(). */
@@ -29,3 +30,5 @@ void *machine_alloc(size_t size);
 void *machine_grow(void *memory, size_t size);
 /* NULL stays NULL. */
 char *machine_copy(const char *text);
+/* Takes back what machine_copy() has made, out of a struct that shows it as constant. */
+void machine_free_copy(const char *text);

@@ -341,7 +341,7 @@ static bool collect(struct pg_session *session, PGresult **results, size_t count
     return good;
 }
 
-static void copy_options(struct pg_options *to, const struct pg_options *from)
+void pg_options_copy(struct pg_options *to, const struct pg_options *from)
 {
     *to = *from;
     to->host = machine_copy(from->host);
@@ -353,22 +353,23 @@ static void copy_options(struct pg_options *to, const struct pg_options *from)
     to->application_name = machine_copy(from->application_name);
 }
 
-/* Takes constness off what copy_options() has allocated. */
-static void free_text(const char *text)
+void pg_options_clear(struct pg_options *options)
 {
-    union {
-        const char *borrowed;
-        char *owned;
-    } both = {.borrowed = text};
-
-    free(both.owned);
+    machine_free_copy(options->host);
+    machine_free_copy(options->user);
+    machine_free_copy(options->password);
+    machine_free_copy(options->database);
+    machine_free_copy(options->schema);
+    machine_free_copy(options->ssl_ca_file);
+    machine_free_copy(options->application_name);
+    *options = (struct pg_options){0};
 }
 
 struct pg_session *pg_session_new(const struct pg_options *options)
 {
     struct pg_session *session = machine_alloc(sizeof(*session));
 
-    copy_options(&session->options, options);
+    pg_options_copy(&session->options, options);
     session->failed_at = SIZE_MAX;
     return session;
 }
@@ -378,13 +379,7 @@ void pg_session_free(struct pg_session *session)
     if (session == NULL)
         return;
     pg_session_drop(session);
-    free_text(session->options.host);
-    free_text(session->options.user);
-    free_text(session->options.password);
-    free_text(session->options.database);
-    free_text(session->options.schema);
-    free_text(session->options.ssl_ca_file);
-    free_text(session->options.application_name);
+    pg_options_clear(&session->options);
     free(session);
 }
 

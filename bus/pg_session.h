@@ -48,6 +48,10 @@ struct pg_options {
     bool read_only; /* a replica is fine; otherwise target_session_attrs=read-write */
 };
 
+/* For who keeps options: a copy that owns its strings, and its end. */
+void pg_options_copy(struct pg_options *to, const struct pg_options *from);
+void pg_options_clear(struct pg_options *options);
+
 struct pg_session;
 
 /* Makes a session; connects on first use. Copies the options. Cannot fail. */
