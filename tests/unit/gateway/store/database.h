@@ -67,15 +67,11 @@ static inline bool database_find_programs(struct database *database)
     return true;
 }
 
-/* Starts a program of Postgres as a user it accepts; it dies with the test. */
-static inline pid_t database_spawn(const struct database *database, const char *program,
-                                   char *const arguments[])
+/* A process as a user that Postgres accepts, dying with the test: 0 in it, as fork(2) does. */
+static inline pid_t database_fork(void)
 {
-    char path[320];
-    pid_t child;
+    pid_t child = fork();
 
-    (void)snprintf(path, sizeof(path), "%s/%s", database->programs, program);
-    child = fork();
     if (child != 0)
         return child;
     if (getuid() == 0) {
@@ -87,31 +83,38 @@ static inline pid_t database_spawn(const struct database *database, const char *
     if (chdir("/") != 0 || freopen("/dev/null", "w", stdout) == NULL ||
         freopen("/dev/null", "w", stderr) == NULL)
         _exit(126);
-    (void)execv(path, arguments);
-    _exit(127);
+    return 0;
 }
 
 static inline bool database_init(const struct database *database)
 {
-    char data[96];
-    char *const arguments[] = {"initdb", "-D", data,   "-U",          "freshet",   "-A",
-                               "trust",  "-E", "UTF8", "--no-locale", "--no-sync", NULL};
+    char path[320], data[96];
     int status;
 
+    (void)snprintf(path, sizeof(path), "%s/initdb", database->programs);
     (void)snprintf(data, sizeof(data), "%s/data", database->directory);
-    pid_t child = database_spawn(database, "initdb", arguments);
+    pid_t child = database_fork();
+    if (child == 0) {
+        (void)execl(path, "initdb", "-D", data, "-U", "freshet", "-A", "trust", "-E", "UTF8", "--no-locale",
+                    "--no-sync", (char *)NULL);
+        _exit(127);
+    }
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 static inline void database_serve(struct database *database, const char *fsync)
 {
-    char data[96], fsync_setting[32];
-    char *const arguments[] = {"postgres",          "-D", data,          "-k", database->directory,  "-c",
-                               "listen_addresses=", "-c", fsync_setting, "-c", "max_connections=40", NULL};
+    char path[320], data[96], setting[32];
 
+    (void)snprintf(path, sizeof(path), "%s/postgres", database->programs);
     (void)snprintf(data, sizeof(data), "%s/data", database->directory);
-    (void)snprintf(fsync_setting, sizeof(fsync_setting), "fsync=%s", fsync);
-    database->server = database_spawn(database, "postgres", arguments);
+    (void)snprintf(setting, sizeof(setting), "fsync=%s", fsync);
+    database->server = database_fork();
+    if (database->server == 0) {
+        (void)execl(path, "postgres", "-D", data, "-k", database->directory, "-c", "listen_addresses=", "-c",
+                    setting, "-c", "max_connections=40", (char *)NULL);
+        _exit(127);
+    }
 }
 
 static inline bool database_wait(const struct database *database)
@@ -135,11 +138,13 @@ static inline bool database_wait(const struct database *database)
  * NULL. */
 static inline char *database_script(const struct database *database, const char *sql)
 {
-    char target[160];
+    char target[192];
     char *value = NULL;
     PGresult *result;
 
-    (void)snprintf(target, sizeof(target), "host=%s user=freshet dbname=postgres", database->directory);
+    (void)snprintf(target, sizeof(target),
+                   "host=%s user=freshet dbname=postgres options='-c client_min_messages=warning'",
+                   database->directory);
     PGconn *connection = PQconnectdb(target);
     if (PQsendQuery(connection, sql) != 1)
         fail_msg("%s", PQerrorMessage(connection));

@@ -101,6 +101,12 @@ static void ask(struct store_session *session, void *arg)
     store_error_fini(&error);
 }
 
+static void *close_store(void *arg)
+{
+    store_close(arg);
+    return NULL;
+}
+
 static void jobs_that_wait_when_the_store_closes_fail(void **state)
 {
     struct store *store = open_store(*state, 1, 10);
@@ -110,7 +116,7 @@ static void jobs_that_wait_when_the_store_closes_fail(void **state)
     gate_set(false);
     assert_true(store_submit(store, stand_at_the_gate, NULL));
     assert_true(store_submit(store, ask, &outcome));
-    assert_int_equal(pthread_create(&closer, NULL, (void *(*)(void *))store_close, store), 0);
+    assert_int_equal(pthread_create(&closer, NULL, close_store, store), 0);
     /* The first job may end only when the store is closing: then a further job is refused. */
     while (store_submit(store, stand_at_the_gate, NULL))
         database_pause();

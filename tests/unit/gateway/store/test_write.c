@@ -413,23 +413,36 @@ static void writing_the_time_left_back_does_not_shorten_it(void **state)
     cJSON_Delete(consumer);
 }
 
+/* BEGIN, the statement, COMMIT: which the guard must refuse. */
+static void assert_guarded(struct pg_session *session, const char *sql)
+{
+    struct bus_err err = {0};
+
+    assert_true(pg_session_command(session, "BEGIN", 5000, &err));
+    assert_true(pg_session_command(session, sql, 5000, &err));
+    assert_false(pg_session_command(session, "COMMIT", 5000, &err));
+    assert_string_equal(err.constraint, "freshet_guard");
+}
+
 static void a_row_without_an_event_cannot_be_committed(void **state)
 {
     struct database *database = *state;
     struct pg_session *session = pg_session_new(&database->options);
-    struct bus_err err = {0};
+    cJSON *consumer = entity("{\"username\":\"ann\"}");
 
-    assert_false(
-        pg_session_command(session, "INSERT INTO services (id) VALUES (gen_random_uuid())", 5000, &err));
-    assert_string_equal(err.constraint, "freshet_guard");
-    assert_false(pg_session_command(session,
-                                    "WITH e AS (INSERT INTO cluster_log (pos, n, tag, at, kind, entity, id)"
-                                    " SELECT max(pos) + 1, 1, 1, now(), 1, 'services', gen_random_uuid()"
-                                    " FROM cluster_log) INSERT INTO services (id) VALUES (gen_random_uuid())",
-                                    5000, &err));
-    assert_string_equal(err.constraint, "freshet_guard");
+    must_change(database, &consumer_schema, NULL, consumer);
+    assert_guarded(session, "INSERT INTO services (id) VALUES (gen_random_uuid())");
+    assert_guarded(session, "UPDATE consumers SET custom_id = 'x'");
+    assert_guarded(session, "DELETE FROM consumers");
+    /* An event of the same transaction, but for another row. */
+    assert_guarded(session,
+                   "WITH e AS (INSERT INTO cluster_log (pos, n, tag, at, kind, entity, id)"
+                   " SELECT max(pos) + 1, 1, 1, now(), 1, 'services', gen_random_uuid() FROM cluster_log)"
+                   " INSERT INTO services (id) VALUES (gen_random_uuid())");
     assert_int_equal(database_number(database, "SELECT count(*) FROM services"), 0);
+    assert_int_equal(database_number(database, "SELECT count(*) FROM consumers WHERE custom_id IS NULL"), 1);
     pg_session_free(session);
+    cJSON_Delete(consumer);
 }
 
 static bool always_collide(struct store_session *session, void *arg, struct store_error *error)
