@@ -1,0 +1,660 @@
+/*
+ * client - see client.h.
+ *
+ * A plain connection is polled for reading from its first request to its end, and h2o never reads from it: an
+ * event makes one recv(2) into the socket's input buffer. A request thus costs one writev and one recv, no
+ * change of epoll. Under TLS h2o has to read, to decrypt.
+ *
+ * What on_body lends is the input buffer itself; until client_consume() nothing may touch it, so an event
+ * meanwhile stops the polling, which is the back-pressure.
+ */
+
+#include "gateway/http/client.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <h2o.h>
+
+#include "gateway/base/metrics.h"
+#include "gateway/http/chunked.h"
+#include "gateway/http/client_pool.h"
+#include "gateway/http/exchange_backend.h"
+#include "gateway/http/response_head.h"
+#include "gateway/io/loop.h"
+#include "gateway/io/timer.h"
+
+enum {
+    CLIENT_MAGIC = 0x636c6e74,
+    FIRST_READ_BYTES = 4096, /* h2o recycles buffers of this size */
+    LONG_READ_BYTES = 64 * 1024,
+    WRITE_SLICE_BYTES = 256 * 1024, /* the write deadline starts anew after each */
+    MAX_INTERIM_HEADS = 16,
+};
+
+enum client_state {
+    CLIENT_UNSTARTABLE, /* no socket; the timer reports it */
+    CLIENT_CONNECTING,  /* socket, connect deadline; TLS handshake included */
+    CLIENT_AWAITING,    /* upstream; the request may still be being written; no final head yet */
+    CLIENT_RECEIVING,   /* upstream; body bytes are awaited, or lent */
+    CLIENT_SWITCHED,    /* upstream; 101: client_tunnel() or client_cancel() is to come */
+    CLIENT_ENDED,       /* nothing */
+};
+
+enum body_kind {
+    BODY_NONE,
+    BODY_COUNTED,
+    BODY_CHUNKED,
+    BODY_UNTIL_CLOSE
+};
+
+struct client {
+    uint32_t magic;
+    enum client_state state;
+    struct client_pool *pool;
+    struct client_target *target;
+    struct exchange *exchange;
+    struct exchange_end exchange_end;
+    struct client_request request;
+    const struct client_callbacks *callbacks;
+    void *arg;
+    h2o_socket_t *connecting;
+    struct upstream *upstream;
+    struct timer timer;
+    int64_t connected_us;
+    bool reused;
+    bool writing; /* h2o holds pieces of the request */
+    bool write_failed;
+    bool timer_is_write;
+    size_t body_written;
+    enum client_failure start_failure;
+    /* the answer */
+    struct response_head_scan scan;
+    int interim_count;
+    bool keep_alive;
+    enum body_kind kind;
+    int64_t left; /* BODY_COUNTED */
+    struct chunked chunked;
+    bool lent, lent_last;
+    size_t lent_raw; /* bytes of the input buffer behind what is lent, coding included */
+};
+
+static void on_readable(h2o_socket_t *sock, const char *error);
+
+static struct loop *loop_of(const struct client *client)
+{
+    return client_pool_loop(client->pool);
+}
+
+static void end(struct client *client)
+{
+    client->state = CLIENT_ENDED;
+    timer_stop(&client->timer);
+    if (client->connecting != NULL)
+        h2o_socket_close(client->connecting);
+    client->connecting = NULL;
+    client->upstream = NULL;
+}
+
+static void end_and_close(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+
+    end(client);
+    if (upstream != NULL)
+        upstream_close(upstream);
+}
+
+static void fail(struct client *client, enum client_failure failure)
+{
+    if (client->state == CLIENT_RECEIVING)
+        failure = CLIENT_CUT;
+    end_and_close(client);
+    client->callbacks->on_failure(client, failure, client->arg);
+}
+
+static void pause_reading(struct upstream *upstream)
+{
+    if (upstream->read_paused)
+        return;
+    upstream->read_paused = true;
+    h2o_socket_read_stop(upstream->sock);
+}
+
+static void resume_reading(struct upstream *upstream)
+{
+    if (!upstream->read_paused)
+        return;
+    upstream->read_paused = false;
+    if (!upstream->tls)
+        h2o_socket_dont_read(upstream->sock, 1);
+    h2o_socket_read_start(upstream->sock, on_readable);
+}
+
+/* The answer is complete and consumed: the connection goes back, or is closed if anything about it is odd. */
+static void finish(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    bool keep = client->keep_alive && !client->writing && !client->write_failed && !upstream->eventful &&
+                !upstream->read_paused && upstream->sock->input->size == client->lent_raw;
+
+    end(client);
+    upstream->client = NULL;
+    if (!keep) {
+        upstream_close(upstream);
+        return;
+    }
+    h2o_buffer_consume(&upstream->sock->input, client->lent_raw);
+    client_pool_give(upstream);
+}
+
+static void on_due(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, timer);
+
+    assert(client->magic == CLIENT_MAGIC);
+    switch (client->state) {
+    case CLIENT_UNSTARTABLE:
+        fail(client, client->start_failure);
+        break;
+    case CLIENT_CONNECTING:
+        fail(client, CLIENT_CONNECT_TIMEOUT);
+        break;
+    case CLIENT_AWAITING:
+    case CLIENT_RECEIVING:
+        fail(client, CLIENT_TIMEOUT);
+        break;
+    case CLIENT_SWITCHED:
+    case CLIENT_ENDED:
+        break;
+    }
+}
+
+static void await(struct client *client, int timeout_ms)
+{
+    if (timeout_ms > 0)
+        timer_start(loop_of(client), &client->timer, timeout_ms, on_due);
+    else
+        timer_stop(&client->timer);
+}
+
+static void lend(struct client *client, size_t length, size_t raw, bool last)
+{
+    struct str bytes = {client->upstream->sock->input->bytes, length};
+
+    client->lent = true;
+    client->lent_last = last;
+    client->lent_raw = raw;
+    timer_stop(&client->timer); /* from here on it is our client who is slow */
+    if (client->upstream->tls)
+        pause_reading(client->upstream); /* h2o would read into what is lent */
+    client->callbacks->on_body(client, bytes, last, client->arg);
+}
+
+static void lend_counted(struct client *client)
+{
+    size_t available = client->upstream->sock->input->size;
+    size_t length = client->left < (int64_t)available ? (size_t)client->left : available;
+
+    if (length == 0 && client->left > 0) {
+        await(client, client->request.read_ms);
+        return;
+    }
+    client->left -= (int64_t)length;
+    lend(client, length, length, client->left == 0);
+}
+
+static void lend_chunked(struct client *client)
+{
+    h2o_buffer_t *input = client->upstream->sock->input;
+    size_t decoded;
+    size_t used;
+
+    switch (chunked_decode(&client->chunked, input->bytes, input->size, &decoded, &used)) {
+    case CHUNKED_BAD:
+        fail(client, CLIENT_CUT);
+        return;
+    case CHUNKED_DONE:
+        lend(client, decoded, used, true);
+        return;
+    case CHUNKED_MORE:
+        break;
+    }
+    if (decoded > 0) {
+        lend(client, decoded, used, false);
+        return;
+    }
+    h2o_buffer_consume(&client->upstream->sock->input, used);
+    await(client, client->request.read_ms);
+}
+
+/* Passes on what has come of the body. */
+static void deliver(struct client *client)
+{
+    size_t available = client->upstream->sock->input->size;
+
+    switch (client->kind) {
+    case BODY_NONE:
+        lend(client, 0, 0, true);
+        break;
+    case BODY_COUNTED:
+        lend_counted(client);
+        break;
+    case BODY_CHUNKED:
+        lend_chunked(client);
+        break;
+    case BODY_UNTIL_CLOSE:
+        if (available > 0)
+            lend(client, available, available, false);
+        else
+            await(client, client->request.read_ms);
+        break;
+    }
+}
+
+static void settle_body(struct client *client, const struct response_head *head)
+{
+    client->keep_alive = head->keep_alive;
+    if (client->request.head_only || head->status < 200 || head->status == 204 || head->status == 304) {
+        client->kind = BODY_NONE;
+    } else if (head->chunked) {
+        client->kind = BODY_CHUNKED;
+    } else if (head->content_length >= 0) {
+        client->kind = head->content_length == 0 ? BODY_NONE : BODY_COUNTED;
+        client->left = head->content_length;
+    } else {
+        client->kind = BODY_UNTIL_CLOSE;
+        client->keep_alive = false;
+    }
+}
+
+/* The head in the exchange's memory, told to the owner. False: the client is gone. */
+static bool tell_head(struct client *client, const struct response_head *head, const struct header *lines)
+{
+    struct client_head told = {.status = head->status, .reason = head->reason, .version = head->version};
+    size_t capacity = head->line_count + 12; /* room for what a gateway adds */
+
+    told.headers.owner = client->exchange;
+    told.headers.at = exchange_alloc(client->exchange, capacity * sizeof(*lines));
+    told.headers.count = head->line_count;
+    told.headers.capacity = capacity;
+    memcpy(told.headers.at, lines, head->line_count * sizeof(*lines));
+    told.upgraded = head->status == 101;
+    if (told.upgraded) {
+        client->state = CLIENT_SWITCHED;
+        timer_stop(&client->timer);
+        pause_reading(client->upstream);
+    } else {
+        client->state = CLIENT_RECEIVING;
+        settle_body(client, head);
+        told.has_body = client->kind != BODY_NONE;
+        told.body_length = client->kind == BODY_NONE && !client->request.head_only ? 0 : head->content_length;
+    }
+    client->callbacks->on_head(client, &told, client->arg);
+    return client->state == CLIENT_RECEIVING;
+}
+
+/* One head of `length` bytes stands at the start of the input. False: there is nothing further to do now. */
+static bool take_head(struct client *client, size_t length)
+{
+    struct header lines[RESPONSE_HEAD_MAX_LINES];
+    struct response_head head;
+    h2o_buffer_t **input = &client->upstream->sock->input;
+    struct str text = exchange_copy(client->exchange, (struct str){(*input)->bytes, length});
+
+    client->scan = (struct response_head_scan){0};
+    if (!response_head_parse(text, lines, &head))
+        goto bad;
+    h2o_buffer_consume(input, length);
+    if (head.status == 101 && client->request.upgrade.at == NULL)
+        goto bad;
+    if (head.status < 200 && head.status != 101) {
+        if (++client->interim_count > MAX_INTERIM_HEADS)
+            goto bad;
+        return true;
+    }
+    if (tell_head(client, &head, lines))
+        deliver(client);
+    return false;
+bad:
+    fail(client, CLIENT_BAD_ANSWER);
+    return false;
+}
+
+/* Bytes have come. */
+static void advance(struct client *client)
+{
+    size_t length;
+
+    if (client->state == CLIENT_RECEIVING) {
+        deliver(client);
+        return;
+    }
+    while (client->state == CLIENT_AWAITING) {
+        h2o_buffer_t *input = client->upstream->sock->input;
+
+        if (input->size == 0)
+            return;
+        switch (response_head_find(&client->scan, (struct str){input->bytes, input->size}, &length)) {
+        case RESPONSE_HEAD_BAD:
+            fail(client, CLIENT_BAD_ANSWER);
+            return;
+        case RESPONSE_HEAD_PARTIAL:
+            return; /* the deadline is for the whole head: a trickle does not prolong it */
+        case RESPONSE_HEAD_WHOLE:
+            break;
+        }
+        if (!take_head(client, length))
+            return;
+    }
+}
+
+static void on_eof(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+
+    if (client->state == CLIENT_RECEIVING && client->kind == BODY_UNTIL_CLOSE) {
+        pause_reading(upstream);
+        lend(client, 0, 0, true);
+        return;
+    }
+    if (client->reused && upstream->sock->input->size == 0 && client->interim_count == 0)
+        fail(client, CLIENT_STALE);
+    else
+        fail(client, CLIENT_RESET);
+}
+
+/* 1: bytes came. 0: end of file. -1: nothing now. */
+static int read_some(struct upstream *upstream)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&upstream->sock->input, upstream->read_bytes);
+    ssize_t count;
+
+    if (room.base == NULL) /* a spool file could not grow */
+        return 0;
+    do
+        count = recv(h2o_socket_get_fd(upstream->sock), room.base, room.len, 0);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        return errno == EAGAIN ? -1 : 0;
+    upstream->sock->input->size += (size_t)count;
+    upstream->sock->bytes_read = (size_t)count;
+    upstream->read_bytes = (size_t)count == room.len ? LONG_READ_BYTES : FIRST_READ_BYTES;
+    return count > 0 ? 1 : 0;
+}
+
+static void on_readable(h2o_socket_t *sock, const char *error)
+{
+    struct upstream *upstream = sock->data;
+    struct client *client = upstream->client;
+    int came;
+
+    if (client == NULL) { /* idle: closed by the other side, or bytes that nobody asked for */
+        upstream_close(upstream);
+        return;
+    }
+    assert(client->magic == CLIENT_MAGIC);
+    if (client->lent) {
+        upstream->eventful = client->lent_last;
+        pause_reading(upstream);
+        return;
+    }
+    if (upstream->tls)
+        came = error == NULL ? 1 : 0;
+    else
+        came = read_some(upstream);
+    if (came > 0)
+        advance(client);
+    else if (came == 0)
+        on_eof(client);
+}
+
+static void write_slice(struct client *client);
+
+static void on_written(h2o_socket_t *sock, const char *error)
+{
+    struct upstream *upstream = sock->data;
+    struct client *client = upstream->client;
+
+    if (client == NULL)
+        return;
+    assert(client->magic == CLIENT_MAGIC);
+    client->writing = false;
+    if (error != NULL) {
+        client->write_failed = true; /* an early answer may be on its way; otherwise the next event tells */
+    } else if (client->body_written < client->request.body.len) {
+        write_slice(client);
+        return;
+    }
+    if (client->state == CLIENT_AWAITING)
+        await(client, client->request.read_ms);
+}
+
+static void write_slice(struct client *client)
+{
+    const struct client_request *request = &client->request;
+    h2o_iovec_t pieces[2];
+    size_t count = 0;
+    size_t left = request->body.len - client->body_written;
+    size_t length = left < WRITE_SLICE_BYTES ? left : WRITE_SLICE_BYTES;
+
+    if (client->body_written == 0)
+        pieces[count++] = h2o_iovec_init(request->head.at, request->head.len);
+    if (length > 0)
+        pieces[count++] = h2o_iovec_init(request->body.at + client->body_written, length);
+    client->body_written += length;
+    client->writing = true;
+    if (client->state == CLIENT_AWAITING)
+        await(client, request->write_ms);
+    h2o_socket_write(client->upstream->sock, pieces, count, on_written);
+}
+
+/* Reading first: an answer may come before the request is out. */
+static void begin(struct client *client, struct upstream *upstream)
+{
+    client->state = CLIENT_AWAITING;
+    client->upstream = upstream;
+    upstream->client = client;
+    upstream->request_count++;
+    upstream->eventful = false;
+    upstream->read_bytes = FIRST_READ_BYTES;
+    resume_reading(upstream);
+    write_slice(client);
+}
+
+static void on_connected_for_good(struct client *client)
+{
+    h2o_socket_t *sock = client->connecting;
+
+    client->connecting = NULL;
+    client->connected_us = loop_clock_us();
+    begin(client, upstream_new(client->target, sock));
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *error)
+{
+    struct client *client = sock->data;
+    bool verify = client->request.tls->verify;
+
+    assert(client->magic == CLIENT_MAGIC);
+    /* OpenSSL has checked what was to be checked; h2o's own look at the name knows neither addresses nor our
+     * wish. */
+    if (error == h2o_socket_error_ssl_cert_name_mismatch ||
+        (!verify && (error == h2o_socket_error_ssl_cert_invalid || error == h2o_socket_error_ssl_no_cert)))
+        error = NULL;
+    if (error != NULL)
+        fail(client, CLIENT_TLS_FAILED);
+    else
+        on_connected_for_good(client);
+}
+
+static void start_handshake(struct client *client)
+{
+    struct str name = client->request.tls->server_name;
+    char address[INET6_ADDRSTRLEN + 1];
+    const struct sockaddr_in *four = (const void *)&client->request.address;
+    const struct sockaddr_in6 *six = (const void *)&client->request.address;
+
+    if (name.at != NULL && name.len > 0) {
+        /* h2o copies the name */
+        h2o_socket_ssl_handshake(client->connecting, client_target_tls(client->target),
+                                 exchange_copy(client->exchange, name).at, on_handshake);
+        return;
+    }
+    /* A name makes h2o the client, so there has to be one; servers ignore a literal. */
+    if (client->request.address.ss_family == AF_INET)
+        (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
+    else
+        (void)inet_ntop(AF_INET6, &six->sin6_addr, address, sizeof(address));
+    h2o_socket_ssl_handshake(client->connecting, client_target_tls(client->target), address, on_handshake);
+}
+
+static void on_connected(h2o_socket_t *sock, const char *error)
+{
+    struct client *client = sock->data;
+
+    assert(client->magic == CLIENT_MAGIC);
+    if (error != NULL)
+        fail(client, CLIENT_REFUSED);
+    else if (client->request.tls != NULL)
+        start_handshake(client);
+    else
+        on_connected_for_good(client);
+}
+
+static void connect_new(struct client *client)
+{
+    const struct client_request *request = &client->request;
+    union {
+        struct sockaddr_storage storage;
+        struct sockaddr any;
+    } address = {.storage = request->address};
+
+    client->state = CLIENT_CONNECTING;
+    client->connecting =
+        h2o_socket_connect(loop_h2o(loop_of(client)), &address.any, request->address_length, on_connected);
+    if (client->connecting == NULL) {
+        client->state = CLIENT_UNSTARTABLE;
+        client->start_failure = CLIENT_REFUSED;
+        await(client, 1);
+        return;
+    }
+    client->connecting->data = client;
+    metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
+    await(client, request->connect_ms);
+}
+
+static void on_exchange_end(struct exchange_end *link)
+{
+    struct client *client = CONTAINER_OF(link, struct client, exchange_end);
+
+    assert(client->magic == CLIENT_MAGIC);
+    if (client->state == CLIENT_RECEIVING && client->lent && client->lent_last)
+        finish(client);
+    else
+        client_cancel(client);
+}
+
+struct client *client_start(struct client_pool *pool, struct exchange *exchange,
+                            const struct client_request *request, const struct client_callbacks *callbacks,
+                            void *arg)
+{
+    struct client *client = exchange_alloc(exchange, sizeof(*client));
+
+    memset(client, 0, sizeof(*client));
+    client->magic = CLIENT_MAGIC;
+    client->pool = pool;
+    client->exchange = exchange;
+    client->request = *request;
+    client->callbacks = callbacks;
+    client->arg = arg;
+    client->exchange_end.on_end = on_exchange_end;
+    exchange_on_end(exchange, &client->exchange_end);
+    client->target = client_pool_target(pool, request);
+    if (client->target == NULL) {
+        client->state = CLIENT_UNSTARTABLE;
+        client->start_failure = CLIENT_TLS_FAILED;
+        await(client, 1);
+        return client;
+    }
+    struct upstream *upstream = request->fresh ? NULL : client_pool_take(client->target);
+    if (upstream == NULL) {
+        connect_new(client);
+        return client;
+    }
+    metrics_add(METRIC_UPSTREAM_REUSES, 1);
+    client->reused = true;
+    client->connected_us = loop_clock_us();
+    begin(client, upstream);
+    return client;
+}
+
+void client_consume(struct client *client)
+{
+    if (client->state != CLIENT_RECEIVING || !client->lent)
+        return;
+    if (client->lent_last) {
+        finish(client);
+        return;
+    }
+    h2o_buffer_consume(&client->upstream->sock->input, client->lent_raw);
+    client->lent = false;
+    resume_reading(client->upstream);
+    await(client, client->request.read_ms);
+}
+
+void client_cancel(struct client *client)
+{
+    if (client->state != CLIENT_ENDED)
+        end_and_close(client);
+}
+
+void client_tunnel(struct client *client, const struct headers *headers, int idle_ms)
+{
+    struct upstream *upstream = client->upstream;
+    h2o_socket_t *sock = upstream->sock;
+
+    assert(client->state == CLIENT_SWITCHED);
+    h2o_socket_dont_read(sock, 0);
+    upstream->sock = NULL; /* the tunnel's from here on */
+    end(client);
+    upstream_close(upstream);
+    client->exchange->backend->tunnel(client->exchange, headers, sock, idle_ms);
+}
+
+int64_t client_connected_us(const struct client *client)
+{
+    return client->connected_us;
+}
+
+bool client_was_reused(const struct client *client)
+{
+    return client->reused;
+}
+
+const char *client_failure_text(enum client_failure failure)
+{
+    switch (failure) {
+    case CLIENT_REFUSED:
+        return "connection refused";
+    case CLIENT_CONNECT_TIMEOUT:
+        return "connecting took too long";
+    case CLIENT_TLS_FAILED:
+        return "TLS handshake failed";
+    case CLIENT_STALE:
+        return "kept connection was closed";
+    case CLIENT_RESET:
+        return "connection broke before the answer";
+    case CLIENT_TIMEOUT:
+        return "no answer in time";
+    case CLIENT_BAD_ANSWER:
+        return "answer is not valid HTTP";
+    case CLIENT_CUT:
+        return "connection broke inside the answer";
+    }
+    return "unknown";
+}

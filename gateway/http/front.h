@@ -1,0 +1,111 @@
+#pragma once
+
+/*
+ * front - what listener.c and h2o_exchange.c know in common: servers, loops and connections. For those two,
+ * refusal.c and tls.c only.
+ *
+ * Threads: a front is written on main before loops start; a front_loop and its connections belong to their
+ * loop, except for the counters, which anybody may read.
+ */
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <h2o.h>
+
+#include "gateway/base/list.h"
+#include "gateway/http/guard.h"
+#include "gateway/http/listener.h"
+#include "gateway/io/loop.h"
+#include "gateway/io/timer.h"
+
+struct exchange_backend;
+struct h2o_exchange;
+struct headers;
+struct tunnel;
+
+struct front_server {
+    struct http_front *front;
+    char *name;
+    void (*handle)(struct exchange *exchange, void *arg);
+    void (*refuse)(struct exchange *exchange, int status, const char *text, void *arg);
+    void *arg;
+    h2o_hostconf_t *hosts[2]; /* exactly one: h2o then does not match names */
+    SSL_CTX *tls;             /* NULL: no address wants it */
+    struct front_address {
+        int fd;
+        int port;
+        bool tls, proxy_protocol;
+    } * addresses;
+    size_t address_count;
+};
+
+struct front_loop {
+    h2o_context_t context;
+    struct front_loop *next; /* the front's, under its lock */
+    struct http_front *front;
+    struct loop *loop;
+    struct front_listener {
+        h2o_socket_t *sock; /* NULL: closed */
+        h2o_accept_ctx_t accept;
+        struct front_server *server;
+        struct front_loop *at;
+    } * listeners;
+    size_t listener_count;
+    struct list connections;
+    int connection_count;
+    bool paused; /* the cap is reached; listeners do not read */
+    bool draining;
+    struct timer sweep; /* closes idle connections while draining */
+    void (*on_empty)(void *arg);
+    void *on_empty_arg;
+    struct loop_end end;
+    /* thread: this loop writes, any reads */
+    _Atomic uint64_t accepted, active, requests;
+};
+
+struct front_connection {
+    struct list link;
+    struct front_loop *at;
+    struct front_server *server;
+    h2o_socket_t *sock;
+    struct h2o_exchange *exchange; /* the running one; NULL: none */
+    struct tunnel *tunnel;         /* NULL: it speaks HTTP */
+    uint64_t request_count;
+    bool tls;
+    bool addresses_known;
+    struct sockaddr_storage peer;
+    char peer_address[INET6_ADDRSTRLEN];
+    char local_address[INET6_ADDRSTRLEN];
+    int peer_port, local_port;
+    char *server_name; /* SNI; NULL: none */
+};
+
+struct http_front {
+    h2o_globalconf_t conf;
+    struct http_front_options options;
+    struct guard_limits limits;
+    struct front_server **servers;
+    size_t server_count;
+    pthread_mutex_t lock; /* of `loops` */
+    struct front_loop *loops;
+};
+
+/* h2o_exchange.c: h2o's handler of a server, and the end of what a client that is gone had asked for. */
+int front_on_request(h2o_handler_t *handler, h2o_req_t *req);
+void front_abandon(struct h2o_exchange *exchange);
+/* An exchange on a request of h2o's; backend NULL: the usual one. `below` is for the backend. */
+struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below);
+/* Puts the lines into h2o's response: no framing, no Date. */
+void front_set_headers(h2o_req_t *req, const struct headers *headers);
+
+/* refusal.c: gives errors that h2o answers by itself the server's look. */
+void front_dress_errors(struct front_server *server, h2o_pathconf_t *path);
+
+struct front_handler {
+    h2o_handler_t super;
+    struct front_server *server;
+};

@@ -1,0 +1,537 @@
+/*
+ * h2o_exchange - an exchange on a request that h2o received, and its answer.
+ *
+ * Framing is ours: h2o's chunked filter knows only status 200 (h2o.md section 5), so it is taken out
+ * (listener.c) and chunk lines are written here, around the caller's bytes, in the same writev. A head that
+ * was begun is held back until the first bytes come or the turn ends: most answers leave in one system call.
+ *
+ * Response header lines are handed to h2o as they are: its name is a pointer to an h2o_iovec_t, which is laid
+ * out like our struct str.
+ */
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <h2o.h>
+#include <h2o/http1.h>
+
+#include "gateway/base/metrics.h"
+#include "gateway/http/exchange_backend.h"
+#include "gateway/http/front.h"
+#include "gateway/http/guard.h"
+#include "gateway/http/tunnel.h"
+
+_Static_assert(sizeof(struct str) == sizeof(h2o_iovec_t) &&
+                   offsetof(struct str, len) == offsetof(h2o_iovec_t, len),
+               "header names are shared with h2o");
+
+enum {
+    EXCHANGE_MAGIC = 0x65786368,
+    SPARE_HEADERS = 12, /* room for what a gateway adds to a request */
+    TLS_ALERT = 21,     /* record type: RFC 8446, section 5.1 */
+};
+
+enum h2o_exchange_state {
+    EXCHANGE_OPEN,    /* no answer yet */
+    EXCHANGE_HELD,    /* begun; the head waits for bytes or the end of the turn (`flush` is linked) */
+    EXCHANGE_IDLE,    /* begun; nothing is being written */
+    EXCHANGE_WRITING, /* h2o is writing; `waiting` may hold the next send */
+    EXCHANGE_CLOSED,  /* the last bytes were given to h2o, or the request is gone */
+};
+
+struct h2o_exchange {
+    struct exchange super;
+    uint32_t magic;
+    enum h2o_exchange_state state;
+    h2o_req_t *req;
+    struct front_connection *connection;
+    h2o_generator_t generator;
+    h2o_timeout_entry_t flush;
+    uint64_t bytes_before; /* what the connection had sent when the request came */
+    bool head_only;
+    bool chunked;
+    bool no_body; /* of the status, or HEAD */
+    bool watching;
+    void (*on_gone)(struct exchange *exchange, void *arg);
+    void *on_gone_arg;
+    /* The send under way, and whether it still has to be given to h2o. */
+    void (*on_sent)(struct exchange *exchange, void *arg);
+    void *on_sent_arg;
+    struct str bytes;
+    enum exchange_more more;
+    bool waiting;
+    char chunk_line[24];
+};
+
+/* Upgraded, waiting for h2o to let go of the connection. Heap: the request is gone by then. */
+struct pending_tunnel {
+    struct front_connection *connection;
+    h2o_socket_t *upstream;
+    int idle_ms;
+};
+
+static struct h2o_exchange *of(struct exchange *exchange)
+{
+    struct h2o_exchange *x = CONTAINER_OF(exchange, struct h2o_exchange, super);
+
+    assert(x->magic == EXCHANGE_MAGIC);
+    return x;
+}
+
+static void unwatch(struct h2o_exchange *x)
+{
+    if (!x->watching)
+        return;
+    x->watching = false;
+    h2o_socket_read_stop(x->connection->sock);
+    h2o_socket_dont_read(x->connection->sock, 0);
+}
+
+static void *backend_alloc(struct exchange *exchange, size_t size)
+{
+    return h2o_mem_alloc_pool(&of(exchange)->req->pool, size);
+}
+
+static uint64_t backend_bytes_sent(const struct exchange *exchange)
+{
+    const struct h2o_exchange *x =
+        CONTAINER_OF((struct exchange *)(uintptr_t)exchange, struct h2o_exchange, super);
+
+    return x->connection->sock->bytes_written - x->bytes_before;
+}
+
+static bool is_written_by_h2o(struct str name)
+{
+    switch (name.len) {
+    case 4:
+        return str_equal_nocase(name, STR("date"));
+    case 10:
+        return str_equal_nocase(name, STR("connection"));
+    case 14:
+        return str_equal_nocase(name, STR("content-length"));
+    case 17:
+        return str_equal_nocase(name, STR("transfer-encoding"));
+    default:
+        return false;
+    }
+}
+
+void front_set_headers(h2o_req_t *req, const struct headers *headers)
+{
+    h2o_header_t *lines = h2o_mem_alloc_pool(&req->pool, (headers->count + 1) * sizeof(*lines));
+    struct str *names = h2o_mem_alloc_pool(&req->pool, (headers->count + 1) * sizeof(*names));
+    size_t count = 0;
+
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct header *header = &headers->at[i];
+
+        if (is_written_by_h2o(header->name))
+            continue;
+        names[count] = header->name;
+        lines[count] = (h2o_header_t){
+            .name = (h2o_iovec_t *)(void *)&names[count],
+            .value = h2o_iovec_init(header->value.at, header->value.len),
+        };
+        count++;
+    }
+    req->res.headers.entries = lines;
+    req->res.headers.size = count;
+    req->res.headers.capacity = headers->count + 1;
+}
+
+static void set_head(struct h2o_exchange *x, const struct exchange_answer *answer, int64_t length)
+{
+    h2o_req_t *req = x->req;
+    struct http_front *front = x->connection->at->front;
+
+    assert(x->state == EXCHANGE_OPEN);
+    unwatch(x);
+    req->res.status = answer->status;
+    req->res.reason = answer->reason.at != NULL ? exchange_copy(&x->super, answer->reason).at
+                                                : exchange_reason(answer->status);
+    front_set_headers(req, &answer->headers);
+    bool bodiless = answer->status < 200 || answer->status == 204 || answer->status == 304;
+    x->no_body = bodiless || x->head_only;
+    if (length >= 0 && !bodiless)
+        req->res.content_length = (size_t)length;
+    if (answer->close || req->conn->ctx->shutdown_requested)
+        req->http1_is_persistent = 0;
+    if (front->options.keepalive_requests > 0 &&
+        x->connection->request_count >= (uint64_t)front->options.keepalive_requests)
+        req->http1_is_persistent = 0;
+    if (length >= 0 || x->no_body || req->version >= 0x200)
+        return;
+    if (req->version == 0x101) {
+        x->chunked = true;
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_TRANSFER_ENCODING, NULL,
+                       H2O_STRLIT("chunked"));
+    } else {
+        req->http1_is_persistent = 0; /* the end of the connection is the end of the body */
+    }
+}
+
+/* Gives x->bytes to h2o. The exchange may be gone on return unless there is more to come. */
+static void send_now(struct h2o_exchange *x)
+{
+    h2o_iovec_t pieces[3];
+    size_t count = 0;
+    struct str bytes = x->no_body ? STR_NONE : x->bytes;
+    h2o_send_state_t state = H2O_SEND_STATE_IN_PROGRESS;
+
+    if (x->more == EXCHANGE_LAST)
+        state = H2O_SEND_STATE_FINAL;
+    else if (x->more == EXCHANGE_BROKEN)
+        state = H2O_SEND_STATE_ERROR;
+    x->waiting = false;
+    x->state = x->more == EXCHANGE_MORE ? EXCHANGE_WRITING : EXCHANGE_CLOSED;
+    if (x->chunked && bytes.len > 0) {
+        int length = snprintf(x->chunk_line, sizeof(x->chunk_line), "%zx\r\n", bytes.len);
+
+        pieces[count++] = h2o_iovec_init(x->chunk_line, (size_t)length);
+    }
+    if (bytes.len > 0)
+        pieces[count++] = h2o_iovec_init(bytes.at, bytes.len);
+    if (x->chunked && x->more == EXCHANGE_LAST)
+        pieces[count++] = bytes.len > 0 ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n"))
+                                        : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
+    else if (x->chunked && bytes.len > 0)
+        pieces[count++] = h2o_iovec_init(H2O_STRLIT("\r\n"));
+    h2o_send(x->req, pieces, count, state);
+}
+
+static void on_flush(h2o_timeout_entry_t *entry)
+{
+    struct h2o_exchange *x = H2O_STRUCT_FROM_MEMBER(struct h2o_exchange, flush, entry);
+
+    assert(x->magic == EXCHANGE_MAGIC && x->state == EXCHANGE_HELD);
+    x->state = EXCHANGE_WRITING;
+    h2o_send(x->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct h2o_exchange *x = H2O_STRUCT_FROM_MEMBER(struct h2o_exchange, generator, generator);
+
+    (void)req;
+    assert(x->magic == EXCHANGE_MAGIC);
+    if (x->state != EXCHANGE_WRITING)
+        return;
+    if (x->waiting) {
+        send_now(x);
+        return;
+    }
+    x->state = EXCHANGE_IDLE;
+    if (x->on_sent != NULL) {
+        void (*on_sent)(struct exchange *, void *) = x->on_sent;
+
+        x->on_sent = NULL;
+        on_sent(&x->super, x->on_sent_arg);
+    }
+}
+
+static void backend_begin(struct exchange *exchange, const struct exchange_answer *answer, int64_t length)
+{
+    struct h2o_exchange *x = of(exchange);
+
+    set_head(x, answer, length);
+    x->generator.proceed = on_proceed;
+    x->state = EXCHANGE_HELD;
+    x->flush.cb = on_flush;
+    h2o_timeout_link(x->req->conn->ctx->loop, &x->req->conn->ctx->zero_timeout, &x->flush);
+    h2o_start_response(x->req, &x->generator);
+}
+
+static void backend_send(struct exchange *exchange, struct str bytes, enum exchange_more more,
+                         void (*on_sent)(struct exchange *exchange, void *arg), void *arg)
+{
+    struct h2o_exchange *x = of(exchange);
+
+    if (x->state == EXCHANGE_CLOSED)
+        return;
+    assert(x->state != EXCHANGE_OPEN && !x->waiting && x->on_sent == NULL);
+    x->bytes = bytes;
+    x->more = more;
+    x->on_sent = more == EXCHANGE_MORE ? on_sent : NULL;
+    x->on_sent_arg = arg;
+    if (x->state == EXCHANGE_WRITING) {
+        x->waiting = true; /* the head that went ahead is still being written */
+        return;
+    }
+    h2o_timeout_unlink(&x->flush);
+    send_now(x);
+}
+
+static void backend_reply(struct exchange *exchange, const struct exchange_answer *answer, struct str body)
+{
+    struct h2o_exchange *x = of(exchange);
+    h2o_iovec_t bytes = h2o_iovec_init(body.at, body.len);
+
+    if (x->state == EXCHANGE_CLOSED)
+        return;
+    set_head(x, answer, (int64_t)body.len);
+    x->state = EXCHANGE_CLOSED;
+    h2o_start_response(x->req, &x->generator);
+    h2o_send(x->req, &bytes, x->no_body || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
+}
+
+/* The client is gone: lets h2o find that out, by writing to it. */
+void front_abandon(struct h2o_exchange *x)
+{
+    void (*on_gone)(struct exchange *, void *) = x->on_gone;
+    struct exchange_answer answer;
+
+    unwatch(x);
+    x->on_gone = NULL;
+    if (on_gone != NULL)
+        on_gone(&x->super, x->on_gone_arg);
+    if (x->state == EXCHANGE_OPEN) {
+        exchange_answer_init(&x->super, &answer, 499);
+        answer.close = true;
+        exchange_reply(&x->super, &answer, STR_NONE);
+    } else if (x->state != EXCHANGE_CLOSED) {
+        x->on_sent = NULL;
+        x->waiting = false;
+        exchange_send(&x->super, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
+    }
+}
+
+static void on_client_event(h2o_socket_t *sock, const char *error)
+{
+    struct front_connection *connection = sock->on_close.data;
+    struct h2o_exchange *x = connection->exchange;
+    unsigned char byte;
+
+    (void)error; /* not set: h2o does not read */
+    if (x == NULL || !x->watching)
+        return;
+    ssize_t count = recv(h2o_socket_get_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (count == 1 && !(connection->tls && byte == TLS_ALERT)) {
+        unwatch(x); /* the next request already: it stays in the kernel until this one is answered */
+        return;
+    }
+    front_abandon(x);
+}
+
+static void backend_watch(struct exchange *exchange, void (*on_gone)(struct exchange *exchange, void *arg),
+                          void *arg)
+{
+    struct h2o_exchange *x = of(exchange);
+
+    x->on_gone = on_gone;
+    x->on_gone_arg = arg;
+    if (x->watching || x->req->version >= 0x200 || x->state != EXCHANGE_OPEN)
+        return;
+    x->watching = true;
+    h2o_socket_dont_read(x->connection->sock, 1);
+    h2o_socket_read_start(x->connection->sock, on_client_event);
+}
+
+static void on_upgraded(void *arg, h2o_socket_t *client, size_t request_size)
+{
+    struct pending_tunnel *pending = arg;
+
+    if (client == NULL) {
+        h2o_socket_close(pending->upstream);
+    } else {
+        h2o_buffer_consume(&client->input, request_size);
+        tunnel_start(pending->connection->at->loop, client, pending->upstream, pending->idle_ms,
+                     &pending->connection->tunnel);
+    }
+    free(pending);
+}
+
+static void backend_tunnel(struct exchange *exchange, const struct headers *headers, h2o_socket_t *upstream,
+                           int idle_ms)
+{
+    struct h2o_exchange *x = of(exchange);
+    struct exchange_answer answer;
+    struct pending_tunnel *pending = h2o_mem_alloc(sizeof(*pending));
+
+    *pending = (struct pending_tunnel){x->connection, upstream, idle_ms};
+    exchange_answer_init(exchange, &answer, 101);
+    answer.headers = *headers;
+    set_head(x, &answer, /* length= */ -1);
+    x->state = EXCHANGE_CLOSED;
+    h2o_http1_upgrade(x->req, NULL, 0, on_upgraded, pending);
+}
+
+static const struct exchange_backend backend = {
+    .alloc = backend_alloc,
+    .watch = backend_watch,
+    .reply = backend_reply,
+    .begin = backend_begin,
+    .send = backend_send,
+    .bytes_sent = backend_bytes_sent,
+    .tunnel = backend_tunnel,
+};
+
+static void on_dispose(void *memory)
+{
+    struct h2o_exchange *x = memory;
+
+    unwatch(x);
+    h2o_timeout_unlink(&x->flush);
+    x->state = EXCHANGE_CLOSED;
+    if (x->connection->exchange == x)
+        x->connection->exchange = NULL;
+    exchange_run_ends(&x->super);
+    x->magic = 0;
+}
+
+static int read_address(const struct sockaddr_storage *address, char text[INET6_ADDRSTRLEN])
+{
+    const struct sockaddr_in *four = (const void *)address;
+    const struct sockaddr_in6 *six = (const void *)address;
+
+    if (address->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &four->sin_addr, text, INET6_ADDRSTRLEN);
+        return ntohs(four->sin_port);
+    }
+    if (address->ss_family != AF_INET6) {
+        text[0] = '\0';
+        return 0;
+    }
+    if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        (void)inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
+    else
+        (void)inet_ntop(AF_INET6, &six->sin6_addr, text, INET6_ADDRSTRLEN);
+    return ntohs(six->sin6_port);
+}
+
+/* Once per connection, at its first request: a PROXY line may have changed the peer until then. */
+static void learn_addresses(struct front_connection *connection, h2o_conn_t *conn)
+{
+    struct sockaddr_storage local = {0};
+
+    connection->addresses_known = true;
+    (void)conn->callbacks->get_peername(conn, (void *)&connection->peer); /* stays AF_UNSPEC when it fails */
+    (void)conn->callbacks->get_sockname(conn, (void *)&local);
+    connection->peer_port = read_address(&connection->peer, connection->peer_address);
+    connection->local_port = read_address(&local, connection->local_address);
+}
+
+static struct str str_of_iovec(h2o_iovec_t bytes)
+{
+    return (struct str){bytes.base, bytes.len};
+}
+
+static void read_headers(struct h2o_exchange *x)
+{
+    const h2o_headers_t *from = &x->req->headers;
+    struct headers *to = &x->super.request.headers;
+
+    to->owner = &x->super;
+    to->capacity = from->size + SPARE_HEADERS;
+    to->at = h2o_mem_alloc_pool(&x->req->pool, to->capacity * sizeof(*to->at));
+    for (size_t i = 0; i < from->size; i++) {
+        const h2o_header_t *line = &from->entries[i];
+
+        to->at[i].name =
+            (struct str){line->orig_name != NULL ? line->orig_name : line->name->base, line->name->len};
+        to->at[i].value = str_of_iovec(line->value);
+    }
+    to->count = from->size;
+}
+
+static void read_request(struct h2o_exchange *x)
+{
+    h2o_req_t *req = x->req;
+    struct front_connection *connection = x->connection;
+    struct exchange_request *request = &x->super.request;
+
+    request->method = str_of_iovec(req->method);
+    request->target = str_of_iovec(req->path);
+    request->host = str_of_iovec(req->authority);
+    request->version = req->version;
+    request->tls = connection->tls;
+    request->server_name = str_of(connection->server_name);
+    request->upgrade = str_of_iovec(req->upgrade);
+    request->body = str_of_iovec(req->entity);
+    request->peer = connection->peer;
+    request->peer_address = str_of(connection->peer_address);
+    request->peer_port = connection->peer_port;
+    request->local_address = str_of(connection->local_address);
+    request->local_port = connection->local_port;
+    request->received_us = loop_clock_us();
+    x->head_only = str_equal(request->method, STR("HEAD"));
+    read_headers(x);
+}
+
+static void split_target(struct exchange_request *request)
+{
+    size_t mark = str_find(request->target, '?', 0);
+
+    if (mark == SIZE_MAX) {
+        request->path = request->target;
+        request->query = STR_NONE;
+    } else {
+        request->path = str_part(request->target, 0, mark);
+        request->query = str_part(request->target, mark + 1, request->target.len);
+    }
+}
+
+struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *other, void *below)
+{
+    struct front_connection *connection = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+    struct h2o_exchange *x = h2o_mem_alloc_shared(&req->pool, sizeof(*x), on_dispose);
+
+    memset(x, 0, sizeof(*x));
+    x->magic = EXCHANGE_MAGIC;
+    x->super.backend = other != NULL ? other : &backend;
+    x->super.below = below;
+    x->super.loop = connection->at->loop;
+    x->req = req;
+    x->connection = connection;
+    x->bytes_before = connection->sock->bytes_written;
+    if (!connection->addresses_known)
+        learn_addresses(connection, req->conn);
+    read_request(x);
+    split_target(&x->super.request);
+    return &x->super;
+}
+
+static void refuse(struct h2o_exchange *x, struct front_server *server, struct guard_refusal refusal)
+{
+    struct exchange_answer answer;
+
+    metrics_add(METRIC_HTTP_REJECTED, 1);
+    x->req->http1_is_persistent = 0;
+    if (server->refuse != NULL) {
+        server->refuse(&x->super, refusal.status, refusal.text, server->arg);
+        return;
+    }
+    exchange_answer_init(&x->super, &answer, refusal.status);
+    headers_add(&answer.headers, STR("Content-Type"), STR("text/plain; charset=utf-8"));
+    exchange_reply(&x->super, &answer, str_of(refusal.text));
+}
+
+int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
+{
+    struct front_server *server = ((struct front_handler *)(void *)handler)->server;
+    struct h2o_exchange *x = of(front_exchange_new(req, NULL, NULL));
+    struct exchange_request *request = &x->super.request;
+    h2o_socket_t *sock = x->connection->sock;
+    struct guard_request checked;
+
+    x->connection->exchange = x;
+    x->connection->request_count++;
+    (void)atomic_fetch_add_explicit(&x->connection->at->requests, 1, memory_order_relaxed);
+    struct guard_refusal refusal =
+        guard_check((struct str){sock->input->bytes, sock->input->size}, &server->front->limits, &checked);
+    if (refusal.status != 0) {
+        refuse(x, server, refusal);
+        return 0;
+    }
+    request->target = checked.target;
+    request->host = checked.host;
+    split_target(request);
+    server->handle(&x->super, server->arg);
+    return 0;
+}

@@ -1,0 +1,484 @@
+/*
+ * listener - see listener.h.
+ *
+ * Every server is an h2o host of its own, and every listening socket names exactly one, so that no Host
+ * header leads from one server to another. Sockets are opened once; loops register duplicates and accept in
+ * small batches. At the cap of connections a loop stops accepting: at EMFILE a level-triggered listener would
+ * spin.
+ */
+
+#include "gateway/http/listener.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <h2o.h>
+#include <h2o/http1.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/http/front.h"
+#include "gateway/http/tls.h"
+#include "gateway/http/tunnel.h"
+
+enum {
+    ACCEPTS_PER_TURN = 16,
+    DEFAULT_HEAD_BYTES = 32 * 1024,
+    LINE_BYTES = 8 * 1024,
+    DEFAULT_BACKLOG = 16384, /* the kernel clips it */
+    SPARE_DESCRIPTORS = 128,
+    SPOOL_FROM_BYTES = 32 * 1024 * 1024,
+    SWEEP_MS = 100,
+    LAST_TURNS = 100, /* of 10 ms, for connections to close when a loop ends */
+};
+
+static void on_accept(h2o_socket_t *listener, const char *error);
+
+static void set_accepting(struct front_loop *at, bool accepting)
+{
+    at->paused = !accepting;
+    for (size_t i = 0; i < at->listener_count; i++) {
+        if (at->listeners[i].sock == NULL)
+            continue;
+        if (accepting)
+            h2o_socket_read_start(at->listeners[i].sock, on_accept);
+        else
+            h2o_socket_read_stop(at->listeners[i].sock);
+    }
+}
+
+static void tell_if_empty(struct front_loop *at)
+{
+    void (*on_empty)(void *) = at->on_empty;
+
+    if (!at->draining || at->connection_count > 0)
+        return;
+    timer_stop(&at->sweep);
+    at->on_empty = NULL;
+    if (on_empty != NULL)
+        on_empty(at->on_empty_arg);
+}
+
+static void on_close(void *arg)
+{
+    struct front_connection *connection = arg;
+    struct front_loop *at = connection->at;
+
+    list_remove(&connection->link);
+    free(connection->server_name);
+    free(connection);
+    at->connection_count--;
+    metrics_add(METRIC_CONNECTIONS_ACTIVE, -1);
+    (void)atomic_fetch_sub_explicit(&at->active, 1, memory_order_relaxed);
+    if (at->paused && !at->draining && at->connection_count < at->front->options.max_connections)
+        set_accepting(at, true);
+    tell_if_empty(at);
+}
+
+static void on_accept(h2o_socket_t *listener, const char *error)
+{
+    struct front_listener *from = listener->data;
+    struct front_loop *at = from->at;
+
+    (void)error; /* not set for listeners */
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        if (at->connection_count >= at->front->options.max_connections) {
+            set_accepting(at, false);
+            return;
+        }
+        h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
+        if (sock == NULL)
+            return;
+        struct front_connection *connection = mem_zalloc(sizeof(*connection));
+        connection->at = at;
+        connection->server = from->server;
+        connection->sock = sock;
+        connection->tls = from->accept.ssl_ctx != NULL;
+        list_add_last(&at->connections, &connection->link);
+        sock->on_close.cb = on_close;
+        sock->on_close.data = connection;
+        at->connection_count++;
+        metrics_add(METRIC_CONNECTIONS_ACCEPTED, 1);
+        metrics_add(METRIC_CONNECTIONS_ACTIVE, 1);
+        (void)atomic_fetch_add_explicit(&at->accepted, 1, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&at->active, 1, memory_order_relaxed);
+        h2o_accept(&from->accept, sock);
+    }
+}
+
+static void close_listeners(struct front_loop *at)
+{
+    for (size_t i = 0; i < at->listener_count; i++) {
+        if (at->listeners[i].sock != NULL)
+            h2o_socket_close(at->listeners[i].sock);
+        at->listeners[i].sock = NULL;
+    }
+}
+
+static bool is_idle(const struct front_connection *connection)
+{
+    return connection->exchange == NULL && connection->tunnel == NULL && connection->sock->input->size == 0 &&
+           !h2o_socket_is_writing(connection->sock);
+}
+
+/* h2o leaves idle HTTP/1 connections to their timeout: their read side is shut, and h2o sees the end. */
+static void close_idle(struct front_loop *at)
+{
+    list_each (link, &at->connections) {
+        struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
+
+        if (is_idle(connection))
+            (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RD); /* fails when the peer was faster */
+    }
+}
+
+static void on_sweep(struct timer *timer)
+{
+    struct front_loop *at = CONTAINER_OF(timer, struct front_loop, sweep);
+
+    close_idle(at);
+    timer_start(at->loop, &at->sweep, SWEEP_MS, on_sweep);
+    tell_if_empty(at);
+}
+
+/* The loop ends: what is still open is broken off, since its buffers belong to this thread. */
+static void on_loop_end(struct loop_end *end)
+{
+    struct front_loop *at = CONTAINER_OF(end, struct front_loop, end);
+
+    at->on_empty = NULL;
+    at->draining = true;
+    close_listeners(at);
+    h2o_context_request_shutdown(&at->context);
+    for (int turn = 0; turn < LAST_TURNS && at->connection_count > 0; turn++) {
+        struct list *next;
+
+        for (struct list *link = at->connections.next; link != &at->connections; link = next) {
+            struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
+
+            next = link->next;
+            if (connection->tunnel != NULL) {
+                tunnel_close(connection->tunnel);
+                continue;
+            }
+            (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR); /* again in later turns */
+            if (connection->exchange != NULL)
+                front_abandon(connection->exchange);
+        }
+        loop_turn(at->loop, turn == 0 ? 0 : 10);
+    }
+    timer_stop(&at->sweep);
+    loop_turn(at->loop, 0);
+    if (at->connection_count == 0)
+        h2o_context_dispose(&at->context);
+    else
+        log_warn("http: connections left at the end of a loop; count=%d", at->connection_count);
+}
+
+static bool to_sockaddr(const struct listen_address *address, struct sockaddr_storage *to, socklen_t *length)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct sockaddr_in *four = (void *)to;
+    struct sockaddr_in6 *six = (void *)to;
+
+    memset(to, 0, sizeof(*to));
+    (void)snprintf(host, sizeof(host), "%.*s", STR_ARG(address->host));
+    if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons((uint16_t)address->port);
+        *length = sizeof(*four);
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons((uint16_t)address->port);
+        *length = sizeof(*six);
+        return true;
+    }
+    return false;
+}
+
+/* Options that must be there before bind(2); TCP_USER_TIMEOUT is inherited by what is accepted. */
+static bool set_options(int fd, const struct listen_address *address, int family, int write_timeout_ms)
+{
+    const int on = 1;
+    int v6only = address->ipv6only ? 1 : 0;
+    unsigned timeout_ms = (unsigned)write_timeout_ms;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
+        return false;
+    if (address->reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+        return false;
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) != 0)
+        return false;
+    if (address->deferred && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on)) != 0)
+        return false;
+    return timeout_ms == 0 ||
+           setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
+}
+
+static bool open_address(const struct listen_address *address, int write_timeout_ms, struct front_address *to,
+                         struct err *err)
+{
+    struct sockaddr_storage name;
+    socklen_t length;
+    const struct sockaddr_in *four = (const void *)&name;
+    const struct sockaddr_in6 *six = (const void *)&name;
+
+    if (!to_sockaddr(address, &name, &length))
+        return err_set(err, ERR_INVALID, "\"%.*s\" is not an address to listen on", STR_ARG(address->host));
+    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "cannot make a socket: %s", strerror(errno));
+    if (!set_options(fd, address, name.ss_family, write_timeout_ms) || bind(fd, (void *)&name, length) != 0 ||
+        listen(fd, address->backlog > 0 ? address->backlog : DEFAULT_BACKLOG) != 0 ||
+        getsockname(fd, (void *)&name, &length) != 0) {
+        int why = errno;
+
+        close(fd);
+        return err_set(err, why == EADDRINUSE ? ERR_CONFLICT : ERR_IO, "cannot listen on %.*s:%d: %s",
+                       STR_ARG(address->host), address->port, strerror(why));
+    }
+    to->fd = fd;
+    to->port = ntohs(name.ss_family == AF_INET ? four->sin_port : six->sin6_port);
+    to->tls = address->tls;
+    to->proxy_protocol = address->proxy_protocol;
+    return true;
+}
+
+static void server_free(struct front_server *server)
+{
+    if (server == NULL)
+        return;
+    for (size_t i = 0; i < server->address_count; i++) {
+        if (server->addresses[i].fd >= 0)
+            close(server->addresses[i].fd);
+    }
+    SSL_CTX_free(server->tls);
+    free(server->addresses);
+    free(server->name);
+    free(server);
+}
+
+static bool open_addresses(struct front_server *server, const struct http_server_options *options,
+                           struct err *err)
+{
+    int write_timeout_ms = server->front->options.write_timeout_ms;
+
+    server->addresses = mem_zalloc((options->address_count + 1) * sizeof(*server->addresses));
+    for (size_t i = 0; i < options->address_count; i++) {
+        server->addresses[i].fd = -1;
+        server->address_count++;
+        if (!open_address(&options->addresses[i], write_timeout_ms, &server->addresses[i], err))
+            return err_wrap(err, "%s", options->name);
+        if (options->addresses[i].http2)
+            log_notice("http: HTTP/2 is not offered to clients; server=%s port=%d", options->name,
+                       server->addresses[i].port);
+        if (options->addresses[i].tls && server->tls == NULL &&
+            !tls_server_new(options->certificate_file, options->key_file, &server->tls, err))
+            return err_wrap(err, "%s", options->name);
+    }
+    return true;
+}
+
+/* h2o's own chunked filter comes with every path; exchanges frame their bodies themselves. */
+static void register_server(struct http_front *front, struct front_server *server, size_t number)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "server%zu", number);
+    h2o_hostconf_t *host = h2o_config_register_host(&front->conf, h2o_iovec_init(name, strlen(name)), 65535);
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    struct front_handler *handler = (void *)h2o_create_handler(path, sizeof(*handler));
+    handler->super.on_req = front_on_request;
+    handler->server = server;
+    path->filters.size = 0;
+    path->error_log.emit_request_errors = 0;
+    host->fallback_path.filters.size = 0;
+    host->fallback_path.error_log.emit_request_errors = 0;
+    front_dress_errors(server, &host->fallback_path);
+    server->hosts[0] = host;
+}
+
+static void set_limits(struct http_front *front)
+{
+    struct http_front_options *options = &front->options;
+    struct rlimit files;
+
+    front->limits.head_bytes = options->max_head_bytes > 0 ? options->max_head_bytes : DEFAULT_HEAD_BYTES;
+    front->limits.line_bytes = front->limits.head_bytes < LINE_BYTES ? front->limits.head_bytes : LINE_BYTES;
+    if (options->max_connections > 0)
+        return;
+    /* Half of what is left: each client connection may need an upstream connection as well. */
+    options->max_connections = 1024;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 2 * SPARE_DESCRIPTORS)
+        options->max_connections =
+            files.rlim_cur > 1 << 20 ? 1 << 19 : (int)(files.rlim_cur - SPARE_DESCRIPTORS) / 2;
+}
+
+struct http_front *http_front_new(const struct http_front_options *options)
+{
+    struct http_front *front = mem_zalloc(sizeof(*front));
+
+    front->options = *options;
+    (void)pthread_mutex_init(&front->lock, NULL); /* cannot fail with default attributes */
+    set_limits(front);
+    h2o_config_init(&front->conf);
+    front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
+    front->conf.http1.upgrade_to_http2 = 0;
+    if (options->request_timeout_ms > 0)
+        front->conf.http1.req_timeout = (uint64_t)options->request_timeout_ms;
+    if (options->max_body_bytes > 0)
+        front->conf.max_request_entity_size = options->max_body_bytes;
+    if (options->spool_directory != NULL) {
+        h2o_socket_buffer_mmap_settings.threshold = SPOOL_FROM_BYTES;
+        (void)snprintf(h2o_socket_buffer_mmap_settings.fn_template,
+                       sizeof(h2o_socket_buffer_mmap_settings.fn_template), "%s/body.XXXXXX",
+                       options->spool_directory);
+    }
+    return front;
+}
+
+bool http_front_add(struct http_front *front, const struct http_server_options *options, struct err *err)
+{
+    struct front_server *server = mem_zalloc(sizeof(*server));
+
+    server->front = front;
+    server->name = mem_strdup(options->name);
+    server->handle = options->handle;
+    server->refuse = options->refuse;
+    server->arg = options->arg;
+    if (!open_addresses(server, options, err)) {
+        server_free(server);
+        return false;
+    }
+    register_server(front, server, front->server_count);
+    front->servers = mem_realloc(front->servers, (front->server_count + 1) * sizeof(struct front_server *));
+    front->servers[front->server_count++] = server;
+    return true;
+}
+
+int http_front_port(const struct http_front *front, size_t server, size_t index)
+{
+    assert(server < front->server_count && index < front->servers[server]->address_count);
+    return front->servers[server]->addresses[index].port;
+}
+
+static bool listen_on(struct front_loop *at, struct front_server *server, const struct front_address *address,
+                      struct err *err)
+{
+    struct front_listener *listener = &at->listeners[at->listener_count];
+    int fd = fcntl(address->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return err_set(err, ERR_IO, "%s: cannot duplicate a listening socket: %s", server->name,
+                       strerror(errno));
+    listener->at = at;
+    listener->server = server;
+    listener->accept.ctx = &at->context;
+    listener->accept.hosts = server->hosts;
+    listener->accept.ssl_ctx = address->tls ? server->tls : NULL;
+    listener->accept.expect_proxy_line = address->proxy_protocol ? 1 : 0;
+    listener->sock = h2o_evloop_socket_create(loop_h2o(at->loop), fd, H2O_SOCKET_FLAG_DONT_READ);
+    listener->sock->data = listener;
+    h2o_socket_read_start(listener->sock, on_accept);
+    at->listener_count++;
+    return true;
+}
+
+bool http_front_attach(struct http_front *front, struct loop *loop, struct err *err)
+{
+    struct front_loop *at = mem_zalloc(sizeof(*at));
+    size_t count = 0;
+    bool listening = true;
+
+    assert(loop_is_mine(loop));
+    at->front = front;
+    at->loop = loop;
+    list_init(&at->connections);
+    for (size_t i = 0; i < front->server_count; i++)
+        count += front->servers[i]->address_count;
+    at->listeners = mem_zalloc((count + 1) * sizeof(*at->listeners));
+    h2o_context_init(&at->context, loop_h2o(loop), &front->conf);
+    at->end.on_end = on_loop_end;
+    loop_on_end(loop, &at->end);
+    (void)pthread_mutex_lock(&front->lock);
+    at->next = front->loops;
+    front->loops = at;
+    (void)pthread_mutex_unlock(&front->lock);
+    for (size_t i = 0; i < front->server_count && listening; i++) {
+        for (size_t j = 0; j < front->servers[i]->address_count && listening; j++)
+            listening = listen_on(at, front->servers[i], &front->servers[i]->addresses[j], err);
+    }
+    if (!listening)
+        close_listeners(at);
+    return listening;
+}
+
+void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg)
+{
+    struct front_loop *at;
+
+    assert(loop_is_mine(loop));
+    (void)pthread_mutex_lock(&front->lock);
+    for (at = front->loops; at != NULL && at->loop != loop; at = at->next)
+        continue;
+    (void)pthread_mutex_unlock(&front->lock);
+    if (at == NULL) {
+        if (on_empty != NULL)
+            on_empty(arg);
+        return;
+    }
+    at->draining = true;
+    at->on_empty = on_empty;
+    at->on_empty_arg = arg;
+    close_listeners(at);
+    h2o_context_request_shutdown(&at->context);
+    close_idle(at);
+    timer_start(loop, &at->sweep, 0, on_sweep);
+}
+
+void http_front_free(struct http_front *front)
+{
+    if (front == NULL)
+        return;
+    while (front->loops != NULL) {
+        struct front_loop *at = front->loops;
+
+        front->loops = at->next;
+        free(at->listeners);
+        free(at);
+    }
+    h2o_config_dispose(&front->conf);
+    for (size_t i = 0; i < front->server_count; i++)
+        server_free(front->servers[i]);
+    free(front->servers);
+    (void)pthread_mutex_destroy(&front->lock);
+    free(front);
+}
+
+void http_front_read_stats(const struct http_front *front, struct http_front_stats *stats)
+{
+    struct http_front *locked = (struct http_front *)(uintptr_t)front;
+
+    *stats = (struct http_front_stats){0};
+    (void)pthread_mutex_lock(&locked->lock);
+    for (struct front_loop *at = front->loops; at != NULL; at = at->next) {
+        stats->accepted += atomic_load_explicit(&at->accepted, memory_order_relaxed);
+        stats->active += atomic_load_explicit(&at->active, memory_order_relaxed);
+        stats->requests += atomic_load_explicit(&at->requests, memory_order_relaxed);
+    }
+    (void)pthread_mutex_unlock(&locked->lock);
+}
