@@ -86,6 +86,7 @@ enum store_failure {
     STORE_CONFLICT,        /* serialization or deadlock, retries used up */
     STORE_REJECTED,        /* anything else Postgres refused */
 };
+/* Begins as {0}; a call that fails replaces what is in it, a call that succeeds leaves it alone. */
 struct store_error {
     enum store_failure failure;
     cJSON *key; /* owned by the error; NULL unless said above */
@@ -101,6 +102,9 @@ struct store *session_store(struct store_session *session);
  * change). Events of all changes made inside are appended on commit. Runs again from the start when Postgres
  * reports a deadlock or serialization failure (three times), so body must be repeatable. A transaction
  * without changes takes no position (receipt->position 0).
+ *
+ * false: nothing has changed (but see STORE_UNKNOWN_OUTCOME). error->failure is STORE_OK when it was the body
+ * that did not want to.
  */
 bool store_transact(struct store_session *session,
                     bool (*body)(struct store_session *session, void *arg, struct store_error *error),
@@ -115,9 +119,9 @@ enum store_lock {
 };
 
 /*
- * One document by a unique field ("id" or another); value is text. *document NULL: there is none. Outside a
- * transaction one statement of its own, from a replica only if it is at least as new as `position_wanted` (0:
- * any).
+ * One document by a unique field ("id" or another); value is text. *document NULL: there is none. Always from
+ * the primary, so that who has written sees what he wrote; outside a transaction it is one statement of its
+ * own. STORE_FOR_UPDATE only inside one.
  */
 bool store_find(struct store_session *session, const struct schema *schema, const char *field,
                 struct str value, enum store_lock lock, cJSON **document,

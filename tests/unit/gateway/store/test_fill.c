@@ -133,7 +133,7 @@ static void what_waits_travels_in_one_statement(void **state)
     struct database *database = *state;
     struct pg_session *blocker = pg_session_new(&database->options);
     struct tracked first = {0}, many[MANY] = {0};
-    char keys[MANY][8];
+    char keys[MANY][16];
     struct bus_err err = {0};
 
     make_credentials(database, 10);
