@@ -12,6 +12,9 @@
 
 static bool pend_contradicts_head(const struct reader_poll *poll, const struct reader_head *head)
 {
+#ifdef MUTANT_NO_PEND
+    return false;
+#endif
     for (size_t i = 0; i < poll->pend_count; i++) {
         const struct cursor_mark *mark = &poll->pend[i];
 
@@ -34,11 +37,7 @@ static bool is_rewritten(const struct reader *reader, const struct reader_poll *
     if (!head->has_tag_at_applied && poll->applied > head->floor)
         return true;
 #endif
-#ifndef MUTANT_NO_PEND
-    if (pend_contradicts_head(poll, head))
-        return true;
-#endif
-    return false;
+    return pend_contradicts_head(poll, head);
 }
 
 /* Does the event at `i` follow the one before it? Its commit is the next one, or it is the next row of the
@@ -48,6 +47,9 @@ static bool is_next(const struct reader_poll *poll, const struct bus_event *even
     const struct bus_event *event = &events[i];
     const struct bus_event *before = i > 0 ? &events[i - 1] : NULL;
 
+#ifdef MUTANT_SKIP_GAP
+    return true;
+#endif
     if (before == NULL)
         return event->position == poll->applied + 1 && event->n == 1;
     if (event->position == before->position)
@@ -55,19 +57,25 @@ static bool is_next(const struct reader_poll *poll, const struct bus_event *even
     return event->position == before->position + 1 && event->n == 1;
 }
 
+/* Head and events come from one snapshot: if they do not end alike, rows are missing at the end. */
+static bool ends_at_head(const struct reader_head *head, const struct bus_event *events, size_t count)
+{
+#ifdef MUTANT_SKIP_GAP
+    return true;
+#endif
+    return count > 0 && events[count - 1].position == head->head && events[count - 1].tag == head->head_tag;
+}
+
 static bool pend_contradicts_event(const struct reader_poll *poll, const struct bus_event *event)
 {
 #ifdef MUTANT_NO_PEND
-    (void)poll;
-    (void)event;
     return false;
-#else
+#endif
     for (size_t i = 0; i < poll->pend_count; i++) {
         if (poll->pend[i].position == event->position && poll->pend[i].tag != event->tag)
             return true;
     }
     return false;
-#endif
 }
 
 void reader_begin(const struct reader *reader, struct reader_poll *poll)
@@ -115,20 +123,15 @@ enum reader_step reader_check_events(const struct reader_poll *poll, const struc
     }
     *reason = "gap";
     for (size_t i = 0; i < count; i++) {
-#ifndef MUTANT_SKIP_GAP
         if (!is_next(poll, events, i))
             return READER_RESYNC;
-#endif
         if (pend_contradicts_event(poll, &events[i])) {
             *reason = "history";
             return READER_RESYNC;
         }
     }
-#ifndef MUTANT_SKIP_GAP
-    /* Head and events come from one snapshot: if they do not end alike, rows are missing at the end. */
-    if (count == 0 || events[count - 1].position != head->head || events[count - 1].tag != head->head_tag)
+    if (!ends_at_head(head, events, count))
         return READER_RESYNC;
-#endif
     *reason = NULL;
     return READER_NEWS;
 }
