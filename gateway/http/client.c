@@ -98,6 +98,9 @@ static void end(struct client *client)
         h2o_socket_close(client->connecting);
     client->connecting = NULL;
     client->upstream = NULL;
+    if (client->target != NULL)
+        client_target_release(client->target);
+    client->target = NULL;
 }
 
 static void end_and_close(struct client *client)
@@ -130,8 +133,6 @@ static void resume_reading(struct upstream *upstream)
     if (!upstream->read_paused)
         return;
     upstream->read_paused = false;
-    if (!upstream->tls)
-        h2o_socket_dont_read(upstream->sock, 1);
     h2o_socket_read_start(upstream->sock, on_readable);
 }
 
@@ -144,6 +145,8 @@ static void finish(struct client *client)
 
     end(client);
     upstream->client = NULL;
+    if (upstream->tls)
+        h2o_socket_dont_read(upstream->sock, 0);
     if (!keep) {
         upstream_close(upstream);
         return;
@@ -191,7 +194,7 @@ static void lend(struct client *client, size_t length, size_t raw, bool last)
     client->lent_raw = raw;
     timer_stop(&client->timer); /* from here on it is our client who is slow */
     if (client->upstream->tls)
-        pause_reading(client->upstream); /* h2o would read into what is lent */
+        h2o_socket_dont_read(client->upstream->sock, 1); /* h2o would read into what is lent */
     client->callbacks->on_body(client, bytes, last, client->arg);
 }
 
@@ -393,8 +396,11 @@ static void on_readable(h2o_socket_t *sock, const char *error)
     struct client *client = upstream->client;
     int came;
 
-    if (client == NULL) { /* idle: closed by the other side, or bytes that nobody asked for */
-        upstream_close(upstream);
+    if (client == NULL) {
+        /* Idle: closed by the other side, or bytes that nobody asked for. A TLS session ticket is no reason.
+         */
+        if (!upstream->tls || error != NULL || sock->input->size > 0)
+            upstream_close(upstream);
         return;
     }
     assert(client->magic == CLIENT_MAGIC);
@@ -462,6 +468,8 @@ static void begin(struct client *client, struct upstream *upstream)
     upstream->request_count++;
     upstream->eventful = false;
     upstream->read_bytes = FIRST_READ_BYTES;
+    if (!upstream->tls)
+        h2o_socket_dont_read(upstream->sock, 1);
     resume_reading(upstream);
     write_slice(client);
 }
@@ -574,7 +582,7 @@ struct client *client_start(struct client_pool *pool, struct exchange *exchange,
     client->arg = arg;
     client->exchange_end.on_end = on_exchange_end;
     exchange_on_end(exchange, &client->exchange_end);
-    client->target = client_pool_target(pool, request);
+    client->target = client_pool_hold(pool, request);
     if (client->target == NULL) {
         client->state = CLIENT_UNSTARTABLE;
         client->start_failure = CLIENT_TLS_FAILED;
@@ -603,6 +611,8 @@ void client_consume(struct client *client)
     }
     h2o_buffer_consume(&client->upstream->sock->input, client->lent_raw);
     client->lent = false;
+    if (client->upstream->tls)
+        h2o_socket_dont_read(client->upstream->sock, 0);
     resume_reading(client->upstream);
     await(client, client->request.read_ms);
 }

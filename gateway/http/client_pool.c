@@ -38,7 +38,7 @@ struct client_target {
     SSL_CTX *tls;
     struct list idle; /* last used first */
     int idle_count;
-    int connection_count;
+    int holder_count; /* connections and clients */
 };
 
 struct tls_setting {
@@ -123,11 +123,11 @@ static void make_key(const struct sockaddr_storage *address, const void *tls, st
     }
 }
 
-static void free_if_unused(struct client_target *target)
+void client_target_release(struct client_target *target)
 {
     struct client_pool *pool = target->pool;
 
-    if (target->connection_count > 0)
+    if (--target->holder_count > 0)
         return;
     struct client_target **link = &pool->targets[bucket_of(&target->key, sizeof(target->key))];
     while (*link != target)
@@ -145,12 +145,10 @@ static void close_idle(struct client_pool *pool)
             struct upstream *upstream;
 
             next = target->next;
-            /* One more connection than there is keeps the target while its list is emptied. */
-            target->connection_count++;
+            target->holder_count++; /* not to be freed while its list is emptied */
             while ((upstream = client_pool_take(target)) != NULL)
                 upstream_close(upstream);
-            target->connection_count--;
-            free_if_unused(target);
+            client_target_release(target);
         }
     }
 }
@@ -174,7 +172,7 @@ SSL_CTX *client_target_tls(const struct client_target *target)
     return target->tls;
 }
 
-struct client_target *client_pool_target(struct client_pool *pool, const struct client_request *request)
+struct client_target *client_pool_hold(struct client_pool *pool, const struct client_request *request)
 {
     struct tls_setting *setting = NULL;
     struct target_key key;
@@ -189,11 +187,14 @@ struct client_target *client_pool_target(struct client_pool *pool, const struct 
     struct client_target *target = pool->targets[bucket];
     while (target != NULL && memcmp(&target->key, &key, sizeof(key)) != 0)
         target = target->next;
-    if (target != NULL)
+    if (target != NULL) {
+        target->holder_count++;
         return target;
+    }
     target = mem_zalloc(sizeof(*target));
     target->pool = pool;
     target->key = key;
+    target->holder_count = 1;
     target->tls = setting != NULL ? setting->context : NULL;
     list_init(&target->idle);
     target->next = pool->targets[bucket];
@@ -223,7 +224,7 @@ struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock)
     upstream->tls = target->tls != NULL;
     upstream->read_paused = true;
     sock->data = upstream;
-    target->connection_count++;
+    target->holder_count++;
     return upstream;
 }
 
@@ -239,8 +240,7 @@ void upstream_close(struct upstream *upstream)
     if (upstream->sock != NULL)
         h2o_socket_close(upstream->sock);
     free(upstream);
-    target->connection_count--;
-    free_if_unused(target);
+    client_target_release(target);
 }
 
 void client_pool_give(struct upstream *upstream)

@@ -39,8 +39,10 @@ struct upstream {
 };
 
 struct loop *client_pool_loop(const struct client_pool *pool);
-/* The target of a request, made if it is new. NULL: its TLS settings cannot be used (logged once). */
-struct client_target *client_pool_target(struct client_pool *pool, const struct client_request *request);
+/* The target of a request, made if it is new, and held. NULL: its TLS settings cannot be used (logged once).
+ */
+struct client_target *client_pool_hold(struct client_pool *pool, const struct client_request *request);
+void client_target_release(struct client_target *target);
 /* The context for its TLS, NULL: plain. */
 SSL_CTX *client_target_tls(const struct client_target *target);
 
