@@ -27,6 +27,9 @@ static const char create_record[] = "CREATE TABLE freshet_migrations (name text 
                                     " executed_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
                                     " program text NOT NULL)";
 
+static const char lock[] =
+    "SELECT pg_advisory_xact_lock(hashtext('freshet migrations'), hashtext(current_schema()::text))";
+
 /* What the database says it has. */
 struct recorded {
     bool exists;     /* there is a record at all */
@@ -34,15 +37,21 @@ struct recorded {
     int64_t log_format;
 };
 
-static bool run(struct pg_session *session, const char *sql, const char *param, int64_t deadline_ms,
-                PGresult **result, struct err *err)
+/* Where to run statements, and how long each may take. */
+struct runner {
+    struct pg_session *session;
+    int64_t deadline_ms;
+};
+
+/* param NULL: the statement has none. result NULL: nobody needs it. */
+static bool run(struct runner to, const char *sql, const char *param, PGresult **result, struct err *err)
 {
     const struct pg_statement statement = {
         .sql = sql, .param_count = param != NULL ? 1 : 0, .params = &param};
     struct bus_err bus_err;
     PGresult *mine = NULL;
 
-    if (!pg_session_run(session, &statement, 1, &mine, deadline_ms, &bus_err))
+    if (!pg_session_run(to.session, &statement, 1, &mine, to.deadline_ms, &bus_err))
         return err_from_bus(err, &bus_err);
     if (result != NULL)
         *result = mine;
@@ -51,26 +60,23 @@ static bool run(struct pg_session *session, const char *sql, const char *param, 
     return true;
 }
 
-static bool read_recorded(struct pg_session *session, int64_t deadline_ms, struct recorded *recorded,
-                          struct err *err)
+static bool read_recorded(struct runner to, struct recorded *recorded, struct err *err)
 {
     PGresult *result = NULL;
 
     *recorded = (struct recorded){.log_format = KNOWN_LOG_FORMAT};
-    if (!run(session,
-             "SELECT to_regclass(quote_ident(current_schema()) || '.freshet_migrations') IS NOT NULL", NULL,
-             deadline_ms, &result, err))
+    if (!run(to, "SELECT to_regclass(quote_ident(current_schema()) || '.freshet_migrations') IS NOT NULL",
+             NULL, &result, err))
         return false;
     recorded->exists = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     PQclear(result);
     if (!recorded->exists)
         return true;
-    if (!run(session, "SELECT name FROM freshet_migrations ORDER BY name", NULL, deadline_ms,
-             &recorded->names, err))
+    if (!run(to, "SELECT name FROM freshet_migrations ORDER BY name", NULL, &recorded->names, err))
         return false;
     if (PQntuples(recorded->names) == 0)
         return true;
-    if (!run(session, "SELECT format FROM cluster_head", NULL, deadline_ms, &result, err)) {
+    if (!run(to, "SELECT format FROM cluster_head", NULL, &result, err)) {
         PQclear(recorded->names);
         return false;
     }
@@ -112,53 +118,48 @@ static enum migrate_state state_of(const struct recorded *recorded)
 }
 
 /* BEGIN and the lock. */
-static bool begin(struct pg_session *session, const struct migrate_options *options, struct err *err)
+static bool begin(struct runner to, const struct migrate_options *options, struct err *err)
 {
     char *timeout = mem_printf("SET LOCAL lock_timeout = %" PRId64, options->lock_timeout_ms);
-    bool ok =
-        run(session, "BEGIN", NULL, options->db_timeout_ms, NULL, err) &&
-        run(session, "SET LOCAL client_min_messages = warning", NULL, options->db_timeout_ms, NULL, err) &&
-        run(session, timeout, NULL, options->db_timeout_ms, NULL, err);
+    bool ok = run(to, "BEGIN", NULL, NULL, err) &&
+              run(to, "SET LOCAL client_min_messages = warning", NULL, NULL, err) &&
+              run(to, timeout, NULL, NULL, err);
 
     free(timeout);
     if (!ok)
         return false;
-    if (!run(session,
-             "SELECT pg_advisory_xact_lock(hashtext('freshet migrations'), hashtext(current_schema()::text))",
-             NULL, options->db_timeout_ms + options->lock_timeout_ms, NULL, err))
+    to.deadline_ms += options->lock_timeout_ms;
+    if (!run(to, lock, NULL, NULL, err))
         return err_wrap(err, "wait for another node's migration");
     return true;
 }
 
-static bool run_step(struct pg_session *session, const struct migration *step, int64_t deadline_ms,
-                     struct err *err)
+static bool run_step(struct runner to, const struct migration *step, struct err *err)
 {
     char *block = mem_printf("DO $migration$ BEGIN\n%s\nEND $migration$", step->sql);
-    bool ok =
-        run(session, block, NULL, deadline_ms, NULL, err) &&
-        run(session, "INSERT INTO freshet_migrations (name, program) VALUES ($1, '" FRESHET_VERSION "')",
-            step->name, deadline_ms, NULL, err);
+    bool ok = run(to, block, NULL, NULL, err) &&
+              run(to, "INSERT INTO freshet_migrations (name, program) VALUES ($1, '" FRESHET_VERSION "')",
+                  step->name, NULL, err);
 
     free(block);
     return ok || err_wrap(err, "migration %s", step->name);
 }
 
-static bool run_reset(struct pg_session *session, int64_t deadline_ms, struct err *err)
+static bool run_reset(struct runner to, struct err *err)
 {
     char *block = mem_printf("DO $migration$ BEGIN\n%s\nEND $migration$", migrations_reset);
-    bool ok = run(session, block, NULL, deadline_ms, NULL, err);
+    bool ok = run(to, block, NULL, NULL, err);
 
     free(block);
     return ok;
 }
 
-static bool run_pending(struct pg_session *session, const struct recorded *recorded, int64_t deadline_ms,
-                        struct err *err)
+static bool run_pending(struct runner to, const struct recorded *recorded, struct err *err)
 {
     for (size_t i = 0; i < migration_count; i++) {
         if (recorded != NULL && is_recorded(recorded, migrations[i].name))
             continue;
-        if (!run_step(session, &migrations[i], deadline_ms, err))
+        if (!run_step(to, &migrations[i], err))
             return false;
     }
     return true;
@@ -172,13 +173,12 @@ enum action {
 };
 
 /* Under the lock: decides from what is there, and acts. */
-static bool act(struct pg_session *session, enum action action, int64_t deadline_ms, bool *changed,
-                struct err *err)
+static bool act(struct runner to, enum action action, bool *changed, struct err *err)
 {
     struct recorded recorded;
 
     *changed = false;
-    if (!read_recorded(session, deadline_ms, &recorded, err))
+    if (!read_recorded(to, &recorded, err))
         return false;
     enum migrate_state state = state_of(&recorded);
     bool ok = true;
@@ -188,15 +188,13 @@ static bool act(struct pg_session *session, enum action action, int64_t deadline
         ok = err_set(err, ERR_VERSION, "the database was made by a newer version");
     } else if (action == UP && state == MIGRATE_BEHIND) {
         *changed = true;
-        ok = run_pending(session, &recorded, deadline_ms, err);
+        ok = run_pending(to, &recorded, err);
     } else if (action == RESET && recorded.exists) {
         *changed = true;
-        ok = run_reset(session, deadline_ms, err);
+        ok = run_reset(to, err);
     } else if (action == BOOTSTRAP_ANEW || (action == BOOTSTRAP && state == MIGRATE_EMPTY)) {
         *changed = true;
-        ok = run_reset(session, deadline_ms, err) &&
-             run(session, create_record, NULL, deadline_ms, NULL, err) &&
-             run_pending(session, NULL, deadline_ms, err);
+        ok = run_reset(to, err) && run(to, create_record, NULL, NULL, err) && run_pending(to, NULL, err);
     }
     PQclear(recorded.names);
     return ok;
@@ -205,10 +203,10 @@ static bool act(struct pg_session *session, enum action action, int64_t deadline
 static bool migrate(struct pg_session *session, const struct migrate_options *options, enum action action,
                     bool *changed, struct err *err)
 {
+    struct runner to = {session, options->db_timeout_ms};
     struct bus_err ignored;
     bool acted = false;
-    bool ok = begin(session, options, err) && act(session, action, options->db_timeout_ms, &acted, err) &&
-              run(session, "COMMIT", NULL, options->db_timeout_ms, NULL, err);
+    bool ok = begin(to, options, err) && act(to, action, &acted, err) && run(to, "COMMIT", NULL, NULL, err);
 
     if (ok) {
         *changed = acted;
@@ -225,7 +223,7 @@ bool migrate_check(struct pg_session *session, enum migrate_state *state, struct
 {
     struct recorded recorded;
 
-    if (!read_recorded(session, CHECK_TIMEOUT_MS, &recorded, err))
+    if (!read_recorded((struct runner){session, CHECK_TIMEOUT_MS}, &recorded, err))
         return false;
     *state = state_of(&recorded);
     PQclear(recorded.names);
@@ -255,7 +253,7 @@ bool migrate_list(struct pg_session *session, void (*step)(void *arg, const char
 {
     struct recorded recorded;
 
-    if (!read_recorded(session, CHECK_TIMEOUT_MS, &recorded, err))
+    if (!read_recorded((struct runner){session, CHECK_TIMEOUT_MS}, &recorded, err))
         return false;
     for (size_t i = 0; i < migration_count; i++)
         step(arg, migrations[i].name, is_recorded(&recorded, migrations[i].name));

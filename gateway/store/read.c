@@ -49,8 +49,10 @@ static bool ask(struct store_session *session, struct asking *asking, PGresult *
                 struct store_error *error)
 {
     struct bus_err err;
-    bool ok = session_query(session, asking->sql.at, (const char *const *)asking->params, asking->param_count,
-                            result, &err);
+    const struct pg_statement statement = {.sql = asking->sql.at,
+                                           .param_count = asking->param_count,
+                                           .params = (const char *const *)asking->params};
+    bool ok = session_query(session, &statement, result, &err);
 
     buf_fini(&asking->sql);
     for (int i = 0; i < asking->param_count; i++)

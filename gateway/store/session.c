@@ -58,10 +58,9 @@ void session_fini(struct store_session *session)
     free(session->keys);
 }
 
-bool session_query(struct store_session *session, const char *sql, const char *const *params, int param_count,
-                   PGresult **result, struct bus_err *err)
+bool session_query(struct store_session *session, const struct pg_statement *statement, PGresult **result,
+                   struct bus_err *err)
 {
-    const struct pg_statement statement = {.sql = sql, .param_count = param_count, .params = params};
     int64_t deadline_ms = session->options->statement_timeout_ms;
 
     if (session->refused)
@@ -70,12 +69,12 @@ bool session_query(struct store_session *session, const char *sql, const char *c
     if (session->in_transaction && !pg_session_is_in_transaction(session->primary))
         return bus_err_set(err, BUS_ERR_CONNECT, "the transaction is lost with its connection");
     bool was_connected = pg_session_is_connected(session->primary);
-    if (pg_session_run(session->primary, &statement, 1, result, deadline_ms, err))
+    if (pg_session_run(session->primary, statement, 1, result, deadline_ms, err))
         return true;
     if (session->in_transaction || !was_connected || !is_disconnect(err))
         return false;
     pg_session_drop(session->primary);
-    return pg_session_run(session->primary, &statement, 1, result, deadline_ms, err);
+    return pg_session_run(session->primary, statement, 1, result, deadline_ms, err);
 }
 
 void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,

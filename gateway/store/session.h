@@ -42,11 +42,11 @@ void session_init(struct store_session *session, struct store *store, const stru
 void session_fini(struct store_session *session);
 
 /*
- * One statement with text parameters. Outside a transaction it is tried again when the connection turns out
+ * One statement. Outside a transaction it is tried again when the connection turns out
  * to be a dead one. On success the caller owns *result; on failure `err` says why.
  */
-bool session_query(struct store_session *session, const char *sql, const char *const *params, int param_count,
-                   PGresult **result, struct bus_err *err) MUST_CHECK;
+bool session_query(struct store_session *session, const struct pg_statement *statement, PGresult **result,
+                   struct bus_err *err) MUST_CHECK;
 
 /* Remembers an event of the running transaction; old or new may be NULL. */
 void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,

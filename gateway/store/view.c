@@ -21,7 +21,6 @@ enum {
 
 typedef bool (*row_fn)(void *arg, const cJSON *document, struct err *err);
 
-/* Runs one statement and hands its rows out. *last becomes the id of the last one. */
 static bool run_chunk(struct pg_session *view, const struct pg_statement *statement, PGresult **result,
                       struct err *err)
 {

@@ -45,7 +45,8 @@ static bool remove_where(struct store_session *session, const struct schema *sch
     buf_add_text(&sql, "DELETE FROM ");
     query_add_table(&sql, schema);
     buf_printf(&sql, " WHERE %s", condition);
-    bool ok = session_query(session, sql.at, &value, 1, &result, &err);
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = &value};
+    bool ok = session_query(session, &statement, &result, &err);
     buf_fini(&sql);
     PQclear(result);
     return ok || store_error_from_delete(error, &err, session->options->schemas);
@@ -66,7 +67,8 @@ static bool delete_children(struct store_session *session, const struct schema *
     buf_add_text(&sql, "SELECT row_to_json(d) FROM ");
     query_open_rows(&sql, schema, QUERY_EXPIRED_TOO);
     buf_printf(&sql, " AND t.\"%s_id\" = $1::uuid ORDER BY t.id FOR UPDATE) d", field->name);
-    bool ok = session_query(session, sql.at, &parent_id, 1, &result, &err);
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = &parent_id};
+    bool ok = session_query(session, &statement, &result, &err);
     buf_fini(&sql);
     if (!ok)
         return store_error_from(error, &err);
@@ -118,7 +120,8 @@ static bool clear_expired(struct store_session *session, const struct schema *sc
     PGresult *result = NULL;
 
     query_expired(&sql, schema);
-    bool ok = session_query(session, sql.at, &text, 1, &result, &err);
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = &text};
+    bool ok = session_query(session, &statement, &result, &err);
     buf_fini(&sql);
     if (!ok)
         return store_error_from(error, &err);
@@ -151,14 +154,17 @@ static bool write_row(struct store_session *session, const struct schema *schema
     PGresult *result = NULL;
     bool ok = false;
 
-    if (schema->has_ttl && !clear_expired(session, schema, text, document_text(old, "id"), error))
+    if (schema->has_ttl &&
+        !clear_expired(session, schema, text, old != NULL ? document_text(old, "id") : NULL, error))
         goto out;
     if (old == NULL)
         query_insert(&sql, schema);
     else
         query_update(&sql, schema);
     const char *params[] = {text, keeps_expiry(old, document) ? "true" : "false"};
-    if (!session_query(session, sql.at, params, old != NULL && schema->has_ttl ? 2 : 1, &result, &err)) {
+    const struct pg_statement statement = {
+        .sql = sql.at, .param_count = old != NULL && schema->has_ttl ? 2 : 1, .params = params};
+    if (!session_query(session, &statement, &result, &err)) {
         (void)store_error_from_write(error, &err, session->options->schemas, schema, document);
         goto out;
     }

@@ -112,7 +112,7 @@ static inline void database_serve(struct database *database, const char *fsync)
     database->server = database_fork();
     if (database->server == 0) {
         (void)execl(path, "postgres", "-D", data, "-k", database->directory, "-c", "listen_addresses=", "-c",
-                    setting, "-c", "max_connections=40", (char *)NULL);
+                    setting, "-c", "max_connections=40", "-c", "deadlock_timeout=100ms", (char *)NULL);
         _exit(127);
     }
 }

@@ -184,6 +184,73 @@ static void writers_at_the_same_time_get_positions_without_gaps(void **state)
     store_close(store);
 }
 
+/* Two that lock the same two rows, each beginning with another. */
+struct crossing {
+    pthread_barrier_t *both_hold_one;
+    const cJSON *first, *second;
+    int runs;
+    bool done;
+};
+
+static bool lock_and_update(struct store_session *session, const cJSON *consumer, struct store_error *error)
+{
+    cJSON *old = NULL;
+
+    if (!store_find(session, &consumer_schema, "id", str_of(text_of(consumer, "id")), STORE_FOR_UPDATE, &old,
+                    error))
+        return false;
+    bool updated = store_update(session, &consumer_schema, old, consumer, error);
+    cJSON_Delete(old);
+    return updated;
+}
+
+static bool cross_body(struct store_session *session, void *arg, struct store_error *error)
+{
+    struct crossing *crossing = arg;
+
+    if (!lock_and_update(session, crossing->first, error))
+        return false;
+    if (crossing->runs++ == 0)
+        (void)pthread_barrier_wait(crossing->both_hold_one);
+    return lock_and_update(session, crossing->second, error);
+}
+
+static void cross(struct store_session *session, void *arg)
+{
+    struct crossing *crossing = arg;
+    struct outbox_receipt receipt;
+    struct store_error error = {0};
+
+    crossing->done = store_transact(session, cross_body, crossing, &receipt, &error);
+    store_error_fini(&error);
+    gate_count();
+}
+
+static void two_changes_that_lock_each_other_out_both_succeed(void **state)
+{
+    struct database *database = *state;
+    cJSON *ann = entity("{\"username\":\"ann\"}");
+    cJSON *bob = entity("{\"username\":\"bob\"}");
+    pthread_barrier_t barrier;
+
+    must_change(database, &consumer_schema, NULL, ann);
+    must_change(database, &consumer_schema, NULL, bob);
+    struct store *store = open_store(database, 2, 10);
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    struct crossing one = {.both_hold_one = &barrier, .first = ann, .second = bob};
+    struct crossing other = {.both_hold_one = &barrier, .first = bob, .second = ann};
+    assert_true(store_submit(store, cross, &one));
+    assert_true(store_submit(store, cross, &other));
+    gate_wait_for(2);
+    assert_true(one.done);
+    assert_true(other.done);
+    assert_int_equal(one.runs + other.runs, 3);
+    store_close(store);
+    (void)pthread_barrier_destroy(&barrier);
+    cJSON_Delete(bob);
+    cJSON_Delete(ann);
+}
+
 static void without_a_database_a_job_learns_so(void **state)
 {
     struct database elsewhere = *(struct database *)*state;
@@ -206,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup(a_full_queue_refuses, database_clear),
         cmocka_unit_test_setup(jobs_that_wait_when_the_store_closes_fail, database_clear),
         cmocka_unit_test_setup(writers_at_the_same_time_get_positions_without_gaps, database_clear),
+        cmocka_unit_test_setup(two_changes_that_lock_each_other_out_both_succeed, database_clear),
         cmocka_unit_test_setup(without_a_database_a_job_learns_so, database_clear),
     };
 

@@ -447,13 +447,14 @@ static void a_row_without_an_event_cannot_be_committed(void **state)
 
 static bool always_collide(struct store_session *session, void *arg, struct store_error *error)
 {
+    const struct pg_statement statement = {
+        .sql = "DO 'BEGIN RAISE EXCEPTION ''x'' USING ERRCODE = ''40P01''; END'"};
     struct bus_err err;
     PGresult *result = NULL;
     int *runs = arg;
 
     ++*runs;
-    if (!session_query(session, "DO 'BEGIN RAISE EXCEPTION ''x'' USING ERRCODE = ''40P01''; END'", NULL, 0,
-                       &result, &err))
+    if (!session_query(session, &statement, &result, &err))
         return store_error_from(error, &err);
     PQclear(result);
     return true;
