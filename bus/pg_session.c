@@ -90,6 +90,13 @@ static void write_search_path(const char *schema, char *text, size_t size)
     (void)snprintf(text + used, size - used, "\"");
 }
 
+/* Notices would go to stderr otherwise; what matters comes as an error. */
+static void ignore_notice(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 static PGconn *start_connection(const struct pg_options *options)
 {
     struct parameters parameters = {0};
@@ -193,6 +200,7 @@ static bool connect_until(struct pg_session *session, int64_t deadline_us, struc
         return bus_err_set(err, BUS_ERR_INTERNAL, "out of memory for a connection");
     if (PQstatus(session->connection) == CONNECTION_BAD)
         return fail_connection(session, err);
+    (void)PQsetNoticeProcessor(session->connection, ignore_notice, NULL);
     if (!finish_connecting(session, deadline_us, err))
         return false;
     if (PQsetnonblocking(session->connection, 1) != 0 || PQenterPipelineMode(session->connection) != 1)
