@@ -33,6 +33,7 @@ struct store_session;
 struct store_options {
     struct pg_options primary;
     struct pg_options replica;     /* host NULL: none */
+    bool replica_without_log;      /* replica_gate=delay: its answers have no position (0) */
     const struct schemas *schemas; /* borrowed */
     struct digest_salt salt;
     struct uuid node_id;          /* origin of events */
