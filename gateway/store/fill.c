@@ -93,13 +93,14 @@ static const struct field *lookup_field(const struct store_fill *fill)
 }
 
 /* $1: the values as an array. Row: position, tag, value, document. */
-static void make_statement(struct buf *sql, const struct store_fill *kind)
+static void make_statement(struct buf *sql, const struct store_fill *kind, bool has_log)
 {
     const struct field *field = lookup_field(kind);
 
     buf_printf(sql, "SELECT h.pos, h.tag, d.\"%s\"::text, row_to_json(d)", field->name);
-    buf_add_text(sql,
-                 " FROM (SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) h LEFT JOIN ");
+    buf_add_text(sql, has_log ? " FROM (SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) h"
+                              : " FROM (SELECT 0 AS pos, 0 AS tag) h");
+    buf_add_text(sql, " LEFT JOIN ");
     query_open_rows(sql, kind->schema, QUERY_LIVE);
     buf_add_text(sql, " AND t.");
     query_add_column(sql, field);
@@ -125,7 +126,7 @@ static bool ask(struct filler *filler, struct pg_session *session, const struct 
     bool was_connected = pg_session_is_connected(session);
     struct buf sql = {0}, values = {0};
 
-    make_statement(&sql, batch);
+    make_statement(&sql, batch, session == filler->primary || !filler->fills->options.replica_without_log);
     make_values(&values, batch);
     const char *params[] = {values.at};
     const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};

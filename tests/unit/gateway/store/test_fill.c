@@ -232,6 +232,28 @@ static void without_a_replica_the_primary_answers(void **state)
     store_close(store);
 }
 
+static void a_replica_without_the_log_is_not_asked_for_it(void **state)
+{
+    struct database *database = *state;
+    struct database other = *database;
+    struct tracked from_replica = {0}, from_primary = {0};
+
+    make_credentials(database, 1);
+    other.store_options.replica_without_log = true;
+    struct store *store = open_store(&other, 1, &database->options);
+    from_replica.fill.from_replica = true;
+    send(store, &from_replica, 0, STR("k0"));
+    send(store, &from_primary, 0, STR("k0"));
+    wait_for_all();
+    assert_false(from_replica.fill.failed);
+    assert_int_equal(from_replica.fill.position, 0);
+    assert_string_equal(from_replica.fill.object, from_primary.fill.object);
+    assert_head(database, &from_primary);
+    cJSON_free(from_replica.fill.object);
+    cJSON_free(from_primary.fill.object);
+    store_close(store);
+}
+
 static void an_empty_log_is_a_failure(void **state)
 {
     struct database *database = *state;
@@ -274,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup(values_no_row_can_have_do_not_disturb_others, database_clear),
         cmocka_unit_test_setup(a_row_whose_time_is_over_is_no_row, database_clear),
         cmocka_unit_test_setup(without_a_replica_the_primary_answers, database_clear),
+        cmocka_unit_test_setup(a_replica_without_the_log_is_not_asked_for_it, database_clear),
         cmocka_unit_test_setup(an_empty_log_is_a_failure, database_clear),
         cmocka_unit_test_setup(closing_fails_what_waits, database_clear),
     };
