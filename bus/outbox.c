@@ -50,7 +50,7 @@ static const char look_sql[] =
 
 /* "on" at least: a position that is visible before it is durable would be given out twice after a crash. */
 static const char settings_sql[] =
-    "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $1, true), "
+    "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $1, true), "
     "set_config('idle_in_transaction_session_timeout', $1, true), "
     "CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN 'on' "
     "ELSE set_config('synchronous_commit', 'on', true) END";
@@ -221,15 +221,17 @@ static bool settle(struct pg_session *session, const char *tag, int64_t limit_ms
 
 bool outbox_begin(struct pg_session *session, int64_t append_timeout_ms, struct bus_err *err)
 {
-    char timeout[32];
-    const char *const params[1] = {timeout};
+    char timeout[32], lock_timeout[32];
+    const char *const params[2] = {timeout, lock_timeout};
     const struct pg_statement statements[2] = {
         {.sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
-        {.sql = settings_sql, .param_count = 1, .params = params},
+        {.sql = settings_sql, .param_count = 2, .params = params},
     };
     PGresult *results[2];
 
     (void)snprintf(timeout, sizeof(timeout), "%" PRId64 "ms", append_timeout_ms);
+    /* A little less: of two timeouts that pass at once, the one that does not name the reason would win. */
+    (void)snprintf(lock_timeout, sizeof(lock_timeout), "%" PRId64 "ms", append_timeout_ms * 9 / 10);
     if (!pg_session_run(session, statements, 2, results, append_timeout_ms + ANSWER_GRACE_MS, err)) {
         if (pg_session_is_in_transaction(session))
             pg_session_drop(session);
