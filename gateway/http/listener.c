@@ -133,6 +133,12 @@ static bool is_idle(const struct front_connection *connection)
            !h2o_socket_is_writing(connection->sock);
 }
 
+/* Not h2o_context_request_shutdown(): that also starts a second's timer for HTTP/2, which would outlive the context. */
+static void request_shutdown(struct front_loop *at)
+{
+    at->context.shutdown_requested = 1;
+}
+
 /* h2o leaves idle HTTP/1 connections to their timeout: their read side is shut, and h2o sees the end. */
 static void close_idle(struct front_loop *at)
 {
@@ -161,7 +167,7 @@ static void on_loop_end(struct loop_end *end)
     at->on_empty = NULL;
     at->draining = true;
     close_listeners(at);
-    h2o_context_request_shutdown(&at->context);
+    request_shutdown(at);
     for (int turn = 0; turn < LAST_TURNS && at->connection_count > 0; turn++) {
         struct list *next;
 
@@ -445,7 +451,7 @@ void http_front_drain(struct http_front *front, struct loop *loop, void (*on_emp
     at->on_empty = on_empty;
     at->on_empty_arg = arg;
     close_listeners(at);
-    h2o_context_request_shutdown(&at->context);
+    request_shutdown(at);
     close_idle(at);
     timer_start(loop, &at->sweep, 0, on_sweep);
 }
