@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
@@ -26,15 +27,25 @@
 #include "gateway/store/session.h"
 
 enum {
-    MAX_BATCH = 256
+    MAX_BATCH = 256,
+    REPLICA_DEADLINE_MS = 1000,
+    REPLICA_PAUSE_MS = 5000,
+};
+
+/* A server that is asked; thread: the filler it belongs to. */
+struct source {
+    const char *name;
+    struct pg_session *session; /* NULL: there is none */
+    int64_t deadline_ms;
+    bool has_log;
+    bool failing; /* has been logged */
 };
 
 struct filler { /* thread: its own */
     struct fills *fills;
     pthread_t thread;
-    struct pg_session *primary;
-    struct pg_session *replica; /* NULL: none */
-    bool failing;               /* has logged that the database does not answer */
+    struct source primary, replica;
+    int64_t replica_again_at_ms; /* monotonic; until then it is left alone */
 };
 
 struct fills {
@@ -119,41 +130,59 @@ static void make_values(struct buf *values, const struct store_fill *batch)
     buf_add_byte(values, '}');
 }
 
-static bool ask(struct filler *filler, struct pg_session *session, const struct store_fill *batch,
-                PGresult **result, struct bus_err *err)
+static bool query(const struct source *source, const struct store_fill *batch, PGresult **result,
+                  struct bus_err *err)
 {
-    int64_t deadline_ms = filler->fills->options.statement_timeout_ms;
-    bool was_connected = pg_session_is_connected(session);
+    bool was_connected = pg_session_is_connected(source->session);
     struct buf sql = {0}, values = {0};
 
-    make_statement(&sql, batch, session == filler->primary || !filler->fills->options.replica_without_log);
+    make_statement(&sql, batch, source->has_log);
     make_values(&values, batch);
     const char *params[] = {values.at};
     const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};
     metrics_add(METRIC_FILL_STATEMENTS, 1);
-    bool ok = pg_session_run(session, &statement, 1, result, deadline_ms, err);
+    bool ok = pg_session_run(source->session, &statement, 1, result, source->deadline_ms, err);
     if (!ok && was_connected && is_disconnect(err)) {
-        pg_session_drop(session);
+        pg_session_drop(source->session);
         metrics_add(METRIC_FILL_STATEMENTS, 1);
-        ok = pg_session_run(session, &statement, 1, result, deadline_ms, err);
+        ok = pg_session_run(source->session, &statement, 1, result, source->deadline_ms, err);
     }
     buf_fini(&sql);
     buf_fini(&values);
-    if (ok && PQntuples(*result) == 0) {
-        PQclear(*result);
-        *result = NULL;
-        return bus_err_set(err, BUS_ERR_INVALID, "the event log is empty");
-    }
+    if (!ok || PQntuples(*result) > 0)
+        return ok;
+    PQclear(*result);
+    *result = NULL;
+    return bus_err_set(err, BUS_ERR_INVALID, "the event log is empty");
+}
+
+static bool ask(struct source *source, const struct store_fill *batch, PGresult **result)
+{
+    struct bus_err err;
+    bool ok = query(source, batch, result, &err);
+
+    if (ok && source->failing)
+        log_notice("store: fills are answered again; source=%s", source->name);
+    else if (!ok && !source->failing)
+        log_warn("store: fills fail; source=%s entity=%s reason=%s", source->name, batch->schema->name,
+                 err.text);
+    source->failing = !ok;
     return ok;
 }
 
-/* A replica that does not answer is as good as none. */
-static bool ask_somebody(struct filler *filler, const struct store_fill *batch, PGresult **result,
-                         struct bus_err *err)
+/*
+ * A replica that does not answer is as good as none: it is given less time than those who wait have, and then
+ * left alone for a while, so that one that hangs costs its second only now and then.
+ */
+static bool ask_somebody(struct filler *filler, const struct store_fill *batch, PGresult **result)
 {
-    if (batch->from_replica && filler->replica != NULL && ask(filler, filler->replica, batch, result, err))
-        return true;
-    return ask(filler, filler->primary, batch, result, err);
+    if (batch->from_replica && filler->replica.session != NULL &&
+        clock_now_ms(clock_system()) >= filler->replica_again_at_ms) {
+        if (ask(&filler->replica, batch, result))
+            return true;
+        filler->replica_again_at_ms = clock_now_ms(clock_system()) + REPLICA_PAUSE_MS;
+    }
+    return ask(&filler->primary, batch, result);
 }
 
 static void decode(struct store_fill *fill, const PGresult *result, int row)
@@ -192,19 +221,33 @@ static void answer(struct store_fill *batch, const PGresult *result)
 
 static void run_batch(struct filler *filler, struct store_fill *batch)
 {
-    struct bus_err err;
     PGresult *result = NULL;
-    bool ok = ask_somebody(filler, batch, &result, &err);
+    bool ok = ask_somebody(filler, batch, &result);
 
-    if (ok && filler->failing)
-        log_notice("store: fills are answered again");
-    else if (!ok && !filler->failing)
-        log_warn("store: fills fail; entity=%s reason=%s", batch->schema->name, err.text);
-    filler->failing = !ok;
     if (ok)
         answer(batch, result);
     PQclear(result);
     finish(batch, !ok);
+}
+
+static void filler_init(struct filler *filler, struct fills *fills)
+{
+    const struct store_options *options = &fills->options;
+    int64_t deadline_ms = options->statement_timeout_ms;
+
+    filler->fills = fills;
+    filler->primary = (struct source){.name = "primary", .deadline_ms = deadline_ms, .has_log = true};
+    filler->primary.session = pg_session_new(&options->primary);
+    filler->replica = (struct source){.name = "replica", .has_log = !options->replica_without_log};
+    filler->replica.deadline_ms = deadline_ms < REPLICA_DEADLINE_MS ? deadline_ms : REPLICA_DEADLINE_MS;
+    if (options->replica.host != NULL)
+        filler->replica.session = pg_session_new(&options->replica);
+}
+
+static void filler_fini(struct filler *filler)
+{
+    pg_session_free(filler->primary.session);
+    pg_session_free(filler->replica.session);
 }
 
 static void *filler_main(void *arg)
@@ -242,14 +285,10 @@ bool fills_open(const struct store_options *options, struct fills **opened, stru
     (void)pthread_cond_init(&fills->arrived, NULL);
     for (size_t i = 0; i < count; i++) {
         struct filler *filler = &fills->fillers[i];
-        filler->fills = fills;
-        filler->primary = pg_session_new(&options->primary);
-        if (options->replica.host != NULL)
-            filler->replica = pg_session_new(&options->replica);
+        filler_init(filler, fills);
         int failure = pthread_create(&filler->thread, NULL, filler_main, filler);
         if (failure != 0) {
-            pg_session_free(filler->primary);
-            pg_session_free(filler->replica);
+            filler_fini(filler);
             fills_close(fills);
             return err_set(err, ERR_INTERNAL, "start a fill thread: %s", strerror(failure));
         }
@@ -273,8 +312,7 @@ void fills_close(struct fills *fills)
     finish(waiting, true);
     for (int i = 0; i < fills->filler_count; i++) {
         (void)pthread_join(fills->fillers[i].thread, NULL);
-        pg_session_free(fills->fillers[i].primary);
-        pg_session_free(fills->fillers[i].replica);
+        filler_fini(&fills->fillers[i]);
     }
     (void)pthread_cond_destroy(&fills->arrived);
     (void)pthread_mutex_destroy(&fills->lock);
