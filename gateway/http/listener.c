@@ -133,7 +133,8 @@ static bool is_idle(const struct front_connection *connection)
            !h2o_socket_is_writing(connection->sock);
 }
 
-/* Not h2o_context_request_shutdown(): that also starts a second's timer for HTTP/2, which would outlive the context. */
+/* Not h2o_context_request_shutdown(): that also starts a second's timer for HTTP/2, which would outlive the
+ * context. */
 static void request_shutdown(struct front_loop *at)
 {
     at->context.shutdown_requested = 1;
@@ -187,10 +188,13 @@ static void on_loop_end(struct loop_end *end)
     }
     timer_stop(&at->sweep);
     loop_turn(at->loop, 0);
-    if (at->connection_count == 0)
-        h2o_context_dispose(&at->context);
-    else
+    if (at->connection_count > 0) {
         log_warn("http: connections left at the end of a loop; count=%d", at->connection_count);
+        return;
+    }
+    h2o_multithread_queue_t *queue = at->context.queue;
+    h2o_context_dispose(&at->context);
+    free(queue); /* h2o_multithread_destroy_queue() of 2.2.5 leaves this to nobody */
 }
 
 static bool to_sockaddr(const struct listen_address *address, struct sockaddr_storage *to, socklen_t *length)
@@ -300,6 +304,13 @@ static bool open_addresses(struct front_server *server, const struct http_server
 }
 
 /* h2o's own chunked filter comes with every path; exchanges frame their bodies themselves. */
+static void remove_filters(h2o_pathconf_t *path)
+{
+    for (size_t i = 0; i < path->filters.size; i++)
+        free(path->filters.entries[i]);
+    path->filters.size = 0;
+}
+
 static void register_server(struct http_front *front, struct front_server *server, size_t number)
 {
     char name[32];
@@ -310,9 +321,9 @@ static void register_server(struct http_front *front, struct front_server *serve
     struct front_handler *handler = (void *)h2o_create_handler(path, sizeof(*handler));
     handler->super.on_req = front_on_request;
     handler->server = server;
-    path->filters.size = 0;
+    remove_filters(path);
+    remove_filters(&host->fallback_path);
     path->error_log.emit_request_errors = 0;
-    host->fallback_path.filters.size = 0;
     host->fallback_path.error_log.emit_request_errors = 0;
     front_dress_errors(server, &host->fallback_path);
     server->hosts[0] = host;

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,4 +109,12 @@ static inline UNUSED bool raw_is_closed(int fd)
     char byte;
 
     return raw_wait(fd, RAW_DEADLINE_MS) && recv(fd, &byte, 1, 0) <= 0;
+}
+
+/* Waits until a counter of another thread has this value. */
+static inline UNUSED bool raw_reaches(atomic_int *counter, int value)
+{
+    for (int i = 0; i < RAW_DEADLINE_MS / 10 && atomic_load(counter) != value; i++)
+        (void)poll(NULL, 0, 10);
+    return atomic_load(counter) == value;
 }

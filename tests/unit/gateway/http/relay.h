@@ -64,6 +64,8 @@ static inline void relay_on_head(struct client *client, const struct client_head
 
     exchange_answer_init(relayed->exchange, &answer, head->status);
     answer.headers = head->headers;
+    if (head->reason.len > 0)
+        answer.reason = head->reason;
     if (head->upgraded) {
         client_tunnel(client, &head->headers, 5000);
         return;

@@ -147,7 +147,7 @@ static void connections_are_kept_and_the_last_one_used_first(void **state)
         ask(bench);
         (void)raw_receive(fd, seen, sizeof(seen), "\r\n\r\n");
     }
-    assert_int_equal(atomic_load(&bench->relay.reused), 2);
+    assert_true(raw_reaches(&bench->relay.reused, 2));
     close(fd);
 }
 
@@ -276,7 +276,7 @@ static void answers_without_a_body_end_with_the_head(void **state)
         ask(bench);
         (void)raw_receive(fd, seen, sizeof(seen), "\r\n\r\n");
     }
-    assert_int_equal(atomic_load(&bench->relay.reused), 3); /* none of them cost the connection */
+    assert_true(raw_reaches(&bench->relay.reused, 3)); /* none of them cost the connection */
     close(fd);
 }
 
@@ -313,7 +313,7 @@ static void connection_close_and_junk_end_the_connection(void **state)
         assert_true(raw_is_closed(fd));
         close(fd);
     }
-    assert_int_equal(atomic_load(&bench->relay.reused), 0);
+    assert_true(raw_reaches(&bench->relay.reused, 0));
 }
 
 static void silence_is_a_timeout(void **state)
@@ -361,7 +361,7 @@ static void a_client_that_leaves_cancels_the_upstream_request(void **state)
     int fd = take_request(bench);
     close(bench->client);
     assert_true(raw_is_closed(fd));
-    assert_int_equal(atomic_load(&bench->relay.gone), 1);
+    assert_true(raw_reaches(&bench->relay.gone, 1));
     bench->client = raw_connect(bench->relay.port);
     close(fd);
 }
@@ -380,7 +380,7 @@ static void bodies_are_sent_in_slices_and_come_back_whole(void **state)
     raw_send_text(bench->client, "POST /x HTTP/1.1\r\nHost: up\r\nContent-Length: 700000\r\n\r\n");
     raw_send(bench->client, body, SIZE);
     int fd = accept(bench->upstream, NULL, NULL);
-    (void)raw_receive(fd, got, sizeof(got), NULL == body ? "" : "Content-Length: 700000\r\n\r\n");
+    (void)raw_receive(fd, got, sizeof(got), "Content-Length: 700000\r\n\r\n");
     length = strlen(strstr(got, "\r\n\r\n") + 4);
     while (length < SIZE) {
         ssize_t count = recv(fd, got, sizeof(got), 0);
