@@ -1,17 +1,19 @@
 #pragma once
 
 /*
- * cache - keyed entities this node has read from Postgres: consumers, credentials and the like, and their absence.
+ * cache - keyed entities this node has read from Postgres: consumers, credentials and the like, and their
+ * absence.
  *
- * Invariant: what was read at position P is served only while its key has not been invalidated above P. Fences
- * remember the last invalidation of each slot of keys, so a slow read cannot put back what an event removed
- * (consistency reference, 6). Loads are single flight: one per key however many wait.
+ * Invariant: what was read at position P is served only while its key has not been invalidated above P.
+ * Fences remember the last invalidation of each slot of keys, so a slow read cannot put back what an event
+ * removed (consistency reference, 6). Loads are single flight: one per key however many wait.
  *
- * The cache knows neither SQL nor HTTP nor the bus: loading, judging positions and freeing values are functions it
- * is given. All that time and chance can do comes through options, so the simulator drives the real code.
+ * The cache knows neither SQL nor HTTP nor the bus: loading, judging positions and freeing values are
+ * functions it is given. All that time and chance can do comes through options, so the simulator drives the
+ * real code.
  *
- * Threads: any, except cache_open() and cache_close(). A mutex per shard, held for a few hundred nanoseconds, never
- * while a callback runs.
+ * Threads: any, except cache_open() and cache_close(). A mutex per shard, held for a few hundred nanoseconds,
+ * never while a callback runs.
  */
 
 #include <stdbool.h>
@@ -40,25 +42,34 @@ struct cache_ask {
     uint8_t lookup;       /* which column; meaning is the loader's */
 };
 
-enum cache_source { CACHE_FROM_REPLICA, CACHE_FROM_PRIMARY };
+enum cache_source {
+    CACHE_FROM_REPLICA,
+    CACHE_FROM_PRIMARY
+};
 
-enum cache_judgement { CACHE_ACCEPT, CACHE_PASS, CACHE_OLD, CACHE_CONTRADICTS }; /* as enum bus_verdict */
+enum cache_judgement {
+    CACHE_ACCEPT,
+    CACHE_PASS,
+    CACHE_OLD,
+    CACHE_CONTRADICTS
+}; /* as enum bus_verdict */
 
 struct cache_options {
-    size_t max_bytes;              /* over all shards; 90 % values, 10 % negative entries */
-    int64_t ttl_ms;                /* 0: until invalidated */
-    int64_t negative_ttl_ms;       /* 0: until invalidated */
-    int64_t resurrect_ms;          /* how long a STALE or SUSPECT value is served again when the database is away */
-    int64_t propagation_ms;        /* D, delay gate only: fills of invalidated keys avoid the replica so long */
-    bool delay_gate;               /* the replica carries no positions: trust it after D */
+    size_t max_bytes;        /* over all shards; 90 % values, 10 % negative entries */
+    int64_t ttl_ms;          /* 0: until invalidated */
+    int64_t negative_ttl_ms; /* 0: until invalidated */
+    int64_t resurrect_ms;    /* how long a STALE or SUSPECT value is served again when the database is away */
+    int64_t propagation_ms;  /* D, delay gate only: fills of invalidated keys avoid the replica so long */
+    bool delay_gate;         /* the replica carries no positions: trust it after D */
     bool has_replica;
-    int max_flights;               /* db_fill_concurrency: loads running at once */
-    int max_queued;                /* loads waiting for a place; beyond it CACHE_BUSY */
-    int64_t fill_deadline_ms;      /* how long a waiter waits */
-    const struct clock *clock;     /* borrowed */
-    uint64_t seed;                 /* of the jitter */
+    int max_flights;           /* db_fill_concurrency: loads running at once */
+    int max_queued;            /* loads waiting for a place; beyond it CACHE_BUSY */
+    int64_t fill_deadline_ms;  /* how long a waiter waits */
+    const struct clock *clock; /* borrowed */
+    uint64_t seed;             /* of the jitter */
     /* Start to load; call cache_fill_done() exactly once later, never from inside. Any thread. */
-    void (*load)(void *arg, struct cache_flight *flight, const struct cache_ask *ask, enum cache_source source);
+    void (*load)(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
+                 enum cache_source source);
     /* Is this position part of our history? Any thread; takes no lock of the cache. */
     enum cache_judgement (*judge)(void *arg, uint64_t position, int64_t tag);
     void (*release)(void *object); /* frees what cache_answer.object pointed to */
@@ -80,13 +91,13 @@ enum cache_status {
 };
 
 /* Never blocks on I/O. May start a background refresh of an entry close to its end. */
-enum cache_status cache_get(struct cache *cache, const struct cache_ask *ask, const struct cache_value **value)
-    MUST_CHECK;
+enum cache_status cache_get(struct cache *cache, const struct cache_ask *ask,
+                            const struct cache_value **value) MUST_CHECK;
 
 /*
- * A waiter for one load. Lives in the caller's request. on_done is called exactly once, on any thread, never from
- * inside cache_fill(), unless cache_cancel() returned true before. It gets a reference in `value` for CACHE_HIT; the
- * receiver must only hand the result to its own loop.
+ * A waiter for one load. Lives in the caller's request. on_done is called exactly once, on any thread, never
+ * from inside cache_fill(), unless cache_cancel() returned true before. It gets a reference in `value` for
+ * CACHE_HIT; the receiver must only hand the result to its own loop.
  */
 struct cache_waiter {
     struct cache_waiter *next; /* the cache's */
@@ -101,11 +112,11 @@ bool cache_cancel(struct cache *cache, struct cache_waiter *waiter);
 
 /* What a load brought back. */
 struct cache_answer {
-    bool failed;         /* no answer: the other members mean nothing */
-    uint64_t position;   /* newest commit the answer knows of */
+    bool failed;       /* no answer: the other members mean nothing */
+    uint64_t position; /* newest commit the answer knows of */
     int64_t tag;
-    void *object;        /* NULL: there is no such row. Ownership passes to the cache */
-    size_t bytes;        /* what object occupies */
+    void *object; /* NULL: there is no such row. Ownership passes to the cache */
+    size_t bytes; /* what object occupies */
 };
 void cache_fill_done(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer);
 /* To be called about every 100 ms: gives up on waiters past their deadline. */
@@ -123,22 +134,24 @@ void cache_clear_suspicions(struct cache *cache);
 void cache_freeze(struct cache *cache);
 void cache_restart(struct cache *cache, uint64_t head);
 
-/* The Admin API's view. purge: SUSPECT, kept for when the database is away (DELETE /cache and /cache/{key}). */
+/* The Admin API's view. purge: SUSPECT, kept for when the database is away (DELETE /cache and /cache/{key}).
+ */
 void cache_purge(struct cache *cache);
 void cache_purge_key(struct cache *cache, const struct digest *key);
 
 struct cache_entry_info {
-    struct str key;          /* valid during the callback */
+    struct str key; /* valid during the callback */
     bool negative;
-    uint64_t position;       /* asof */
+    uint64_t position; /* asof */
     int64_t age_ms;
-    int64_t expires_in_ms;   /* 0: never */
-    const void *object;      /* NULL when negative; valid during the callback */
+    int64_t expires_in_ms; /* 0: never */
+    const void *object;    /* NULL when negative; valid during the callback */
 };
 /* Calls `show` for a FRESH or STALE entry. false: there is none (SUSPECT counts as none). */
 bool cache_peek(struct cache *cache, const struct digest *key,
                 void (*show)(void *arg, const struct cache_entry_info *info), void *arg);
-/* Every such entry whose key starts with `prefix`, one shard after the other; the callback may not call the cache. */
+/* Every such entry whose key starts with `prefix`, one shard after the other; the callback may not call the
+ * cache. */
 void cache_each(struct cache *cache, struct str prefix,
                 void (*show)(void *arg, const struct cache_entry_info *info), void *arg);
 

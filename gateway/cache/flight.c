@@ -1,0 +1,416 @@
+/*
+ * flight - from a miss to an accepted answer.
+ *
+ * A waiter is answered by an accepted answer only; one that was refused goes to nobody. A replica's refused
+ * answer is asked of the primary at once; a primary's (an event came between its read and now) again at once,
+ * and after that once per tick until the waiters' time is over. When the database does not answer, what is
+ * still there serves for a while (cache_resurrect()).
+ */
+
+#include "gateway/cache/flight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/cache/inside.h"
+
+enum {
+    IMMEDIATE_RETRIES = 2
+};
+
+/* Waiters and what they get, told after every lock is gone. */
+struct verdict {
+    struct cache_waiter *waiters;
+    enum cache_status status;
+    const struct cache_value *value; /* a reference of ours */
+};
+
+void flights_init(struct flights *flights)
+{
+    memset(flights, 0, sizeof(*flights));
+    pthread_mutex_init(&flights->mutex, NULL);
+    list_init(&flights->queue);
+    list_init(&flights->resting);
+}
+
+void flights_fini(struct flights *flights)
+{
+    for (size_t i = 0; i < FLIGHT_BUCKETS; i++) {
+        while (flights->buckets[i] != NULL) {
+            struct cache_flight *flight = flights->buckets[i];
+            flights->buckets[i] = flight->next;
+            free(flight);
+        }
+    }
+    pthread_mutex_destroy(&flights->mutex);
+}
+
+static struct cache_flight **bucket_of(struct flights *flights, const struct digest *digest)
+{
+    return &flights->buckets[digest_hash(digest) % FLIGHT_BUCKETS];
+}
+
+/* A flight that a request beginning now may join: begun in this generation, its key not purged since. */
+static struct cache_flight *find_joinable(struct cache *cache, const struct digest *digest)
+{
+    uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    struct cache_flight *flight = *bucket_of(&cache->flights, digest);
+    while (flight != NULL && !(digest_equal(&flight->ask.digest, digest) && !flight->outdated &&
+                               flight->generation == generation))
+        flight = flight->next;
+    return flight;
+}
+
+static enum cache_source first_source(struct cache *cache, const struct digest *digest, int64_t now_us)
+{
+    struct fences *fences = &cache->fences;
+    if (!cache->options.has_replica)
+        return CACHE_FROM_PRIMARY;
+    if (fences->replica_after != NULL &&
+        (now_us < atomic_load_explicit(&fences->replica_after[fence_slot(digest)], memory_order_acquire) ||
+         now_us < atomic_load_explicit(&fences->replica_after[FENCE_SLOTS], memory_order_acquire)))
+        return CACHE_FROM_PRIMARY;
+    return CACHE_FROM_REPLICA;
+}
+
+/* Under the mutex. */
+static struct cache_flight *flight_new(struct cache *cache, const struct cache_ask *ask)
+{
+    struct cache_flight *flight = mem_zalloc(sizeof(*flight) + ask->key.len + 1);
+    struct cache_flight **bucket = bucket_of(&cache->flights, &ask->digest);
+    int64_t now_us = cache_now_us(cache);
+    memcpy(flight->key, ask->key.at, ask->key.len);
+    flight->ask = *ask;
+    flight->ask.key.at = flight->key;
+    flight->ask.value.at = flight->key + (ask->value.at - ask->key.at);
+    flight->source = first_source(cache, &ask->digest, now_us);
+    flight->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    flight->fence = fence_of_key(&cache->fences, &ask->digest, ask->type);
+    flight->began_us = now_us;
+    flight->next = *bucket;
+    *bucket = flight;
+    cache->flights.count++;
+    return flight;
+}
+
+/* Under the mutex. true: load it now, outside. */
+static bool enter_queue(struct cache *cache, struct cache_flight *flight)
+{
+    struct flights *flights = &cache->flights;
+    if (flights->running < cache->options.max_flights) {
+        flights->running++;
+        flight->state = FLIGHT_RUNNING;
+        flight->asked_us = cache_now_us(cache);
+        return true;
+    }
+    flights->queued++;
+    flight->state = FLIGHT_QUEUED;
+    list_add_last(&flights->queue, &flight->queue);
+    return false;
+}
+
+static void load(struct cache *cache, struct cache_flight *flight)
+{
+    cache->options.load(cache->options.arg, flight, &flight->ask, flight->source);
+}
+
+static bool is_full(const struct cache *cache)
+{
+    return cache->flights.running >= cache->options.max_flights &&
+           cache->flights.queued >= cache->options.max_queued;
+}
+
+static void join(struct cache_flight *flight, struct cache_waiter *waiter)
+{
+    waiter->flight = flight;
+    waiter->next = flight->waiters;
+    flight->waiters = waiter;
+    flight->joined++;
+}
+
+void cache_fill(struct cache *cache, const struct cache_ask *ask, struct cache_waiter *waiter)
+{
+    struct flights *flights = &cache->flights;
+    bool now = false;
+    pthread_mutex_lock(&flights->mutex);
+    struct cache_flight *flight = find_joinable(cache, &ask->digest);
+    if (flight == NULL && (is_full(cache) || ask->key.len > CACHE_KEY_MAX)) {
+        join(&flights->turned_away, waiter);
+    } else {
+        bool is_new = flight == NULL;
+        if (is_new)
+            flight = flight_new(cache, ask);
+        join(flight, waiter);
+        now = is_new && enter_queue(cache, flight);
+    }
+    pthread_mutex_unlock(&flights->mutex);
+    if (now)
+        load(cache, flight);
+}
+
+void flight_refresh(struct cache *cache, const struct cache_ask *ask)
+{
+    struct flights *flights = &cache->flights;
+    struct cache_flight *flight = NULL;
+    pthread_mutex_lock(&flights->mutex);
+    /* In the background nothing is queued: those who wait go first. */
+    if (find_joinable(cache, &ask->digest) == NULL && flights->running < cache->options.max_flights &&
+        ask->key.len <= CACHE_KEY_MAX) {
+        flight = flight_new(cache, ask);
+        (void)enter_queue(cache, flight);
+    }
+    pthread_mutex_unlock(&flights->mutex);
+    if (flight != NULL)
+        load(cache, flight);
+}
+
+bool cache_cancel(struct cache *cache, struct cache_waiter *waiter)
+{
+    struct flights *flights = &cache->flights;
+    pthread_mutex_lock(&flights->mutex);
+    struct cache_flight *flight = waiter->flight;
+    if (flight != NULL) {
+        struct cache_waiter **link = &flight->waiters;
+        while (*link != waiter)
+            link = &(*link)->next;
+        *link = waiter->next;
+        waiter->flight = NULL;
+    }
+    pthread_mutex_unlock(&flights->mutex);
+    return flight != NULL;
+}
+
+/* Under the mutex: from here on cache_cancel() says that on_done is on its way. */
+static struct cache_waiter *detach_waiters(struct cache_flight *flight)
+{
+    struct cache_waiter *waiters = flight->waiters;
+    for (struct cache_waiter *waiter = waiters; waiter != NULL; waiter = waiter->next)
+        waiter->flight = NULL;
+    flight->waiters = NULL;
+    return waiters;
+}
+
+static void tell(const struct verdict *verdict)
+{
+    for (struct cache_waiter *waiter = verdict->waiters, *next; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        waiter->on_done(waiter, verdict->status, cache_value_ref(verdict->value));
+    }
+    cache_value_unref(verdict->value);
+}
+
+/* Under the mutex: one has landed; the oldest in the queue, if any, is next. */
+static struct cache_flight *next_in_queue(struct cache *cache)
+{
+    struct flights *flights = &cache->flights;
+    flights->running--;
+    struct list *first = list_take_first(&flights->queue);
+    if (first == NULL)
+        return NULL;
+    struct cache_flight *flight = CONTAINER_OF(first, struct cache_flight, queue);
+    flights->queued--;
+    (void)enter_queue(cache, flight);
+    return flight;
+}
+
+/* Under the mutex. */
+static void remove_flight(struct flights *flights, struct cache_flight *flight)
+{
+    struct cache_flight **link = bucket_of(flights, &flight->ask.digest);
+    while (*link != flight)
+        link = &(*link)->next;
+    *link = flight->next;
+    flights->count--;
+}
+
+/* The flight is over: its waiters hear the verdict, its place goes to the next. */
+static void land(struct cache *cache, struct cache_flight *flight, struct verdict verdict)
+{
+    struct flights *flights = &cache->flights;
+    pthread_mutex_lock(&flights->mutex);
+    verdict.waiters = detach_waiters(flight);
+    remove_flight(flights, flight);
+    struct cache_flight *next = next_in_queue(cache);
+    pthread_mutex_unlock(&flights->mutex);
+    free(flight);
+    tell(&verdict);
+    if (next != NULL)
+        load(cache, next);
+}
+
+static void give_up(struct cache *cache, struct cache_flight *flight)
+{
+    struct verdict verdict = {0};
+    verdict.status = cache_resurrect(cache, &flight->ask.digest, &verdict.value);
+    land(cache, flight, verdict);
+}
+
+/* Refused or failed: where to ask now, or when. */
+static void retry(struct cache *cache, struct cache_flight *flight)
+{
+    struct flights *flights = &cache->flights;
+    if (flight->source == CACHE_FROM_REPLICA || flight->refusals < IMMEDIATE_RETRIES) {
+        flight->refusals += flight->source == CACHE_FROM_PRIMARY ? 1 : 0;
+        flight->source = CACHE_FROM_PRIMARY;
+        load(cache, flight);
+        return;
+    }
+    pthread_mutex_lock(&flights->mutex);
+    bool wanted = flight->waiters != NULL;
+    if (wanted) {
+        flight->state = FLIGHT_RESTING;
+        list_add_last(&flights->resting, &flight->queue);
+    }
+    pthread_mutex_unlock(&flights->mutex);
+    if (!wanted)
+        give_up(cache, flight);
+}
+
+/* Position and tag of the answer against the history this node follows. false: refused. */
+static bool judge(struct cache *cache, const struct cache_flight *flight, const struct cache_answer *answer,
+                  bool *keep)
+{
+    *keep = true;
+    /* A replica without the log proves nothing by position; that nothing was invalidated since is tested on
+     * arrival. */
+    if (flight->source == CACHE_FROM_REPLICA && cache->options.delay_gate)
+        return true;
+#ifdef MUTANT_POS_ONLY_FILL
+    return true;
+#endif
+    switch (cache->options.judge(cache->options.arg, answer->position, answer->tag)) {
+    case CACHE_ACCEPT:
+        return true;
+    case CACHE_PASS:
+        *keep = false;
+        return true;
+    case CACHE_CONTRADICTS:
+        metrics_add(METRIC_FILLS_REFUSED_TAG, 1);
+        return false;
+    case CACHE_OLD:
+    default:
+        metrics_add(METRIC_FILLS_REFUSED_GATE, 1);
+        return false;
+    }
+}
+
+/* false: refused, the object is freed. true: *value is ours, NULL when there is no such row. */
+static bool accept_answer(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer,
+                          const struct cache_value **value)
+{
+    bool keep;
+    bool by_position = flight->source == CACHE_FROM_PRIMARY || !cache->options.delay_gate;
+    uint64_t epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire);
+    *value = answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
+    if (judge(cache, flight, answer, &keep)) {
+        pthread_mutex_lock(&cache->flights.mutex);
+        struct arrival arrival = {
+            .ask = &flight->ask,
+            .value = *value,
+            .bytes = answer->bytes,
+            .asof = by_position ? answer->position : flight->fence,
+            .epoch = epoch,
+            .generation = flight->generation,
+            .suspect = flight->outdated,
+#ifndef MUTANT_UNGATED_REPLICA
+            .from_replica = flight->source == CACHE_FROM_REPLICA && by_position,
+#endif
+            .wanted_twice = flight->joined > 1,
+            .store = keep,
+            .load_us = cache_now_us(cache) - flight->asked_us,
+        };
+        pthread_mutex_unlock(&cache->flights.mutex);
+#ifdef MUTANT_UNGATED_REPLICA
+        if (flight->source == CACHE_FROM_REPLICA && arrival.asof < flight->fence)
+            arrival.asof = flight->fence;
+#endif
+        enum arrival_result result = cache_arrive(cache, &arrival);
+        if (result == ARRIVAL_TAKEN)
+            return true;
+        metrics_add(result == ARRIVAL_BEHIND_GATE ? METRIC_FILLS_REFUSED_GATE : METRIC_FILLS_REFUSED_FENCE,
+                    1);
+    }
+#ifdef MUTANT_JOIN_ANY
+    return true;
+#endif
+    cache_value_unref(*value);
+    *value = NULL;
+    return false;
+}
+
+void cache_fill_done(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer)
+{
+    metrics_add(METRIC_FILLS, 1);
+    if (answer->failed) {
+        if (flight->source == CACHE_FROM_REPLICA)
+            retry(cache, flight);
+        else
+            give_up(cache, flight);
+        return;
+    }
+    struct verdict verdict = {0};
+    if (!accept_answer(cache, flight, answer, &verdict.value)) {
+        retry(cache, flight);
+        return;
+    }
+    verdict.status = verdict.value != NULL ? CACHE_HIT : CACHE_NEGATIVE;
+    land(cache, flight, verdict);
+}
+
+void flights_outdate(struct cache *cache, const struct digest *digest)
+{
+    struct flights *flights = &cache->flights;
+    pthread_mutex_lock(&flights->mutex);
+    for (struct cache_flight *flight = *bucket_of(flights, digest); flight != NULL; flight = flight->next)
+        if (digest_equal(&flight->ask.digest, digest))
+            flight->outdated = true;
+    pthread_mutex_unlock(&flights->mutex);
+}
+
+/* Under the mutex: waiters of flights that take too long, as one list per flight's digest in `late`. */
+static size_t collect_late(struct cache *cache, struct digest *digests, struct verdict *late, size_t limit)
+{
+    struct flights *flights = &cache->flights;
+    int64_t since_us = cache_now_us(cache) - cache->options.fill_deadline_ms * 1000;
+    size_t count = 0;
+    for (size_t i = 0; i < FLIGHT_BUCKETS; i++) {
+        for (struct cache_flight *flight = flights->buckets[i]; flight != NULL && count < limit;
+             flight = flight->next) {
+            if (flight->waiters == NULL || flight->began_us > since_us)
+                continue;
+            digests[count] = flight->ask.digest;
+            late[count++].waiters = detach_waiters(flight);
+        }
+    }
+    return count;
+}
+
+void cache_tick(struct cache *cache)
+{
+    enum {
+        AT_ONCE = 256
+    };
+    struct flights *flights = &cache->flights;
+    struct digest digests[AT_ONCE];
+    struct verdict late[AT_ONCE] = {0};
+    struct list resting;
+    list_init(&resting);
+    pthread_mutex_lock(&flights->mutex);
+    struct verdict turned_away = {.waiters = detach_waiters(&flights->turned_away), .status = CACHE_BUSY};
+    size_t count = flights->count > 0 ? collect_late(cache, digests, late, AT_ONCE) : 0;
+    for (struct list *one = list_take_first(&flights->resting); one != NULL;
+         one = list_take_first(&flights->resting)) {
+        CONTAINER_OF(one, struct cache_flight, queue)->state = FLIGHT_RUNNING;
+        list_add_last(&resting, one);
+    }
+    pthread_mutex_unlock(&flights->mutex);
+    tell(&turned_away);
+    for (size_t i = 0; i < count; i++) {
+        late[i].status = cache_resurrect(cache, &digests[i], &late[i].value);
+        tell(&late[i]);
+    }
+    for (struct list *one = list_take_first(&resting); one != NULL; one = list_take_first(&resting))
+        load(cache, CONTAINER_OF(one, struct cache_flight, queue));
+}
