@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -68,6 +69,7 @@ static pid_t spawn(char *const argv[], const char *log_file)
         return child;
     if (strstr(argv[0], "redis") == NULL)
         become_postgres();
+    (void)prctl(PR_SET_PDEATHSIG, SIGQUIT); /* a test that crashes leaves no server behind */
     if (freopen(log_file, "a", stdout) == NULL || dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
         _exit(126);
     (void)execvp(argv[0], argv);
