@@ -54,6 +54,7 @@ struct follow {
     int64_t next_us; /* when the next poll starts unless the bell rings */
     int64_t beaten_us;
     int64_t trim_us;
+    bool trimming;     /* the floor has moved, rows below it are left */
     uint64_t failures; /* since the last good poll */
     int64_t failed_since_us;
     bool beat_refused;
@@ -336,7 +337,9 @@ static void run_poll(struct follow *follow, bool rung)
     int64_t started_us = machine_now_us();
     struct bus_err err;
 
-    if (poll_log(follow, rung, &err)) {
+    /* After a failure there probably is news, and a server that hangs should be asked with a timeout of its
+     * own. */
+    if (poll_log(follow, rung || follow->failures > 0, &err)) {
         note_success(follow, started_us);
         if (!rung)
             notice_missed(follow, applied_before);
@@ -351,23 +354,28 @@ static void run_poll(struct follow *follow, bool rung)
 static void trim(struct follow *follow)
 {
     int64_t round_us = follow->retention_ms * 100; /* a tenth, in microseconds */
+    int64_t deadline_ms = follow->poller.deadline_ms;
     uint64_t deleted = 0;
+    bool moved = false;
     struct bus_err err;
 
     follow->trim_us = machine_now_us() + (int64_t)((double)round_us * (0.8 + 0.4 * machine_uniform()));
-    if (!trim_move_floor(follow->session, follow->retention_ms, follow->poller.deadline_ms, &err)) {
+    if (!follow->trimming &&
+        !trim_move_floor(follow->session, follow->retention_ms, deadline_ms, &moved, &err)) {
         say(follow, BUS_LOG_DEBUG, "bus: trimming skipped this time; reason=\"%s\"", err.text);
         return;
     }
-    do {
-        if (!trim_delete(follow->session, follow->poller.deadline_ms, &deleted, &err))
+    follow->trimming = follow->trimming || moved;
+    while (follow->trimming) {
+        if (!trim_delete(follow->session, deadline_ms, &deleted, &err))
             return; /* a lost connection is the next poll's to report */
         board_count(follow->board, &follow->board->stats.trimmed_rows, deleted);
-        if (deleted > 0 && (board_is_busy(follow->board) || follow->next_us <= machine_now_us())) {
+        follow->trimming = deleted > 0;
+        if (follow->trimming && (board_is_busy(follow->board) || follow->next_us <= machine_now_us())) {
             follow->trim_us = 0;
             return;
         }
-    } while (deleted > 0);
+    }
 }
 
 static void *run(void *arg)

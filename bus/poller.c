@@ -41,6 +41,15 @@ enum head_column {
 
 _Static_assert(READER_MAX_EVENTS + 1 == 20001, "EVENTS_SQL asks for one row more than the reader takes");
 
+enum view_statement {
+    VIEW_BEGIN,
+    VIEW_LIMIT,
+    VIEW_HEAD,
+    VIEW_EVENTS,
+    VIEW_UNLIMIT,
+    VIEW_STATEMENTS
+};
+
 enum event_column {
     POS,
     N,
@@ -56,6 +65,9 @@ enum event_column {
 static const char head_sql[] = HEAD_SQL;
 static const char head_and_beat_sql[] = "WITH beat AS (" REGISTRY_UPSERT ") " HEAD_SQL;
 static const char beat_sql[] = REGISTRY_UPSERT;
+/* Nothing, in the shape of events. */
+static const char no_events_sql[] =
+    "SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE $1::bigint IS NULL";
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 static uint64_t get_unsigned(const PGresult *result, int row, int column)
@@ -210,28 +222,32 @@ bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_
 bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t applied,
                       struct reader_head *head, struct poller_extra *extra, struct bus_err *err)
 {
-    char position[24];
+    char position[24], limit[64];
     const char *const params[1] = {position};
-    const struct pg_statement statements[3] = {
+    const struct pg_statement statements[VIEW_STATEMENTS] = {
         {.sql = begin_sql},
+        {.sql = limit},
         {.sql = head_sql, .param_count = 1, .params = params},
-        {.sql = EVENTS_SQL, .param_count = 1, .params = params},
+        {.sql = scope == POLLER_HEAD_AND_EVENTS ? EVENTS_SQL : no_events_sql,
+         .param_count = 1,
+         .params = params},
+        {.sql = "SET LOCAL statement_timeout TO DEFAULT"}, /* the subscriber's rows may take longer */
     };
-    size_t count = scope == POLLER_HEAD_AND_EVENTS ? 3 : 2;
-    PGresult *results[3];
+    PGresult *results[VIEW_STATEMENTS];
     bool good;
 
     (void)snprintf(position, sizeof(position), "%" PRIu64, applied);
+    (void)snprintf(limit, sizeof(limit), "SET LOCAL statement_timeout = %" PRId64, poller->deadline_ms);
     poller->event_count = 0;
     poller->newest_age_ms = 0;
-    if (!pg_session_run(poller->session, statements, count, results, poller->deadline_ms, err)) {
+    if (!pg_session_run(poller->session, statements, VIEW_STATEMENTS, results, poller->deadline_ms, err)) {
         end_transaction(poller);
         return false;
     }
-    good = parse_head(results[1], head, extra, err);
-    if (good && scope == POLLER_HEAD_AND_EVENTS)
-        parse_events(poller, results[2]);
-    for (size_t i = 0; i < count; i++)
+    good = parse_head(results[VIEW_HEAD], head, extra, err);
+    if (good)
+        parse_events(poller, results[VIEW_EVENTS]);
+    for (size_t i = 0; i < VIEW_STATEMENTS; i++)
         PQclear(results[i]);
     if (!good)
         end_transaction(poller);

@@ -16,8 +16,8 @@
 
 #include "bus/pg_session.h"
 
-/* First step of a round. An append that holds the lock for long makes it fail, and the round is skipped. */
-bool trim_move_floor(struct pg_session *session, int64_t retention_ms, int64_t deadline_ms,
+/* First step of a round, one statement. Not moved: nothing is old enough, or an append was going on. */
+bool trim_move_floor(struct pg_session *session, int64_t retention_ms, int64_t deadline_ms, bool *moved,
                      struct bus_err *err);
 
 /* Further steps, until *deleted is 0. */
