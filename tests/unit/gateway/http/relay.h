@@ -35,6 +35,7 @@ struct relay {
     struct http_front_options front_options;
     void (*refuse)(struct exchange *exchange, int status, const char *text, void *arg);
     bool tls_front;
+    const char *certificate_file, *key_file;
 };
 
 struct relayed {
@@ -218,6 +219,8 @@ static inline void relay_start(struct relay *relay, int listen_port)
     struct http_server_options server = {.name = "relay",
                                          .addresses = &address,
                                          .address_count = 1,
+                                         .certificate_file = relay->certificate_file,
+                                         .key_file = relay->key_file,
                                          .handle = relay_handle,
                                          .refuse = relay->refuse,
                                          .arg = relay};

@@ -1,0 +1,232 @@
+/*
+ * TLS on both sides: a relay asks another relay, whose front speaks TLS with a certificate made here.
+ */
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "tests/unit/gateway/http/relay.h"
+
+const char *__lsan_default_suppressions(void);
+/* h2o keeps up to 16 pool chunks per thread, out of reach once the thread has ended. */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:h2o_mem_alloc_pool\nleak:h2o_mem_alloc_recycle\nleak:h2o_mem_init_pool\n";
+}
+
+struct bench {
+    struct relay near, far; /* near asks far */
+    struct client_tls tls;
+    char certificate[64], key[64];
+    int client;
+};
+
+static char got[1 << 16];
+
+static void write_pair(struct bench *bench)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    X509_NAME *name = X509_get_subject_name(certificate);
+    FILE *file;
+
+    (void)snprintf(bench->certificate, sizeof(bench->certificate), "/tmp/freshet-test-%d.crt", (int)getpid());
+    (void)snprintf(bench->key, sizeof(bench->key), "/tmp/freshet-test-%d.key", (int)getpid());
+    assert_int_equal(X509_set_version(certificate, X509_VERSION_3), 1);
+    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1), 1);
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), -60));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), 3600));
+    assert_int_equal(X509_set_pubkey(certificate, key), 1);
+    assert_int_equal(
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"far.test", -1, -1, 0),
+        1);
+    assert_int_equal(X509_set_issuer_name(certificate, name), 1);
+    X509_EXTENSION *names =
+        X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:far.test,IP:127.0.0.1");
+    assert_int_equal(X509_add_ext(certificate, names, -1), 1);
+    X509_EXTENSION_free(names);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    file = fopen(bench->certificate, "we");
+    assert_int_equal(PEM_write_X509(file, certificate), 1);
+    (void)fclose(file);
+    file = fopen(bench->key, "we");
+    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+    (void)fclose(file);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+static void show_name(struct relay *relay, struct exchange *exchange)
+{
+    struct exchange_request *request = exchange_request(exchange);
+    struct exchange_answer answer;
+
+    (void)relay;
+    exchange_answer_init(exchange, &answer, 200);
+    exchange_reply(exchange, &answer,
+                   exchange_printf(exchange, "[%.*s|%s|%zu]", STR_ARG(request->server_name),
+                                   request->tls ? "tls" : "plain", request->body.len));
+}
+
+static int start(void **state)
+{
+    struct bench *bench = mem_zalloc(sizeof(*bench));
+
+    write_pair(bench);
+    bench->far.handle = show_name;
+    bench->far.tls_front = true;
+    bench->far.certificate_file = bench->certificate;
+    bench->far.key_file = bench->key;
+    bench->near.handle = NULL; /* passes everything on */
+    relay_start(&bench->far, 0);
+    bench->near.upstream = raw_loopback(bench->far.port);
+    bench->near.tls = &bench->tls;
+    bench->near.watch = true;
+    relay_start(&bench->near, 0);
+    bench->client = raw_connect(bench->near.port);
+    *state = bench;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct bench *bench = *state;
+
+    close(bench->client);
+    relay_stop(&bench->near);
+    relay_stop(&bench->far);
+    unlink(bench->certificate);
+    unlink(bench->key);
+    free(bench);
+    return 0;
+}
+
+static const char *ask(struct bench *bench, struct client_tls tls, const char *until)
+{
+    bench->tls = tls;
+    raw_send_text(bench->client, "GET /local/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)raw_receive(bench->client, got, sizeof(got), until);
+    return got;
+}
+
+static void the_right_name_is_let_in_and_the_connection_kept(void **state)
+{
+    struct bench *bench = *state;
+    const struct client_tls tls = {
+        .server_name = STR("far.test"), .verify = true, .verify_depth = 1, .ca_file = bench->certificate};
+
+    for (int i = 0; i < 4; i++)
+        assert_non_null(strstr(ask(bench, tls, "|0]"), "[far.test|tls|0]"));
+    assert_true(raw_reaches(&bench->near.reused, 3));
+}
+
+static void a_wrong_name_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    const struct client_tls tls = {
+        .server_name = STR("near.test"), .verify = true, .ca_file = bench->certificate};
+
+    assert_non_null(strstr(ask(bench, tls, "failed"), "TLS handshake failed"));
+    assert_true(raw_reaches(&bench->near.last_failure, CLIENT_TLS_FAILED));
+}
+
+static void an_unknown_authority_is_refused(void **state)
+{
+    const struct client_tls tls = {.server_name = STR("far.test"), .verify = true};
+
+    assert_non_null(strstr(ask(*state, tls, "failed"), "TLS handshake failed"));
+}
+
+static void an_address_can_be_verified(void **state)
+{
+    struct bench *bench = *state;
+    const struct client_tls right = {
+        .server_name = STR("127.0.0.1"), .verify = true, .ca_file = bench->certificate};
+    const struct client_tls wrong = {
+        .server_name = STR("127.0.0.2"), .verify = true, .ca_file = bench->certificate};
+
+    assert_non_null(strstr(ask(bench, right, "|0]"), "|tls|0]"));
+    assert_non_null(strstr(ask(bench, wrong, "failed"), "TLS handshake failed"));
+}
+
+static void without_verification_any_name_will_do(void **state)
+{
+    const struct client_tls named = {.server_name = STR("near.test")};
+    const struct client_tls nameless = {.verify = false};
+
+    assert_non_null(strstr(ask(*state, named, "|0]"), "[near.test|tls|0]"));
+    assert_non_null(strstr(ask(*state, nameless, "|0]"), "|tls|0]"));
+}
+
+static void a_missing_authority_file_fails_every_request(void **state)
+{
+    const struct client_tls tls = {.server_name = STR("far.test"), .verify = true, .ca_file = "/nonexistent"};
+
+    for (int i = 0; i < 2; i++)
+        assert_non_null(strstr(ask(*state, tls, "failed"), "TLS handshake failed"));
+}
+
+static void a_large_body_goes_both_ways_through_tls(void **state)
+{
+    struct bench *bench = *state;
+    enum {
+        SIZE = 500 * 1000
+    };
+    char *body = mem_zalloc(SIZE);
+
+    bench->tls = (struct client_tls){.server_name = STR("far.test")};
+    raw_send_text(bench->client, "POST /local/ HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n");
+    raw_send(bench->client, body, SIZE);
+    (void)raw_receive(bench->client, got, sizeof(got), "|500000]");
+    assert_non_null(strstr(got, "|tls|500000]"));
+    free(body);
+}
+
+static void a_server_without_a_certificate_makes_its_own(void **state)
+{
+    struct relay *relay = mem_zalloc(sizeof(*relay));
+
+    (void)state;
+    relay->tls_front = true;
+    relay->handle = show_name;
+    relay_start(relay, 0);
+    relay_stop(relay);
+    free(relay);
+}
+
+static void plain_text_on_a_tls_port_is_closed(void **state)
+{
+    struct bench *bench = *state;
+    int fd = raw_connect(bench->far.port);
+
+    raw_send_text(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)raw_receive(fd, got, sizeof(got), NULL);
+    assert_null(strstr(got, "200"));
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define FACT(name) cmocka_unit_test_setup_teardown(name, start, stop)
+        FACT(the_right_name_is_let_in_and_the_connection_kept),
+        FACT(a_wrong_name_is_refused),
+        FACT(an_unknown_authority_is_refused),
+        FACT(an_address_can_be_verified),
+        FACT(without_verification_any_name_will_do),
+        FACT(a_missing_authority_file_fails_every_request),
+        FACT(a_large_body_goes_both_ways_through_tls),
+        cmocka_unit_test(a_server_without_a_certificate_makes_its_own),
+        FACT(plain_text_on_a_tls_port_is_closed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
