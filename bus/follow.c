@@ -121,7 +121,7 @@ static void close_view(struct follow *follow, bool acknowledge)
 {
     bool beat = acknowledge || is_beat_due(follow);
     int64_t sent_us = machine_now_us();
-    struct registry_row row;
+    struct registry_row row = {0};
     struct bus_err err;
 
     fill_beat(follow, &row);
@@ -154,10 +154,9 @@ static bool resync(struct follow *follow, const char *reason, struct bus_err *er
     const struct cursor *cursor = &follow->board->reader.cursor;
     struct cursor_mark old = {.position = cursor->applied, .tag = cursor_tag(cursor)};
     struct bus_batch batch = {.view = follow->session, .reason = reason};
-    struct poller_extra extra;
     struct reader_head head;
 
-    if (!poller_open_view(&follow->poller, POLLER_HEAD_ONLY, 0, &head, &extra, err))
+    if (!poller_open_view(&follow->poller, POLLER_HEAD_ONLY, 0, &head, err))
         return false;
     if (head.in_recovery)
         return fail_recovery(follow, err);
@@ -167,10 +166,10 @@ static bool resync(struct follow *follow, const char *reason, struct bus_err *er
         abandon_view(follow);
         return false;
     }
-    board_restart(follow->board, &head, extra.key_salt, reason);
+    board_restart(follow->board, &head, follow->poller.extra.key_salt, reason);
     follow->subscriber.restart(follow->subscriber.arg, batch.head, batch.head_tag);
     board_publish(follow->board);
-    board_note_nodes(follow->board, extra.node_count);
+    board_note_nodes(follow->board, follow->poller.extra.node_count);
     close_view(follow, /* acknowledge= */ true);
     if (follow->on_restart != NULL)
         follow->on_restart(follow->arg, head.history);
@@ -210,13 +209,12 @@ static bool apply(struct follow *follow, const struct reader_head *head, struct 
 static bool read_news(struct follow *follow, const struct reader_poll *poll, struct bus_err *err)
 {
     const char *reason = NULL;
-    struct poller_extra extra;
     struct reader_head head;
     enum reader_step step;
 
-    if (!poller_open_view(&follow->poller, POLLER_HEAD_AND_EVENTS, poll->applied, &head, &extra, err))
+    if (!poller_open_view(&follow->poller, POLLER_HEAD_AND_EVENTS, poll->applied, &head, err))
         return false;
-    board_note_nodes(follow->board, extra.node_count);
+    board_note_nodes(follow->board, follow->poller.extra.node_count);
     step = reader_judge_head(&follow->board->reader, poll, &head, &reason);
     if (step == READER_NEWS)
         step = reader_check_events(poll, &head, follow->poller.events, follow->poller.event_count, &reason);
@@ -236,29 +234,27 @@ static bool read_news(struct follow *follow, const struct reader_poll *poll, str
 }
 
 /* The cheap question. A primary that refuses writes is still worth reading. */
-static bool peek(struct follow *follow, uint64_t applied, struct reader_head *head,
-                 struct poller_extra *extra, struct bus_err *err)
+static bool peek(struct follow *follow, uint64_t applied, struct reader_head *head, struct bus_err *err)
 {
     int64_t sent_us = machine_now_us();
-    struct registry_row row;
+    struct registry_row row = {0};
 
     if (!is_beat_due(follow))
-        return poller_peek(&follow->poller, applied, NULL, head, extra, err);
+        return poller_peek(&follow->poller, applied, NULL, head, err);
     fill_beat(follow, &row);
-    if (poller_peek(&follow->poller, applied, &row, head, extra, err)) {
+    if (poller_peek(&follow->poller, applied, &row, head, err)) {
         note_beat(follow, sent_us);
         return true;
     }
     if (err->code != BUS_ERR_SQL)
         return false;
     note_refused_beat(follow, err);
-    return poller_peek(&follow->poller, applied, NULL, head, extra, err);
+    return poller_peek(&follow->poller, applied, NULL, head, err);
 }
 
 static bool poll_log(struct follow *follow, bool news_expected, struct bus_err *err)
 {
     const char *reason = NULL;
-    struct poller_extra extra;
     struct reader_head head;
     struct reader_poll poll;
 
@@ -266,9 +262,9 @@ static bool poll_log(struct follow *follow, bool news_expected, struct bus_err *
     if (news_expected)
         return read_news(follow, &poll, err);
 
-    if (!peek(follow, poll.applied, &head, &extra, err))
+    if (!peek(follow, poll.applied, &head, err))
         return false;
-    board_note_nodes(follow->board, extra.node_count);
+    board_note_nodes(follow->board, follow->poller.extra.node_count);
     switch (reader_judge_head(&follow->board->reader, &poll, &head, &reason)) {
     case READER_IDLE:
         board_count(follow->board, &follow->board->stats.idle_polls, 1);

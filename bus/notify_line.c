@@ -29,17 +29,26 @@ struct line {
     int64_t asked_us;
 };
 
+static int hex_value(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
 static void hand_over(const struct line *line, const char *payload)
 {
     uint8_t bytes[MAX_PAYLOAD / 2];
     size_t length = strlen(payload) / 2;
 
     for (size_t i = 0; i < length; i++) {
-        unsigned value = 0;
+        int high = hex_value(payload[i * 2]);
+        int low = hex_value(payload[i * 2 + 1]);
 
-        if (sscanf(payload + i * 2, "%2x", &value) != 1)
+        if (high < 0 || low < 0)
             return; /* not written by a node */
-        bytes[i] = (uint8_t)value;
+        bytes[i] = (uint8_t)(high << 4 | low);
     }
     line->options.on_message(line->options.arg, bytes, length);
 }
@@ -82,8 +91,10 @@ static void copy_name(const char *name, char *copy)
     const char *from = length > MAX_NAME ? name + length - MAX_NAME : name;
     size_t used = 0;
 
-    for (const char *c = from; *c != '\0'; c++)
-        copy[used++] = *c == '"' ? '_' : *c;
+    for (const char *c = from; *c != '\0'; c++) {
+        if (*c != '"') /* would end the identifier */
+            copy[used++] = *c;
+    }
     copy[used] = '\0';
 }
 

@@ -436,7 +436,8 @@ bool pg_session_run(struct pg_session *session, const struct pg_statement *state
 {
     int64_t deadline_us = machine_now_us() + deadline_ms * 1000;
 
-    memset(results, 0, count * sizeof(*results));
+    for (size_t i = 0; i < count; i++)
+        results[i] = NULL;
     session->failed_at = SIZE_MAX;
     if (!pg_session_connect(session, deadline_ms, err))
         return false;

@@ -200,7 +200,7 @@ void poller_fini(struct poller *poller)
 }
 
 bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_row *beat,
-                 struct reader_head *head, struct poller_extra *extra, struct bus_err *err)
+                 struct reader_head *head, struct bus_err *err)
 {
     char position[24];
     const char *const alone[1] = {position};
@@ -214,13 +214,13 @@ bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_
             .sql = head_and_beat_sql, .param_count = REGISTRY_PARAMS, .params = beat->params};
     if (!pg_session_run(poller->session, &statement, 1, &result, poller->deadline_ms, err))
         return false;
-    good = parse_head(result, head, extra, err);
+    good = parse_head(result, head, &poller->extra, err);
     PQclear(result);
     return good;
 }
 
 bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t applied,
-                      struct reader_head *head, struct poller_extra *extra, struct bus_err *err)
+                      struct reader_head *head, struct bus_err *err)
 {
     char position[24], limit[64];
     const char *const params[1] = {position};
@@ -244,7 +244,7 @@ bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t a
         end_transaction(poller);
         return false;
     }
-    good = parse_head(results[VIEW_HEAD], head, extra, err);
+    good = parse_head(results[VIEW_HEAD], head, &poller->extra, err);
     if (good)
         parse_events(poller, results[VIEW_EVENTS]);
     for (size_t i = 0; i < VIEW_STATEMENTS; i++)

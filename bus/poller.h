@@ -23,20 +23,21 @@ enum {
     POLLER_LOG_FORMAT = 1
 }; /* the only one we can read */
 
+/* What comes along with the head. */
+struct poller_extra {
+    uint8_t key_salt[16];
+    uint64_t node_count; /* live by their leases */
+};
+
 struct poller {
     struct pg_session *session; /* borrowed */
     int64_t deadline_ms;
     struct bus_event *events; /* of the last poller_open_view() */
     size_t event_count;
     size_t event_room;
-    uint8_t (*keys)[16];   /* of all events */
-    int64_t newest_age_ms; /* how old the newest commit was when it was read; by the database's clock */
-};
-
-/* What comes along with the head. */
-struct poller_extra {
-    uint8_t key_salt[16];
-    uint64_t node_count; /* live by their leases */
+    uint8_t (*keys)[16];       /* of all events */
+    struct poller_extra extra; /* of the last head */
+    int64_t newest_age_ms;     /* how old the newest commit was when it was read; by the database's clock */
 };
 
 void poller_init(struct poller *poller, struct pg_session *session, int64_t deadline_ms);
@@ -44,7 +45,7 @@ void poller_fini(struct poller *poller);
 
 /* One statement. beat NULL: no heartbeat is due. */
 bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_row *beat,
-                 struct reader_head *head, struct poller_extra *extra, struct bus_err *err);
+                 struct reader_head *head, struct bus_err *err);
 
 enum poller_scope {
     POLLER_HEAD_ONLY,
@@ -53,7 +54,7 @@ enum poller_scope {
 
 /* Opens a REPEATABLE READ READ ONLY transaction. On failure none is open. */
 bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t applied,
-                      struct reader_head *head, struct poller_extra *extra, struct bus_err *err);
+                      struct reader_head *head, struct bus_err *err);
 
 /*
  * Ends it. With `beat`, a heartbeat follows in the same round trip; false: the heartbeat did not succeed. The

@@ -237,8 +237,10 @@ static bool ask(struct wire *wire, int count, const char *const *words, const st
 static bool start_tls(struct wire *wire, SSL_CTX *tls, const struct bus_redis *redis,
                       const struct patience *patience, struct bus_err *err)
 {
-    const char *name = redis->tls_server_name != NULL ? redis->tls_server_name : redis->host;
+    char name[256]; /* a copy, because OpenSSL's macro casts constness away */
 
+    (void)snprintf(name, sizeof(name), "%s",
+                   redis->tls_server_name != NULL ? redis->tls_server_name : redis->host);
     wire->tls = SSL_new(tls);
     if (wire->tls == NULL || SSL_set_fd(wire->tls, wire->context->fd) != 1)
         return fail_tls(err, "TLS cannot be set up");

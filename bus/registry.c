@@ -56,7 +56,7 @@ void registry_fill_row(const struct registry_self *self, enum registry_state sta
 bool registry_join(const struct registry_self *self, struct pg_session *session, int64_t deadline_ms,
                    struct bus_err *err)
 {
-    struct registry_row row;
+    struct registry_row row = {0};
 
     registry_fill_row(self, REGISTRY_JOINING, 0, 0, &row);
     return run_alone(
