@@ -3,8 +3,8 @@
 /*
  * document - checks a body against a schema and makes it complete: types, rules, defaults, generated values.
  *
- * All violations are found, not the first. Their tree and message have the shape clients of the Admin API expect
- * (reference 1.7 to 1.10).
+ * All violations are found, not the first. Their tree and message have the shape clients of the Admin API
+ * expect (reference 1.7 to 1.10).
  *
  * Threads: any; documents belong to their caller.
  */
@@ -20,38 +20,42 @@ struct violations {
 void violations_fini(struct violations *violations);
 bool violations_any(const struct violations *violations);
 /* path is dotted ("config.minute", "paths.2"); NULL: the whole entity. */
-void violations_add(struct violations *violations, const char *path, const char *format, ...) PRINTF_LIKE(3, 4);
+void violations_add(struct violations *violations, const char *path, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* "schema violation (host: required field missing)" or "2 schema violations (a; b)". The caller owns it. */
 char *violations_message(const struct violations *violations);
 /* Lua-table form of a key for messages: {name="a"} (reference 1.9). The caller owns it. */
 char *key_text(const cJSON *key);
 
 enum document_op {
-    DOCUMENT_CREATE, /* POST, and PUT of something new: defaults, generated values, both timestamps */
+    DOCUMENT_CREATE,  /* POST, and PUT of something new: defaults, generated values, both timestamps */
     DOCUMENT_REPLACE, /* PUT: as CREATE; id comes from the URL */
-    DOCUMENT_UPDATE, /* PATCH: `document` is the merged entity; updated_at is set */
+    DOCUMENT_UPDATE,  /* PATCH: `document` is the merged entity; updated_at is set */
 };
 
 struct document_context {
     const struct schemas *schemas;
     const struct schema *schema;
     enum document_op op;
-    int64_t now_us;          /* wall clock */
+    int64_t now_us; /* wall clock */
 };
 
 /*
- * `document` is a body (CREATE, REPLACE) or a merged entity (UPDATE). On true it has become a complete document with
- * its fields in schema order; on false `violations` says why and the document is unspecified.
+ * `document` is a body (CREATE, REPLACE) or a merged entity (UPDATE). On true it has become a complete
+ * document with its fields in schema order; on false `violations` says why and the document is unspecified.
  */
-bool document_complete(const struct document_context *context, cJSON *document, struct violations *violations)
-    MUST_CHECK;
+bool document_complete(const struct document_context *context, cJSON *document,
+                       struct violations *violations) MUST_CHECK;
 
-/* PATCH: `change` over `stored`: records merge, everything else is replaced. Shorthands are expanded in `change`. */
-void document_merge(const struct schema *schema, const struct schemas *schemas, cJSON *stored, const cJSON *change);
+/* PATCH: `change` over `stored`: records merge, everything else is replaced. Shorthands are expanded in
+ * `change`. */
+void document_merge(const struct schema *schema, const struct schemas *schemas, cJSON *stored,
+                    const cJSON *change);
 
 /*
- * Form bodies: values are texts; turns them into what the schema wants ("1" -> 1, lone scalars -> arrays ...), where
- * that is possible. For plugins `config` is guided by the plugin named in the document or in `stored` (may be NULL).
+ * Form bodies: values are texts; turns them into what the schema wants ("1" -> 1, lone scalars -> arrays
+ * ...), where that is possible. For plugins `config` is guided by the plugin named in the document or in
+ * `stored` (may be NULL).
  */
 void document_type_form(const struct schemas *schemas, const struct schema *schema, cJSON *document,
                         const cJSON *stored);

@@ -1,10 +1,11 @@
 #pragma once
 
 /*
- * entities - the typed, immutable objects the data plane reads. Made by schema.decode(), freed by schema.release().
+ * entities - the typed, immutable objects the data plane reads. Made by schema.decode(), freed by
+ * schema.release().
  *
- * Texts are owned by the object and NUL-terminated. Absent texts are NULL, absent lists have count 0, an absent
- * reference is the nil uuid. Sharing and counting is done by whoever holds them (snapshot, cache).
+ * Texts are owned by the object and NUL-terminated. Absent texts are NULL, absent lists have count 0, an
+ * absent reference is the nil uuid. Sharing and counting is done by whoever holds them (snapshot, cache).
  *
  * Threads: any; immutable.
  */

@@ -3,12 +3,13 @@
 /*
  * schema - what an entity looks like, as data.
  *
- * From these rows are derived: validation and defaults (document.h), JSON in and out, SQL (gateway/store/query.h), CRUD
- * endpoints and /schemas (admin), cache keys, and what a change makes stale. Adding an entity is one file of rows.
- * Texts that clients see follow the Admin API reference, sections 1.8 to 1.10, to the letter.
+ * From these rows are derived: validation and defaults (document.h), JSON in and out, SQL
+ * (gateway/store/query.h), CRUD endpoints and /schemas (admin), cache keys, and what a change makes stale.
+ * Adding an entity is one file of rows. Texts that clients see follow the Admin API reference, sections 1.8
+ * to 1.10, to the letter.
  *
- * A document is a cJSON object that holds an entity as the Admin API shows it: every field of the schema, null when
- * unset, foreign keys as {"id":"..."}.
+ * A document is a cJSON object that holds an entity as the Admin API shows it: every field of the schema,
+ * null when unset, foreign keys as {"id":"..."}.
  *
  * Threads: immutable after schemas_add().
  */
@@ -36,7 +37,7 @@ enum field_kind {
     FIELD_NUMBER,
     FIELD_BOOLEAN,
     FIELD_ARRAY,
-    FIELD_SET,     /* an array without duplicates; order is kept */
+    FIELD_SET, /* an array without duplicates; order is kept */
     FIELD_MAP,
     FIELD_RECORD,
     FIELD_FOREIGN, /* {"id": uuid} of an entity of schema `reference` */
@@ -45,10 +46,10 @@ enum field_kind {
 enum field_flags {
     FIELD_REQUIRED = 1 << 0,
     FIELD_UNIQUE = 1 << 1,
-    FIELD_AUTO = 1 << 2,          /* made by the server when absent: ids, timestamps, keys */
+    FIELD_AUTO = 1 << 2, /* made by the server when absent: ids, timestamps, keys */
     FIELD_UUID = 1 << 3,
-    FIELD_TIMESTAMP = 1 << 4,     /* positive seconds */
-    FIELD_MILLISECONDS = 1 << 5,  /* a timestamp with three digits of fraction */
+    FIELD_TIMESTAMP = 1 << 4,    /* positive seconds */
+    FIELD_MILLISECONDS = 1 << 5, /* a timestamp with three digits of fraction */
     FIELD_REFERENCEABLE = 1 << 6,
     FIELD_ENCRYPTED = 1 << 7,     /* a secret: *** in every log */
     FIELD_ABSTRACT = 1 << 8,      /* plugins.config: the record of the plugin named */
@@ -57,13 +58,14 @@ enum field_flags {
     FIELD_READ_ONLY = 1 << 11,    /* a client's value is ignored (updated_at) */
     FIELD_EMPTY_OK = 1 << 12,     /* string: length 0 is allowed */
     FIELD_IS_REGEX = 1 << 13,
-    FIELD_EQ_NULL = 1 << 14,      /* must be null; /schemas shows "eq":null */
+    FIELD_EQ_NULL = 1 << 14, /* must be null; /schemas shows "eq":null */
 };
 
 /* Custom check of one value that has the right type: true, or false with the message a client sees. */
 typedef bool (*field_check_fn)(const cJSON *value, char message[256]);
 
-/* One attribute that is only shown by /schemas (its effect is in `check`): match, match_none ... as JSON text. */
+/* One attribute that is only shown by /schemas (its effect is in `check`): match, match_none ... as JSON
+ * text. */
 struct field_note {
     const char *name;
     const char *json;
@@ -82,29 +84,30 @@ enum check_kind {
 
 struct check {
     enum check_kind kind;
-    const char *const *names;     /* fields, NULL-terminated; dotted paths reach into records */
+    const char *const *names; /* fields, NULL-terminated; dotted paths reach into records */
     /* CHECK_CONDITIONAL: if the first matches, the second must */
     const struct field *if_field; /* name and the attributes to match with */
     const struct field *then_field;
-    const char *then_error;       /* replaces the field's own message; NULL: keep it */
+    const char *then_error; /* replaces the field's own message; NULL: keep it */
     /* CHECK_CUSTOM: adds its own violations. `object` is the record or document. */
     void (*run)(const cJSON *object, struct violations *violations);
-    const char *json;             /* how /schemas shows it; NULL: derived, or hidden for CHECK_CUSTOM */
+    const char *json; /* how /schemas shows it; NULL: derived, or hidden for CHECK_CUSTOM */
 };
 
 struct field {
     const char *name;
     enum field_kind kind;
     unsigned flags;
-    const char *fallback;              /* default as JSON text; NULL: null */
-    const char *const *one_of;         /* NULL-terminated; for integers decimal text */
+    const char *fallback;      /* default as JSON text; NULL: null */
+    const char *const *one_of; /* NULL-terminated; for integers decimal text */
     const char *const *not_one_of;
     bool has_between, has_gt;
     double between_min, between_max, gt;
-    size_t len_min, len_max, len_eq;   /* 0: no rule (a plain string must have 1 at least) */
+    size_t len_min, len_max, len_eq; /* 0: no rule (a plain string must have 1 at least) */
     const char *starts_with;
-    const char *eq_json, *ne_json;     /* JSON text */
-    const char *const *const *exclusive_sets; /* mutually_exclusive_subsets: array of NULL-terminated groups, NULL last */
+    const char *eq_json, *ne_json; /* JSON text */
+    const char *const *const
+        *exclusive_sets; /* mutually_exclusive_subsets: array of NULL-terminated groups, NULL last */
     const char *contains;
     field_check_fn check;
     const struct field_note *notes;    /* name NULL last */
@@ -112,41 +115,44 @@ struct field {
     const struct field *keys, *values; /* map */
     const struct field *fields;        /* record */
     size_t field_count;
-    const struct check *checks;        /* record */
+    const struct check *checks; /* record */
     size_t check_count;
-    const char *reference;             /* foreign: schema name */
+    const char *reference; /* foreign: schema name */
     const char *description;
 };
 
-/* A way to find an entity in the keyed cache: by which column, and whether it makes the entity's cache key. */
+/* A way to find an entity in the keyed cache: by which column, and whether it makes the entity's cache key.
+ */
 struct lookup {
     const char *field; /* "id", "username", "key" */
 };
 
-enum { SCHEMA_MAX_LOOKUPS = 4 };
+enum {
+    SCHEMA_MAX_LOOKUPS = 4
+};
 
 struct schema {
-    const char *name;              /* "services"; also the table's and the events' name */
-    const char *path;              /* collection in URLs: "services", "key-auths" */
-    const char *nested_path;       /* under its parents: "routes", "key-auth"; NULL: as `path` */
-    const char *parameter;         /* {x} in /endpoints: "services", "keyauth_credentials" */
-    const char *endpoint_key;      /* unique field usable in URLs; NULL: id only */
+    const char *name;         /* "services"; also the table's and the events' name */
+    const char *path;         /* collection in URLs: "services", "key-auths" */
+    const char *nested_path;  /* under its parents: "routes", "key-auth"; NULL: as `path` */
+    const char *parameter;    /* {x} in /endpoints: "services", "keyauth_credentials" */
+    const char *endpoint_key; /* unique field usable in URLs; NULL: id only */
     const struct field *fields;
     size_t field_count;
     const struct check *checks;
     size_t check_count;
     const char *const *unique_together; /* plugins: name, route, service, consumer; NULL-terminated */
-    bool has_ttl;                  /* "ttl" outside the schema: column expires_at */
+    bool has_ttl;                       /* "ttl" outside the schema: column expires_at */
     bool has_tags;
-    bool is_routing;               /* part of the routing snapshot; otherwise of the keyed cache */
+    bool is_routing; /* part of the routing snapshot; otherwise of the keyed cache */
     struct lookup lookups[SCHEMA_MAX_LOOKUPS]; /* keyed cache only; field NULL ends */
     /* Before validation: shorthands of a body (url) turned into fields; may add violations. NULL: nothing. */
     void (*expand)(cJSON *document, struct violations *violations);
     /* After validation, before it is stored: hashing and the like. NULL: nothing. */
     void (*derive)(cJSON *document);
     /*
-     * The text of the cache key(s) of a document, workspace included: `add` is called once per key. lookup is the
-     * index in `lookups`, or -1 for an entity of the routing snapshot.
+     * The text of the cache key(s) of a document, workspace included: `add` is called once per key. lookup is
+     * the index in `lookups`, or -1 for an entity of the routing snapshot.
      */
     void (*cache_keys)(const struct schema *schema, const cJSON *document,
                        void (*add)(void *arg, int lookup, struct str key), void *arg);
@@ -160,7 +166,9 @@ struct schema {
 /* The id of the default workspace; part of most cache keys. Fixed by the first migration. */
 #define DEFAULT_WORKSPACE "5b1e0000-0000-4000-8000-000000000001"
 
-enum { SCHEMA_MAX_COUNT = 64 };
+enum {
+    SCHEMA_MAX_COUNT = 64
+};
 
 struct schemas *schemas_new(void);
 void schemas_free(struct schemas *schemas);
@@ -179,9 +187,9 @@ struct plugin_schema {
     const char *name;
     const char *version;
     int priority;
-    const struct field *config;             /* a FIELD_RECORD */
-    const char *const *protocols;           /* allowed, NULL-terminated */
-    const char *protocols_default;          /* JSON text; NULL: ["grpc","grpcs","http","https"] */
+    const struct field *config;    /* a FIELD_RECORD */
+    const char *const *protocols;  /* allowed, NULL-terminated */
+    const char *protocols_default; /* JSON text; NULL: ["grpc","grpcs","http","https"] */
     bool refuses_consumer, refuses_service, refuses_route;
 };
 void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
@@ -194,6 +202,11 @@ const struct field *schema_field(const struct schema *schema, const char *name);
 /* The cJSON answer of GET /schemas/{name} and /schemas/plugins/{name}; the caller owns it. */
 cJSON *schema_describe(const struct schema *schema);
 cJSON *plugin_schema_describe(const struct plugin_schema *plugin);
+
+/* What most schemas have as cache_keys: "<schema>:<value>:::::<workspace>" for each look-up, or for the id.
+ */
+void schema_lookup_keys(const struct schema *schema, const cJSON *document,
+                        void (*add)(void *arg, int lookup, struct str key), void *arg);
 
 /* "name:k1:k2:k3:k4:k5:ws", missing parts empty. `parts` are texts or NULL. */
 void cache_key_format(struct buf *buf, const char *name, const char *const parts[5], bool with_workspace);

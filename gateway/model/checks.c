@@ -1,0 +1,179 @@
+/*
+ * checks - one function per kind of rule, in a table. A rule is judged only when the fields it reads are
+ * right by themselves.
+ */
+
+#include "gateway/model/checks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    MESSAGE_SIZE = 512,
+    NAME_SIZE = 128
+};
+
+struct checking {
+    const struct check *check;
+    const cJSON *object;
+    enum document_op op;
+    struct rules_path *path;
+    struct violations *violations;
+};
+
+/* The value at a dotted name below the object; NULL: none. */
+static const cJSON *find(const cJSON *object, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    if (dot == NULL)
+        return cJSON_GetObjectItemCaseSensitive(object, name);
+    char part[NAME_SIZE];
+    snprintf(part, sizeof(part), "%.*s", (int)(dot - name), name);
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(object, part);
+    return inner != NULL ? find(inner, dot + 1) : NULL;
+}
+
+/* Has the field at path.name a violation of its own? */
+static bool is_wrong(const struct checking *checking, const char *name)
+{
+    const cJSON *node = checking->violations->fields;
+    size_t old = path_push(checking->path, name);
+    const char *rest = checking->path->text;
+    while (node != NULL && rest != NULL) {
+        char part[NAME_SIZE];
+        const char *dot = strchr(rest, '.');
+        snprintf(part, sizeof(part), "%.*s", (int)(dot != NULL ? dot - rest : (long)strlen(rest)), rest);
+        node = cJSON_IsObject(node) ? cJSON_GetObjectItemCaseSensitive(node, part) : NULL;
+        rest = dot != NULL ? dot + 1 : NULL;
+    }
+    path_pop(checking->path, old);
+    return node != NULL;
+}
+
+static void add_entity(const struct checking *checking, const char *text)
+{
+    size_t old = path_push(checking->path, "@entity");
+    violations_add(checking->violations, checking->path->text, "%s", text);
+    path_pop(checking->path, old);
+}
+
+static size_t count_set(const struct checking *checking, size_t *total)
+{
+    size_t set = 0;
+    *total = 0;
+    for (const char *const *name = checking->check->names; *name != NULL; name++, ++*total)
+        set += rules_is_empty(find(checking->object, *name)) ? 0 : 1;
+    return set;
+}
+
+static void complain(const struct checking *checking, const char *start)
+{
+    char text[MESSAGE_SIZE];
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s: ", start);
+    for (const char *const *name = checking->check->names; *name != NULL && len < sizeof(text); name++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s'%s'",
+                                name > checking->check->names ? ", " : "", *name);
+    add_entity(checking, text);
+}
+
+static void at_least_one_of(const struct checking *checking)
+{
+    size_t total;
+    if (count_set(checking, &total) > 0)
+        return;
+    complain(checking, checking->op == DOCUMENT_UPDATE
+                           ? "when updating, at least one of these fields must be non-empty"
+                           : "at least one of these fields must be non-empty");
+}
+
+static void only_one_of(const struct checking *checking)
+{
+    size_t total;
+    if (count_set(checking, &total) != 1)
+        complain(checking, "exactly one of these fields must be non-empty");
+}
+
+static void mutually_exclusive(const struct checking *checking)
+{
+    size_t total;
+    if (count_set(checking, &total) > 1)
+        complain(checking, "only one or none of these fields must be set");
+}
+
+static void mutually_required(const struct checking *checking)
+{
+    size_t total;
+    size_t set = count_set(checking, &total);
+    if (set != 0 && set != total)
+        complain(checking, "all or none of these fields must be set");
+}
+
+static void distinct(const struct checking *checking)
+{
+    const char *const *names = checking->check->names;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        for (size_t k = 0; k < i; k++) {
+            const cJSON *a = find(checking->object, names[i]);
+            const cJSON *b = find(checking->object, names[k]);
+            if (!rules_is_empty(a) && !rules_is_empty(b) && cJSON_Compare(a, b, true)) {
+                complain(checking, "values of these fields must be distinct");
+                return;
+            }
+        }
+    }
+}
+
+static void conditional(const struct checking *checking)
+{
+    const struct check *check = checking->check;
+    cJSON *null = cJSON_CreateNull();
+    const cJSON *given = find(checking->object, check->if_field->name);
+    const cJSON *then = find(checking->object, check->then_field->name);
+    char message[MESSAGE_SIZE];
+    bool applies = !is_wrong(checking, check->if_field->name) &&
+                   !is_wrong(checking, check->then_field->name) &&
+                   rules_attributes(check->if_field, given != NULL ? given : null, message) == NULL;
+    const char *wrong =
+        applies ? rules_attributes(check->then_field, then != NULL ? then : null, message) : NULL;
+    if (wrong == NULL && applies && (check->then_field->flags & FIELD_REQUIRED) != 0 && rules_is_empty(then))
+        wrong = "required field missing";
+    if (wrong != NULL) {
+        char text[MESSAGE_SIZE];
+        snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
+                 check->if_field->name);
+        add_entity(checking, text);
+        size_t old = path_push(checking->path, check->then_field->name);
+        violations_add(checking->violations, checking->path->text, "%s",
+                       check->then_error != NULL ? check->then_error : wrong);
+        path_pop(checking->path, old);
+    }
+    cJSON_Delete(null);
+}
+
+static void custom(const struct checking *checking)
+{
+    checking->check->run(checking->object, checking->violations);
+}
+
+static void (*const kinds[])(const struct checking *checking) = {
+    [CHECK_AT_LEAST_ONE_OF] = at_least_one_of,
+    [CHECK_ONLY_ONE_OF] = only_one_of,
+    [CHECK_MUTUALLY_EXCLUSIVE] = mutually_exclusive,
+    [CHECK_MUTUALLY_REQUIRED] = mutually_required,
+    [CHECK_DISTINCT] = distinct,
+    [CHECK_CONDITIONAL] = conditional,
+    [CHECK_CUSTOM] = custom,
+};
+
+void checks_run(const struct check *checks, size_t count, const cJSON *object, enum document_op op,
+                struct rules_path *path, struct violations *violations)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct checking checking = {&checks[i], object, op, path, violations};
+        bool readable = true;
+        for (const char *const *name = checks[i].names; name != NULL && *name != NULL; name++)
+            readable = readable && !is_wrong(&checking, *name);
+        if (readable)
+            kinds[checks[i].kind](&checking);
+    }
+}

@@ -1,0 +1,255 @@
+/*
+ * document - from a body to a complete entity: shorthands, generated values, defaults, rules, field order.
+ *
+ * The record behind an abstract field (plugins.config) is that of the plugin the document names; without a
+ * known plugin nothing else about the body can be said, so nothing else is.
+ */
+
+#include "gateway/model/document.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/random.h"
+#include "gateway/model/checks.h"
+#include "gateway/model/entities.h"
+#include "gateway/model/rules.h"
+#include "gateway/model/texts.h"
+
+enum {
+    GENERATED_KEY_LENGTH = 32
+};
+
+const char *document_text(const cJSON *object, const char *name)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsString(value) ? value->valuestring : NULL;
+}
+
+int64_t document_int(const cJSON *object, const char *name, int64_t fallback)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(value) ? (int64_t)value->valuedouble : fallback;
+}
+
+bool document_bool(const cJSON *object, const char *name, bool fallback)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsBool(value) ? cJSON_IsTrue(value) : fallback;
+}
+
+bool document_id(const cJSON *document, struct uuid *id)
+{
+    const char *text = document_text(document, "id");
+    *id = (struct uuid){0};
+    return text != NULL && uuid_from_str(str_of(text), id);
+}
+
+bool document_reference(const cJSON *document, const char *name, struct uuid *id)
+{
+    *id = (struct uuid){0};
+    const cJSON *reference = cJSON_GetObjectItemCaseSensitive(document, name);
+    return cJSON_IsObject(reference) && document_id(reference, id);
+}
+
+bool document_check_key(const struct schema *schema, struct str text, char message[256])
+{
+    const struct field *field = schema_field(schema, schema->endpoint_key);
+    struct str copy = text;
+    struct buf buf = {0};
+    char wrong[512];
+    buf_add_str(&buf, copy);
+    cJSON *value = cJSON_CreateString(buf_str(&buf).at);
+    const char *fault = rules_attributes(field, value, wrong);
+    if (fault != NULL)
+        snprintf(message, 256, "%s", fault);
+    cJSON_Delete(value);
+    buf_fini(&buf);
+    return fault == NULL;
+}
+
+static cJSON *generated(const struct field *field, int64_t now_us)
+{
+    if ((field->flags & FIELD_UUID) != 0) {
+        struct uuid uuid;
+        char text[UUID_TEXT_SIZE];
+        uuid_make(&uuid);
+        return cJSON_CreateString(uuid_format(&uuid, text));
+    }
+    if ((field->flags & FIELD_MILLISECONDS) != 0)
+        return cJSON_CreateNumber((double)(now_us / 1000) / 1000);
+    if ((field->flags & FIELD_TIMESTAMP) != 0)
+        return cJSON_CreateNumber((double)(now_us / 1000000));
+    char key[GENERATED_KEY_LENGTH + 1];
+    random_alphanumeric(key, GENERATED_KEY_LENGTH);
+    return cJSON_CreateString(key);
+}
+
+/* Ids, timestamps, keys. updated_at is the server's whatever a client sends; an update keeps the rest. */
+static void generate(const struct document_context *context, cJSON *document)
+{
+    for (size_t i = 0; i < context->schema->field_count; i++) {
+        const struct field *field = &context->schema->fields[i];
+        if ((field->flags & FIELD_AUTO) == 0)
+            continue;
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, field->name);
+        bool absent = value == NULL || cJSON_IsNull(value);
+        if ((field->flags & FIELD_READ_ONLY) == 0 &&
+            (!absent || (context->op == DOCUMENT_UPDATE && value != NULL)))
+            continue;
+        cJSON_DeleteItemFromObjectCaseSensitive(document, field->name);
+        cJSON_AddItemToObject(document, field->name, generated(field, context->now_us));
+    }
+}
+
+static void sort_record(const struct field *fields, size_t field_count, cJSON *record)
+{
+    for (size_t i = 0; i < field_count; i++) {
+        cJSON *value = cJSON_DetachItemFromObjectCaseSensitive(record, fields[i].name);
+        if (value == NULL)
+            continue;
+        if (fields[i].kind == FIELD_RECORD && cJSON_IsObject(value))
+            sort_record(fields[i].fields, fields[i].field_count, value);
+        cJSON_AddItemToObject(record, fields[i].name, value);
+    }
+}
+
+static bool has_abstract_field(const struct schema *schema)
+{
+    for (size_t i = 0; i < schema->field_count; i++)
+        if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
+            return true;
+    return false;
+}
+
+/* The plugin a document names, or NULL with the one violation that is then told. */
+static const struct plugin_schema *named_plugin(const struct document_context *context, const cJSON *document,
+                                                struct violations *violations)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(document, "name");
+    const struct plugin_schema *plugin = NULL;
+    if (name == NULL || cJSON_IsNull(name))
+        violations_add(violations, "name", "required field missing");
+    else if (!cJSON_IsString(name))
+        violations_add(violations, "name", "expected a string");
+    else
+        plugin = schemas_find_plugin(context->schemas, str_of(name->valuestring));
+    if (plugin == NULL && cJSON_IsString(name))
+        violations_add(violations, "name",
+                       "plugin '%s' not enabled; add it to the 'plugins' configuration property",
+                       name->valuestring);
+    return plugin;
+}
+
+/* A field of the generic schema as this plugin has it. */
+static struct field specialised(const struct field *field, const struct plugin_schema *plugin,
+                                struct field *element)
+{
+    struct field own = *field;
+    if ((field->flags & FIELD_ABSTRACT) != 0) {
+        own = *plugin->config;
+        own.name = field->name;
+        own.flags |= FIELD_REQUIRED;
+    } else if (strcmp(field->name, "protocols") == 0) {
+        if (plugin->protocols_default != NULL)
+            own.fallback = plugin->protocols_default;
+        if (plugin->protocols != NULL) {
+            *element = *field->elements;
+            element->one_of = plugin->protocols;
+            own.elements = element;
+        }
+    } else if ((plugin->refuses_consumer && strcmp(field->name, "consumer") == 0) ||
+               (plugin->refuses_service && strcmp(field->name, "service") == 0) ||
+               (plugin->refuses_route && strcmp(field->name, "route") == 0)) {
+        own.flags |= FIELD_EQ_NULL;
+    }
+    return own;
+}
+
+enum {
+    FIELDS_MAX = 64
+};
+
+bool document_complete(const struct document_context *context, cJSON *document, struct violations *violations)
+{
+    const struct schema *schema = context->schema;
+    const struct field *fields = schema->fields;
+    struct field own[FIELDS_MAX];
+    struct field element;
+    if (schema->expand != NULL)
+        schema->expand(document, violations);
+    if (has_abstract_field(schema) && schema->field_count <= FIELDS_MAX) {
+        const struct plugin_schema *plugin = named_plugin(context, document, violations);
+        if (plugin == NULL)
+            return false;
+        for (size_t i = 0; i < schema->field_count; i++)
+            own[i] = specialised(&schema->fields[i], plugin, &element);
+        fields = own;
+    }
+    generate(context, document);
+    struct rules_path path = {.len = 0};
+    rules_check_record(fields, schema->field_count, schema->checks, schema->check_count, document,
+                       context->op, &path, violations);
+    if (violations_any(violations))
+        return false;
+    if (schema->derive != NULL)
+        schema->derive(document);
+    sort_record(fields, schema->field_count, document);
+    return true;
+}
+
+static void merge_record(const struct field *fields, size_t field_count, cJSON *stored, const cJSON *change)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, change)
+    {
+        const struct field *field = NULL;
+        for (size_t i = 0; i < field_count; i++)
+            if (strcmp(fields[i].name, item->string) == 0)
+                field = &fields[i];
+        cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, item->string);
+        if (field != NULL && field->kind == FIELD_RECORD && cJSON_IsObject(old) && cJSON_IsObject(item)) {
+            merge_record(field->fields, field->field_count, old, item);
+            continue;
+        }
+        cJSON_DeleteItemFromObjectCaseSensitive(stored, item->string);
+        cJSON_AddItemToObject(stored, item->string, cJSON_Duplicate(item, true));
+    }
+}
+
+void document_merge(const struct schema *schema, const struct schemas *schemas, cJSON *stored,
+                    const cJSON *change)
+{
+    cJSON *expanded = cJSON_Duplicate(change, true);
+    struct violations ignored = {0};
+    if (schema->expand != NULL)
+        schema->expand(expanded, &ignored);
+    violations_fini(&ignored);
+    /* A well-formed id in a body is ignored, and when a row was made does not change by not saying so. */
+    cJSON *id = cJSON_GetObjectItemCaseSensitive(expanded, "id");
+    struct uuid uuid;
+    if (cJSON_IsNull(id) || (cJSON_IsString(id) && uuid_from_str(str_of(id->valuestring), &uuid)))
+        cJSON_DeleteItemFromObjectCaseSensitive(expanded, "id");
+    cJSON *config = cJSON_DetachItemFromObjectCaseSensitive(expanded, "config");
+    if (config != NULL && has_abstract_field(schema)) {
+        const char *name = document_text(expanded, "name");
+        if (name == NULL)
+            name = document_text(stored, "name");
+        const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
+        cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, "config");
+        if (plugin != NULL && cJSON_IsObject(config) && cJSON_IsObject(old)) {
+            merge_record(plugin->config->fields, plugin->config->field_count, old, config);
+            cJSON_Delete(config);
+            config = NULL;
+        }
+    }
+    if (config != NULL)
+        cJSON_AddItemToObject(expanded, "config", config);
+    merge_record(schema->fields, schema->field_count, stored, expanded);
+    cJSON_Delete(expanded);
+}
+
+void document_fill_config(const struct plugin_schema *plugin, cJSON *config)
+{
+    rules_fill_defaults(plugin->config->fields, plugin->config->field_count, config);
+}

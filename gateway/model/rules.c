@@ -1,0 +1,451 @@
+/*
+ * rules - the validator's vocabulary (Admin API reference 1.10). The order of tests is the order of its
+ * table; the first failure of a field is the one that is told.
+ */
+
+#include "gateway/model/rules.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/checks.h"
+#include "gateway/model/texts.h"
+
+enum {
+    MESSAGE_SIZE = 512
+};
+
+static const double integer_max = 9007199254740992.0; /* 2^53: beyond it JSON numbers are not exact */
+
+size_t path_push(struct rules_path *path, const char *part)
+{
+    size_t old = path->len;
+    int added = snprintf(path->text + old, sizeof(path->text) - old, "%s%s", old > 0 ? "." : "", part);
+    path->len =
+        added < 0 || old + (size_t)added >= sizeof(path->text) ? sizeof(path->text) - 1 : old + (size_t)added;
+    return old;
+}
+
+void path_pop(struct rules_path *path, size_t len)
+{
+    path->len = len;
+    path->text[len] = '\0';
+}
+
+cJSON *rules_parse(const char *json)
+{
+    cJSON *value = cJSON_Parse(json);
+    assert(value != NULL); /* a mistake in a schema row */
+    return value;
+}
+
+bool rules_is_empty(const cJSON *value)
+{
+    return value == NULL || cJSON_IsNull(value) || (cJSON_IsString(value) && value->valuestring[0] == '\0') ||
+           ((cJSON_IsArray(value) || cJSON_IsObject(value)) && value->child == NULL);
+}
+
+/* "a, b" of a NULL-terminated list. */
+static const char *listed(const char *const *words, char text[MESSAGE_SIZE])
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; words[i] != NULL && len < MESSAGE_SIZE; i++)
+        len += (size_t)snprintf(text + len, MESSAGE_SIZE - len, "%s%s", i > 0 ? ", " : "", words[i]);
+    return text;
+}
+
+/* A value as the lists of a schema write it. */
+static const char *written(const cJSON *value, char text[MESSAGE_SIZE])
+{
+    if (cJSON_IsString(value))
+        return value->valuestring;
+    if (cJSON_IsNumber(value))
+        snprintf(text, MESSAGE_SIZE, "%.14g", value->valuedouble);
+    else
+        snprintf(text, MESSAGE_SIZE, "%s",
+                 cJSON_IsTrue(value)    ? "true"
+                 : cJSON_IsFalse(value) ? "false"
+                                        : "null");
+    return text;
+}
+
+static bool is_one_of(const char *const *words, const cJSON *value)
+{
+    char text[MESSAGE_SIZE];
+    const char *wanted = written(value, text);
+    for (size_t i = 0; words[i] != NULL; i++)
+        if (strcmp(words[i], wanted) == 0)
+            return true;
+    return false;
+}
+
+static bool equals_json(const cJSON *value, const char *json)
+{
+    cJSON *other = rules_parse(json);
+    bool same = cJSON_Compare(value, other, true);
+    cJSON_Delete(other);
+    return same;
+}
+
+static const char *unquoted(const char *json, char text[MESSAGE_SIZE])
+{
+    cJSON *value = rules_parse(json);
+    char scratch[MESSAGE_SIZE];
+    snprintf(text, MESSAGE_SIZE, "%s", written(value, scratch));
+    cJSON_Delete(value);
+    return text;
+}
+
+static const char *say(char message[MESSAGE_SIZE], const char *format, ...) PRINTF_LIKE(2, 3);
+
+static const char *say(char message[MESSAGE_SIZE], const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(message, MESSAGE_SIZE, format, values);
+    va_end(values);
+    return message;
+}
+
+/* Characters of a text, members of a container; SIZE_MAX: has no length. */
+static size_t length_of(const cJSON *value)
+{
+    if (cJSON_IsString(value))
+        return strlen(value->valuestring);
+    if (cJSON_IsArray(value) || cJSON_IsObject(value))
+        return (size_t)cJSON_GetArraySize(value);
+    return SIZE_MAX;
+}
+
+static const char *equality(const struct field *field, const cJSON *value, char message[MESSAGE_SIZE])
+{
+    char text[MESSAGE_SIZE];
+    if ((field->flags & FIELD_EQ_NULL) != 0 && !cJSON_IsNull(value))
+        return "value must be null";
+    if (field->eq_json != NULL && !equals_json(value, field->eq_json))
+        return say(message, "value must be %.400s", unquoted(field->eq_json, text));
+    if (field->ne_json != NULL && equals_json(value, field->ne_json))
+        return say(message, "value must not be %.400s", unquoted(field->ne_json, text));
+    if (field->not_one_of != NULL && is_one_of(field->not_one_of, value))
+        return say(message, "must not be one of: %.400s", listed(field->not_one_of, text));
+    if (field->one_of != NULL && !is_one_of(field->one_of, value))
+        return say(message, "expected one of: %.400s", listed(field->one_of, text));
+    return NULL;
+}
+
+static const char *form(const struct field *field, const cJSON *value, char message[MESSAGE_SIZE])
+{
+    struct uuid uuid;
+    char words[160];
+    if (field->has_gt && value->valuedouble <= field->gt)
+        return say(message, "value must be greater than %.14g", field->gt);
+    if ((field->flags & FIELD_TIMESTAMP) != 0 && !(cJSON_IsNumber(value) && value->valuedouble > 0))
+        return "expected a valid timestamp";
+    if ((field->flags & FIELD_UUID) != 0 &&
+        !(cJSON_IsString(value) && uuid_from_str(str_of(value->valuestring), &uuid)))
+        return "expected a valid UUID";
+    if ((field->flags & FIELD_IS_REGEX) != 0 && !pattern_is_valid(value->valuestring, words))
+        return say(message, "not a valid regex: %.400s", value->valuestring);
+    if (field->has_between &&
+        (value->valuedouble < field->between_min || value->valuedouble > field->between_max))
+        return say(message, "value should be between %.14g and %.14g", field->between_min,
+                   field->between_max);
+    return NULL;
+}
+
+static const char *length(const struct field *field, const cJSON *value, char message[MESSAGE_SIZE])
+{
+    size_t len = length_of(value);
+    size_t least = field->len_min;
+    if (least == 0 && cJSON_IsString(value) && (field->flags & FIELD_EMPTY_OK) == 0 && field->len_eq == 0)
+        least = 1;
+    if (len == SIZE_MAX)
+        return NULL;
+    if (field->len_eq > 0 && len != field->len_eq)
+        return say(message, "length must be %zu", field->len_eq);
+    if (len < least)
+        return say(message, "length must be at least %zu", least);
+    if (field->len_max > 0 && len > field->len_max)
+        return say(message, "length must be at most %zu", field->len_max);
+    return NULL;
+}
+
+static bool array_contains(const cJSON *array, const char *text)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item,
+                       array) if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0) return true;
+    return false;
+}
+
+/* Which of the groups have a member in the set? More than one is a clash, told with all members of those
+ * groups. */
+static const char *exclusive_groups(const struct field *field, const cJSON *value, char message[MESSAGE_SIZE])
+{
+    size_t clashing = 0;
+    size_t len = (size_t)snprintf(message, MESSAGE_SIZE, "these sets are mutually exclusive: ");
+    for (size_t i = 0; field->exclusive_sets[i] != NULL; i++) {
+        const char *const *group = field->exclusive_sets[i];
+        bool present = false;
+        for (size_t k = 0; group[k] != NULL; k++)
+            present = present || array_contains(value, group[k]);
+        if (!present)
+            continue;
+        len += (size_t)snprintf(message + len, MESSAGE_SIZE - len, "%s(", clashing++ > 0 ? ", " : "");
+        for (size_t k = 0; group[k] != NULL; k++)
+            len += (size_t)snprintf(message + len, MESSAGE_SIZE - len, "%s'%s'", k > 0 ? ", " : "", group[k]);
+        len += (size_t)snprintf(message + len, MESSAGE_SIZE - len, ")");
+    }
+    return clashing > 1 ? message : NULL;
+}
+
+const char *rules_attributes(const struct field *field, const cJSON *value, char message[MESSAGE_SIZE])
+{
+    char own[256];
+    const char *wrong = equality(field, value, message);
+    if (wrong != NULL || cJSON_IsNull(value))
+        return wrong;
+    wrong = form(field, value, message);
+    if (wrong == NULL)
+        wrong = length(field, value, message);
+    if (wrong == NULL && field->starts_with != NULL &&
+        !str_starts_with(str_of(value->valuestring), str_of(field->starts_with)))
+        wrong = say(message, "should start with: %s", field->starts_with);
+    if (wrong == NULL && field->check != NULL && !field->check(value, own))
+        wrong = say(message, "%s", own);
+    if (wrong == NULL && field->contains != NULL && !array_contains(value, field->contains))
+        wrong = say(message, "expected to contain: %s", field->contains);
+    if (wrong == NULL && field->exclusive_sets != NULL)
+        wrong = exclusive_groups(field, value, message);
+    return wrong;
+}
+
+/* What the type of a field is called when a value is of another. NULL: it fits. */
+static const char *type_fault(const struct field *field, const cJSON *value)
+{
+    bool is_table = cJSON_IsArray(value) || cJSON_IsObject(value);
+    bool is_empty_table = is_table && value->child == NULL; /* [] and {} are the same to clients */
+    switch (field->kind) {
+    case FIELD_STRING:
+        return cJSON_IsString(value) ? NULL : "expected a string";
+    case FIELD_INTEGER:
+        return cJSON_IsNumber(value) && floor(value->valuedouble) == value->valuedouble &&
+                       fabs(value->valuedouble) <= integer_max
+                   ? NULL
+                   : "expected an integer";
+    case FIELD_NUMBER:
+        return cJSON_IsNumber(value) ? NULL : "expected a number";
+    case FIELD_BOOLEAN:
+        return cJSON_IsBool(value) ? NULL : "expected a boolean";
+    case FIELD_ARRAY:
+        return cJSON_IsArray(value) || is_empty_table ? NULL : "expected an array";
+    case FIELD_SET:
+        return cJSON_IsArray(value) || is_empty_table ? NULL : "expected a set";
+    case FIELD_MAP:
+        return cJSON_IsObject(value) || is_empty_table ? NULL : "expected a map";
+    case FIELD_RECORD:
+        return cJSON_IsObject(value) || is_empty_table ? NULL : "expected a record";
+    case FIELD_FOREIGN:
+    default:
+        return NULL;
+    }
+}
+
+/* {} where a list is wanted becomes [], and the other way round. */
+static void set_container_type(const struct field *field, cJSON *value)
+{
+    if (value->child != NULL)
+        return;
+    if (field->kind == FIELD_ARRAY || field->kind == FIELD_SET)
+        value->type = (value->type & ~0xff) | cJSON_Array;
+    else if (field->kind == FIELD_MAP || field->kind == FIELD_RECORD)
+        value->type = (value->type & ~0xff) | cJSON_Object;
+}
+
+static void remove_duplicates(cJSON *set)
+{
+    for (cJSON *item = set->child, *next; item != NULL; item = next) {
+        next = item->next;
+        for (cJSON *before = set->child; before != item; before = before->next) {
+            if (cJSON_Compare(before, item, true)) {
+                cJSON_Delete(cJSON_DetachItemViaPointer(set, item));
+                break;
+            }
+        }
+    }
+}
+
+static void check_value(const struct field *field, cJSON *value, enum document_op op, struct rules_path *path,
+                        struct violations *violations);
+
+static void check_elements(const struct field *field, cJSON *array, enum document_op op,
+                           struct rules_path *path, struct violations *violations)
+{
+    if (field->kind == FIELD_SET)
+        remove_duplicates(array);
+    int position = 0;
+    cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        char part[16];
+        snprintf(part, sizeof(part), "%d", ++position);
+        size_t old = path_push(path, part);
+        if (cJSON_IsNull(item))
+            violations_add(violations, path->text, "required field missing");
+        else
+            check_value(field->elements, item, op, path, violations);
+        path_pop(path, old);
+    }
+}
+
+/* Entries are not named in violations: their errors stand in the place of the map (reference 1.8). */
+static void check_entries(const struct field *field, cJSON *map, enum document_op op, struct rules_path *path,
+                          struct violations *violations)
+{
+    cJSON *item;
+    cJSON_ArrayForEach(item, map)
+    {
+        char message[MESSAGE_SIZE];
+        cJSON *key = cJSON_CreateString(item->string);
+        const char *wrong = field->keys != NULL ? rules_attributes(field->keys, key, message) : NULL;
+        if (wrong != NULL)
+            violations_add(violations, path->text, "%s", wrong);
+        else if (cJSON_IsNull(item))
+            violations_add(violations, path->text, "required field missing");
+        else
+            check_value(field->values, item, op, path, violations);
+        cJSON_Delete(key);
+    }
+}
+
+static void lower_case(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text = (char)(*text - 'A' + 'a');
+}
+
+/* {"id": uuid}; other members have been resolved or are ignored (reference 1.16). */
+static void check_reference(cJSON *value, struct rules_path *path, struct violations *violations)
+{
+    struct uuid uuid;
+    cJSON *id = cJSON_GetObjectItemCaseSensitive(value, "id");
+    size_t old = path_push(path, "id");
+    if (!cJSON_IsObject(value) || id == NULL)
+        violations_add(violations, path->text, "missing primary key");
+    else if (cJSON_IsNull(id))
+        violations_add(violations, path->text, "required field missing");
+    else if (!cJSON_IsString(id) || !uuid_from_str(str_of(id->valuestring), &uuid))
+        violations_add(violations, path->text, "expected a valid UUID");
+    else
+        lower_case(id->valuestring);
+    path_pop(path, old);
+    if (!cJSON_IsObject(value))
+        return;
+    for (cJSON *child = value->child, *next; child != NULL; child = next) {
+        next = child->next;
+        if (child != id)
+            cJSON_Delete(cJSON_DetachItemViaPointer(value, child));
+    }
+}
+
+static void check_value(const struct field *field, cJSON *value, enum document_op op, struct rules_path *path,
+                        struct violations *violations)
+{
+    char message[MESSAGE_SIZE];
+    const char *wrong = type_fault(field, value);
+    if (wrong != NULL) {
+        violations_add(violations, path->text, "%s", wrong);
+        return;
+    }
+    set_container_type(field, value);
+    switch (field->kind) {
+    case FIELD_ARRAY:
+    case FIELD_SET:
+        check_elements(field, value, op, path, violations);
+        break;
+    case FIELD_MAP:
+        check_entries(field, value, op, path, violations);
+        break;
+    case FIELD_RECORD:
+        rules_check_record(field->fields, field->field_count, field->checks, field->check_count, value, op,
+                           path, violations);
+        break;
+    case FIELD_FOREIGN:
+        if ((field->flags & FIELD_EQ_NULL) == 0)
+            check_reference(value, path, violations);
+        break;
+    default:
+        break;
+    }
+    wrong = rules_attributes(field, value, message);
+    if (wrong != NULL)
+        violations_add(violations, path->text, "%s", wrong);
+    else if ((field->flags & FIELD_UUID) != 0)
+        lower_case(value->valuestring);
+}
+
+void rules_fill_defaults(const struct field *fields, size_t field_count, cJSON *record)
+{
+    for (size_t i = 0; i < field_count; i++) {
+        const struct field *field = &fields[i];
+        cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field->name);
+        if (value == NULL) {
+            value = field->fallback != NULL ? rules_parse(field->fallback)
+                    : field->kind == FIELD_RECORD && (field->flags & FIELD_REQUIRED) != 0
+                        ? cJSON_CreateObject()
+                        : cJSON_CreateNull();
+            cJSON_AddItemToObject(record, field->name, value);
+        }
+        if (field->kind == FIELD_RECORD &&
+            (cJSON_IsObject(value) || (cJSON_IsArray(value) && value->child == NULL))) {
+            set_container_type(field, value);
+            rules_fill_defaults(field->fields, field->field_count, value);
+        }
+    }
+}
+
+void rules_check_member(const struct field *field, cJSON *holder, enum document_op op,
+                        struct rules_path *path, struct violations *violations)
+{
+    cJSON *value = cJSON_GetObjectItemCaseSensitive(holder, field->name);
+    size_t old = path_push(path, field->name);
+    if (value != NULL && !cJSON_IsNull(value))
+        check_value(field, value, op, path, violations);
+    else if ((field->flags & FIELD_REQUIRED) != 0)
+        violations_add(violations, path->text, "required field missing");
+    path_pop(path, old);
+}
+
+static bool is_known(const struct field *fields, size_t field_count, const char *name)
+{
+    for (size_t i = 0; i < field_count; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+void rules_check_record(const struct field *fields, size_t field_count, const struct check *checks,
+                        size_t check_count, cJSON *record, enum document_op op, struct rules_path *path,
+                        struct violations *violations)
+{
+    const cJSON *child;
+    cJSON_ArrayForEach(child, record)
+    {
+        if (is_known(fields, field_count, child->string))
+            continue;
+        size_t old = path_push(path, child->string);
+        violations_add(violations, path->text, "unknown field");
+        path_pop(path, old);
+    }
+    rules_fill_defaults(fields, field_count, record);
+    for (size_t i = 0; i < field_count; i++)
+        rules_check_member(&fields[i], record, op, path, violations);
+    checks_run(checks, check_count, record, op, path, violations);
+}

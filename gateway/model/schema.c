@@ -1,0 +1,153 @@
+/*
+ * schema - the set of schemas and plugins a program knows, and the form of cache keys.
+ */
+
+#include "gateway/model/schema.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/entities.h"
+
+enum {
+    PLUGIN_MAX_COUNT = 128
+};
+
+struct schemas {
+    const struct schema *at[SCHEMA_MAX_COUNT];
+    size_t count;
+    const struct plugin_schema *plugins[PLUGIN_MAX_COUNT];
+    size_t plugin_count;
+};
+
+struct schemas *schemas_new(void)
+{
+    return mem_zalloc(sizeof(struct schemas));
+}
+
+void schemas_free(struct schemas *schemas)
+{
+    free(schemas);
+}
+
+void schemas_add(struct schemas *schemas, const struct schema *schema)
+{
+    assert(schemas->count < SCHEMA_MAX_COUNT);
+    schemas->at[schemas->count++] = schema;
+}
+
+void schemas_add_core(struct schemas *schemas)
+{
+    static const struct schema *const core[] = {&service_schema, &route_schema, &consumer_schema,
+                                                &plugin_setting_schema};
+    for (size_t i = 0; i < COUNT(core); i++)
+        schemas_add(schemas, core[i]);
+}
+
+const struct schema *schemas_find(const struct schemas *schemas, struct str name)
+{
+    for (size_t i = 0; i < schemas->count; i++)
+        if (str_equal(str_of(schemas->at[i]->name), name))
+            return schemas->at[i];
+    return NULL;
+}
+
+const struct schema *schemas_find_path(const struct schemas *schemas, struct str path)
+{
+    for (size_t i = 0; i < schemas->count; i++)
+        if (str_equal(str_of(schemas->at[i]->path), path))
+            return schemas->at[i];
+    return NULL;
+}
+
+const struct schema *schemas_at(const struct schemas *schemas, size_t index)
+{
+    return index < schemas->count ? schemas->at[index] : NULL;
+}
+
+size_t schemas_count(const struct schemas *schemas)
+{
+    return schemas->count;
+}
+
+uint8_t schemas_number(const struct schemas *schemas, const struct schema *schema)
+{
+    for (size_t i = 0; i < schemas->count; i++)
+        if (schemas->at[i] == schema)
+            return (uint8_t)i;
+    assert(!"a schema that was never added");
+    return 0;
+}
+
+void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plugin)
+{
+    assert(schemas->plugin_count < PLUGIN_MAX_COUNT);
+    schemas->plugins[schemas->plugin_count++] = plugin;
+}
+
+const struct plugin_schema *schemas_find_plugin(const struct schemas *schemas, struct str name)
+{
+    for (size_t i = 0; i < schemas->plugin_count; i++)
+        if (str_equal(str_of(schemas->plugins[i]->name), name))
+            return schemas->plugins[i];
+    return NULL;
+}
+
+const struct plugin_schema *schemas_plugin_at(const struct schemas *schemas, size_t index)
+{
+    return index < schemas->plugin_count ? schemas->plugins[index] : NULL;
+}
+
+size_t schemas_plugin_count(const struct schemas *schemas)
+{
+    return schemas->plugin_count;
+}
+
+const struct field *schema_field(const struct schema *schema, const char *name)
+{
+    for (size_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return &schema->fields[i];
+    return NULL;
+}
+
+void cache_key_format(struct buf *buf, const char *name, const char *const parts[5], bool with_workspace)
+{
+    buf_add_text(buf, name);
+    for (size_t i = 0; i < 5; i++) {
+        buf_add_byte(buf, ':');
+        if (parts[i] != NULL)
+            buf_add_text(buf, parts[i]);
+    }
+    buf_add_byte(buf, ':');
+    if (with_workspace)
+        buf_add_text(buf, DEFAULT_WORKSPACE);
+}
+
+static void add_key(const struct schema *schema, int lookup, const char *text,
+                    void (*add)(void *arg, int lookup, struct str key), void *arg)
+{
+    struct buf buf = {0};
+    const char *const parts[5] = {text};
+    cache_key_format(&buf, schema->name, parts, true);
+    add(arg, lookup, buf_str(&buf));
+    buf_fini(&buf);
+}
+
+void schema_lookup_keys(const struct schema *schema, const cJSON *document,
+                        void (*add)(void *arg, int lookup, struct str key), void *arg)
+{
+    if (schema->lookups[0].field == NULL) {
+        const cJSON *id = cJSON_GetObjectItemCaseSensitive(document, "id");
+        if (cJSON_IsString(id))
+            add_key(schema, -1, id->valuestring, add, arg);
+        return;
+    }
+    for (int i = 0; i < SCHEMA_MAX_LOOKUPS && schema->lookups[i].field != NULL; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(document, schema->lookups[i].field);
+        if (cJSON_IsString(value))
+            add_key(schema, i, value->valuestring, add, arg);
+    }
+}
