@@ -1,0 +1,75 @@
+/*
+ * pack - see pack.h.
+ */
+
+#include "gateway/model/pack.h"
+
+#include <string.h>
+
+void *pack_room(struct packer *packer, size_t size)
+{
+    size_t from = (packer->used + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
+    packer->used = from + size;
+    return packer->at != NULL ? packer->at + from : NULL;
+}
+
+static char *pack_bytes(struct packer *packer, const char *bytes, size_t size)
+{
+    char *to = packer->at != NULL ? packer->at + packer->used : NULL;
+    packer->used += size;
+    if (to != NULL)
+        memcpy(to, bytes, size);
+    return to;
+}
+
+char *pack_text(struct packer *packer, const char *text)
+{
+    return text != NULL ? pack_bytes(packer, text, strlen(text) + 1) : NULL;
+}
+
+struct texts pack_texts(struct packer *packer, const cJSON *array)
+{
+    struct texts texts = {0};
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array) texts.count += cJSON_IsString(item) ? 1 : 0;
+    if (texts.count == 0)
+        return texts;
+    texts.at = pack_room(packer, texts.count * sizeof(char *));
+    size_t i = 0;
+    cJSON_ArrayForEach(item, array)
+    {
+        if (!cJSON_IsString(item))
+            continue;
+        char *text = pack_text(packer, item->valuestring);
+        if (texts.at != NULL)
+            texts.at[i++] = text;
+    }
+    return texts;
+}
+
+cJSON *show_text(const char *text)
+{
+    return text != NULL ? cJSON_CreateString(text) : cJSON_CreateNull();
+}
+
+cJSON *show_texts(const struct texts *texts)
+{
+    if (texts->count == 0)
+        return cJSON_CreateNull();
+    return cJSON_CreateStringArray((const char *const *)texts->at, (int)texts->count);
+}
+
+cJSON *show_id(const struct uuid *id)
+{
+    char text[UUID_TEXT_SIZE];
+    return cJSON_CreateString(uuid_format(id, text));
+}
+
+cJSON *show_reference(const struct uuid *id)
+{
+    if (uuid_is_nil(id))
+        return cJSON_CreateNull();
+    cJSON *reference = cJSON_CreateObject();
+    cJSON_AddItemToObject(reference, "id", show_id(id));
+    return reference;
+}

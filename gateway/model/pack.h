@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * pack - a typed object with all its texts and lists in one block of memory.
+ *
+ * The object is packed twice: once with at == NULL, which only counts, and once into a block of that size.
+ * Ten thousand routes then cost ten thousand allocations of the right size, and free(3) releases any of them.
+ *
+ *     static void pack_thing(struct packer *packer, const cJSON *document, struct thing *thing);
+ *
+ * Threads: any.
+ */
+
+#include <cjson/cJSON.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/entities.h"
+
+struct packer {
+    char *at; /* NULL: counting */
+    size_t used;
+};
+
+/* Room for `size` bytes, aligned for pointers; NULL while counting. */
+void *pack_room(struct packer *packer, size_t size);
+/* A copy; NULL when text is. */
+char *pack_text(struct packer *packer, const char *text);
+/* The texts of an array or set; null and others are left out. */
+struct texts pack_texts(struct packer *packer, const cJSON *array);
+
+/* Texts and times back as JSON, for show(). */
+cJSON *show_texts(const struct texts *texts);
+cJSON *show_text(const char *text);
+cJSON *show_reference(const struct uuid *id);
+cJSON *show_id(const struct uuid *id);
+
+/* decode() of a schema whose pack function is `pack`. */
+#define PACK_DECODE(type, pack)                                                                              \
+    static bool decode(const cJSON *document, void **object, size_t *bytes, struct err *err)                 \
+    {                                                                                                        \
+        struct packer packer = {.used = sizeof(struct type)};                                                \
+        struct type counted = {.id = {{0}}};                                                                 \
+        if (!pack(&packer, document, &counted, err))                                                         \
+            return false;                                                                                    \
+        struct type *made = mem_zalloc(packer.used);                                                         \
+        *bytes = packer.used;                                                                                \
+        packer = (struct packer){.at = (char *)made, .used = sizeof(struct type)};                           \
+        *object = made;                                                                                      \
+        return pack(&packer, document, made, err);                                                           \
+    }

@@ -1,0 +1,299 @@
+/*
+ * route_checks - see route_checks.h. The first protocol of the list decides the family; a family is a row of
+ * `families`.
+ */
+
+#include "gateway/model/route_checks.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/entities.h"
+#include "gateway/model/rules.h"
+#include "gateway/model/texts.h"
+
+enum {
+    MESSAGE_SIZE = 256
+};
+
+static const char reserved[] = "!*'();:@&=+$,/?%#[]";
+
+static int hex(char c)
+{
+    if (isdigit((unsigned char)c) != 0)
+        return c - '0';
+    return isxdigit((unsigned char)c) != 0 ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+/* Decodes what is not reserved, into `to`, which has room for as much as `path`. */
+static void decode_unreserved(const char *path, char *to)
+{
+    while (*path != '\0') {
+        if (path[0] == '%' && hex(path[1]) >= 0 && hex(path[2]) >= 0) {
+            int byte = hex(path[1]) << 4 | hex(path[2]);
+            if (byte != 0 && strchr(reserved, byte) != NULL) {
+                *to++ = '%';
+                *to++ = (char)toupper((unsigned char)path[1]);
+                *to++ = (char)toupper((unsigned char)path[2]);
+            } else {
+                *to++ = (char)byte;
+            }
+            path += 3;
+        } else {
+            *to++ = *path++;
+        }
+    }
+    *to = '\0';
+}
+
+/* "." and ".." segments, in place; the path starts with '/'. */
+static void remove_dots(char *path)
+{
+    char *out = path;
+    const char *in = path;
+    while (*in != '\0') {
+        size_t len = 1 + strcspn(in + 1, "/");
+        bool dot = len == 2 && in[1] == '.';
+        bool dots = len == 3 && in[1] == '.' && in[2] == '.';
+        bool last = in[len] == '\0';
+        if (dots)
+            while (out > path && *--out != '/')
+                ;
+        if (dot || dots) {
+            if (last)
+                *out++ = '/';
+        } else {
+            memmove(out, in, len);
+            out += len;
+        }
+        in += len;
+    }
+    if (out == path)
+        *out++ = '/';
+    *out = '\0';
+}
+
+static bool has_bad_escape(const char *path, char message[MESSAGE_SIZE])
+{
+    for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%')) {
+        if (hex(at[1]) < 0 || hex(at[2]) < 0) {
+            snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_prefix(const char *path, char message[MESSAGE_SIZE])
+{
+    if (strstr(path, "//") != NULL) {
+        snprintf(message, MESSAGE_SIZE, "must not have empty segments");
+        return false;
+    }
+    if (has_bad_escape(path, message))
+        return false;
+    char *normal = mem_alloc(strlen(path) + 2);
+    decode_unreserved(path, normal);
+    remove_dots(normal);
+    bool same = strcmp(path, normal) == 0;
+    if (!same)
+        snprintf(message, MESSAGE_SIZE, "non-normalized path, consider use '%.180s' instead", normal);
+    free(normal);
+    return same;
+}
+
+static bool check_pattern(const char *pattern, char message[MESSAGE_SIZE])
+{
+    char words[160];
+    if (pattern_is_valid(pattern, words))
+        return true;
+    snprintf(message, MESSAGE_SIZE, "invalid regex: '%.40s' (PCRE returned: %.100s in \"%.40s\")", pattern,
+             words, pattern);
+    return false;
+}
+
+bool route_path_check(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    const char *path = value->valuestring;
+    if (path[0] == '/')
+        return check_prefix(path, message);
+    if (path[0] == '~' && path[1] == '/')
+        return check_pattern(path + 1, message);
+    snprintf(message, MESSAGE_SIZE, "should start with: / (fixed path) or ~/ (regex path)");
+    return false;
+}
+
+static bool check_port(struct str text, struct str *host, char message[MESSAGE_SIZE])
+{
+    size_t colon = str_find(text, ':', 0);
+    int64_t port;
+    *host = text;
+    if (text.len > 0 && text.at[0] == '[') {
+        size_t bracket = str_find(text, ']', 0);
+        colon = bracket == SIZE_MAX ? SIZE_MAX : str_find(text, ':', bracket);
+    } else if (colon != SIZE_MAX && str_find(text, ':', colon + 1) != SIZE_MAX) {
+        colon = SIZE_MAX; /* an IPv6 address */
+    }
+    if (colon == SIZE_MAX)
+        return true;
+    *host = str_part(text, 0, colon);
+    if (str_to_int(str_part(text, colon + 1, text.len), &port) && port >= 0 && port <= 65535)
+        return true;
+    snprintf(message, MESSAGE_SIZE, "invalid port number");
+    return false;
+}
+
+static bool check_wildcard(struct str host, char message[MESSAGE_SIZE])
+{
+    size_t star = str_find(host, '*', 0);
+    if (str_find(host, '*', star + 1) != SIZE_MAX) {
+        snprintf(message, MESSAGE_SIZE, "invalid wildcard: must have at most one wildcard");
+        return false;
+    }
+    bool leftmost = star == 0 && host.len > 2 && host.at[1] == '.';
+    bool rightmost = star + 1 == host.len && host.len > 2 && host.at[star - 1] == '.';
+    if (leftmost || rightmost)
+        return true;
+    snprintf(message, MESSAGE_SIZE, "invalid wildcard: must be placed at leftmost or rightmost label");
+    return false;
+}
+
+bool route_host_check(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    struct str host;
+    if (!check_port(str_of(value->valuestring), &host, message))
+        return false;
+    size_t star = str_find(host, '*', 0);
+    if (star != SIZE_MAX && !check_wildcard(host, message))
+        return false;
+    if (star == 0)
+        host = str_part(host, 2, host.len);
+    else if (star != SIZE_MAX)
+        host = str_part(host, 0, host.len - 2);
+    if (address_is_valid(host) || host_is_valid(host))
+        return true;
+    snprintf(message, MESSAGE_SIZE, "invalid hostname: %.200s", value->valuestring);
+    return false;
+}
+
+bool route_header_check(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    const char *name = value->valuestring;
+    if (str_equal_nocase(str_of(name), STR("host"))) {
+        snprintf(message, MESSAGE_SIZE,
+                 "cannot contain 'host' header, which must be specified in the 'hosts' attribute");
+        return false;
+    }
+    for (const char *at = name; *at != '\0'; at++) {
+        if (isalnum((unsigned char)*at) == 0 && *at != '_' && *at != '-') {
+            snprintf(message, MESSAGE_SIZE,
+                     "bad header name '%.100s', allowed characters are A-Z, a-z, 0-9, '_', and '-'", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+void route_expand(cJSON *document, struct violations *violations)
+{
+    const cJSON *protocols = cJSON_GetObjectItemCaseSensitive(document, "protocols");
+    if (!cJSON_IsArray(protocols) || cJSON_GetArraySize(protocols) > 1)
+        return;
+    const cJSON *first = protocols->child;
+    if (first == NULL)
+        violations_add(violations, "protocols", "unknown type: nil");
+    else if (cJSON_IsString(first) && protocol_of(first->valuestring) == 0)
+        violations_add(violations, "protocols", "unknown type: %s", first->valuestring);
+}
+
+static const char *const l7_names[] = {"methods", "hosts", "headers", "paths", NULL};
+static const char *const l7_tls_names[] = {"methods", "hosts", "headers", "paths", "snis", NULL};
+static const char *const l4_names[] = {"sources", "destinations", "snis", NULL};
+static const char *const sni_name[] = {"snis", NULL};
+static const char *const grpc_names[] = {"hosts", "headers", "paths", NULL};
+static const char *const grpc_tls_names[] = {"hosts", "headers", "paths", "snis", NULL};
+static const char *const l4_only[] = {"sources", "destinations", NULL};
+static const char *const l7_only[] = {"methods", "hosts", "paths", "headers", NULL};
+static const char *const not_grpc[] = {"methods", "sources", "destinations", NULL};
+
+static const struct family {
+    unsigned protocols;
+    unsigned tls;                /* which of them brings the second list */
+    const char *const *refused;  /* must be null */
+    const char *refused_for;     /* how the family is called then */
+    const char *const *required; /* one of them */
+    const char *required_text;
+    const char *const *tls_required;
+    const char *tls_text;
+} families[] = {
+    {PROTOCOL_HTTP | PROTOCOL_HTTPS, PROTOCOL_HTTPS, l4_only, "'http' or 'https'", l7_names,
+     "must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http'", l7_tls_names,
+     "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"},
+    {PROTOCOL_TCP | PROTOCOL_TLS | PROTOCOL_UDP, 0, l7_only, "'tcp', 'tls', 'tls_passthrough' or 'udp'",
+     l4_names, "must set one of 'sources', 'destinations', 'snis' when 'protocols' is 'tcp', 'tls' or 'udp'",
+     NULL, NULL},
+    {PROTOCOL_TLS_PASSTHROUGH, 0, l7_only, "'tcp', 'tls', 'tls_passthrough' or 'udp'", sni_name,
+     "must set snis when 'protocols' is 'tls_passthrough'", NULL, NULL},
+    {PROTOCOL_GRPC | PROTOCOL_GRPCS, PROTOCOL_GRPCS, not_grpc, "'grpc' or 'grpcs'", grpc_names,
+     "must set one of 'hosts', 'headers', 'paths' when 'protocols' is 'grpc'", grpc_tls_names,
+     "must set one of 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'grpcs'"},
+};
+
+static unsigned protocols_of(const cJSON *document, unsigned *first)
+{
+    unsigned all = 0;
+    const cJSON *item;
+    *first = 0;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, "protocols"))
+    {
+        unsigned one = cJSON_IsString(item) ? protocol_of(item->valuestring) : 0;
+        *first = *first == 0 ? one : *first;
+        all |= one;
+    }
+    return all;
+}
+
+static bool any_set(const cJSON *document, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (!rules_is_empty(cJSON_GetObjectItemCaseSensitive(document, *names)))
+            return true;
+    return false;
+}
+
+void route_check_family(const cJSON *document, struct violations *violations)
+{
+    unsigned first;
+    unsigned all = protocols_of(document, &first);
+    const struct family *family = NULL;
+    for (size_t i = 0; i < COUNT(families); i++)
+        if ((families[i].protocols & first) != 0)
+            family = &families[i];
+    if (family == NULL)
+        return;
+    for (const char *const *name = family->refused; *name != NULL; name++)
+        if (!rules_is_empty(cJSON_GetObjectItemCaseSensitive(document, *name)))
+            violations_add(violations, *name, "cannot set '%s' when 'protocols' is %s", *name,
+                           family->refused_for);
+    if ((first & (PROTOCOL_GRPC | PROTOCOL_GRPCS)) != 0 && document_bool(document, "strip_path", false))
+        violations_add(violations, "strip_path",
+                       "cannot set 'strip_path' when 'protocols' is 'grpc' or 'grpcs'");
+    bool with_tls = (all & family->tls) != 0;
+    if (!any_set(document, with_tls ? family->tls_required : family->required))
+        violations_add(violations, NULL, "%s", with_tls ? family->tls_text : family->required_text);
+}
+
+void route_check_snis(const cJSON *document, struct violations *violations)
+{
+    unsigned first;
+    unsigned all = protocols_of(document, &first);
+    if ((all & (PROTOCOL_GRPCS | PROTOCOL_HTTPS | PROTOCOL_TLS | PROTOCOL_TLS_PASSTHROUGH)) != 0 ||
+        rules_is_empty(cJSON_GetObjectItemCaseSensitive(document, "snis")))
+        return;
+    violations_add(violations, NULL,
+                   "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
+    violations_add(violations, "snis", "length must be 0");
+}

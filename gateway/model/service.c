@@ -1,0 +1,201 @@
+/*
+ * service - an upstream by address.
+ *
+ * `url` is a shorthand of writers: taken apart into protocol, host, port and path, never stored, never shown.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/document.h"
+#include "gateway/model/pack.h"
+#include "gateway/model/texts.h"
+
+enum {
+    TIMEOUT_MAX = 2147483646
+};
+
+static const struct field certificate_element = {
+    .name = "elements", .kind = FIELD_STRING, .flags = FIELD_UUID};
+
+static const struct field fields[] = {
+    /* clang-format off */
+    FIELD_ROW_ID,
+    FIELD_ROW_CREATED_AT,
+    FIELD_ROW_UPDATED_AT,
+    FIELD_ROW_NAME,
+    {.name = "retries", .kind = FIELD_INTEGER, .fallback = "5", .has_between = true, .between_max = 32767,
+     .description = "How many further tries a failed request gets."},
+    {.name = "protocol", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .fallback = "\"http\"", .one_of = protocol_names,
+     .description = "The protocol spoken with the upstream."},
+    {.name = "host", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = text_is_host,
+     .description = "The host of the upstream."},
+    {.name = "port", .kind = FIELD_INTEGER, .flags = FIELD_REQUIRED, .fallback = "80", .has_between = true, .between_max = 65535,
+     .description = "The port of the upstream."},
+    {.name = "path", .kind = FIELD_STRING, .starts_with = "/", .check = text_is_path,
+     .description = "What the paths of upstream requests begin with."},
+    {.name = "connect_timeout", .kind = FIELD_INTEGER, .fallback = "60000", .has_between = true, .between_min = 1, .between_max = TIMEOUT_MAX},
+    {.name = "write_timeout", .kind = FIELD_INTEGER, .fallback = "60000", .has_between = true, .between_min = 1, .between_max = TIMEOUT_MAX},
+    {.name = "read_timeout", .kind = FIELD_INTEGER, .fallback = "60000", .has_between = true, .between_min = 1, .between_max = TIMEOUT_MAX},
+    FIELD_ROW_TAGS,
+    {.name = "client_certificate", .kind = FIELD_FOREIGN, .reference = "certificates"},
+    {.name = "tls_verify", .kind = FIELD_BOOLEAN},
+    {.name = "tls_verify_depth", .kind = FIELD_INTEGER, .flags = FIELD_NULL_DEFAULT, .has_between = true, .between_max = 64},
+    {.name = "ca_certificates", .kind = FIELD_ARRAY, .elements = &certificate_element},
+    {.name = "enabled", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
+    /* clang-format on */
+};
+
+static const char *const pathless[] = {"tcp", "tls", "udp", "grpc", "grpcs", NULL};
+static const char *const encrypted[] = {"https", "tls", NULL};
+static const struct field if_pathless = {.name = "protocol", .one_of = pathless};
+static const struct field if_plain = {.name = "protocol", .not_one_of = encrypted};
+static const struct field no_path = {.name = "path", .flags = FIELD_EQ_NULL};
+static const struct field no_certificate = {.name = "client_certificate", .flags = FIELD_EQ_NULL};
+static const struct field no_verify = {.name = "tls_verify", .flags = FIELD_EQ_NULL};
+static const struct field no_depth = {.name = "tls_verify_depth", .flags = FIELD_EQ_NULL};
+static const struct field no_authorities = {.name = "ca_certificates", .flags = FIELD_EQ_NULL};
+
+static const struct check checks[] = {
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_pathless, .then_field = &no_path},
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_plain, .then_field = &no_certificate},
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_plain, .then_field = &no_verify},
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_plain, .then_field = &no_depth},
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_plain, .then_field = &no_authorities},
+};
+
+static void set(cJSON *document, const char *name, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(document, name);
+    cJSON_AddItemToObject(document, name, value);
+}
+
+static cJSON *text_of(struct str s)
+{
+    char *copy = mem_strndup(s.at, s.len);
+    cJSON *value = cJSON_CreateString(copy);
+    free(copy);
+    return value;
+}
+
+/* host, [address], host:port; user information goes. */
+static int64_t take_authority(cJSON *document, struct str authority)
+{
+    for (size_t at = str_find(authority, '@', 0); at != SIZE_MAX; at = str_find(authority, '@', 0))
+        authority = str_part(authority, at + 1, authority.len);
+    int64_t port = -1;
+    struct str host = authority;
+    size_t colon;
+    if (authority.len > 0 && authority.at[0] == '[' && str_find(authority, ']', 0) != SIZE_MAX) {
+        size_t bracket = str_find(authority, ']', 0);
+        host = str_part(authority, 1, bracket);
+        colon = str_find(authority, ':', bracket);
+    } else {
+        colon = str_find(authority, ':', 0);
+        host = colon != SIZE_MAX ? str_part(authority, 0, colon) : authority;
+    }
+    if (colon != SIZE_MAX && !str_to_int(str_part(authority, colon + 1, authority.len), &port))
+        port = -1;
+    if (host.len > 0)
+        set(document, "host", text_of(host));
+    return port;
+}
+
+/* scheme://authority/path?query#fragment. What is no URL becomes fields that validation then refuses. */
+static void expand_url(cJSON *document, struct str url)
+{
+    size_t slashes = SIZE_MAX;
+    for (size_t i = 0; i + 1 < url.len && slashes == SIZE_MAX; i++)
+        if (url.at[i] == '/' && url.at[i + 1] == '/')
+            slashes = i;
+    bool has_scheme = slashes != SIZE_MAX && slashes > 0 && url.at[slashes - 1] == ':';
+    size_t colon = str_find(url, ':', 0);
+    struct str rest = url;
+    int64_t port = -1;
+    struct str scheme = STR_NONE;
+    if (slashes == 0 || has_scheme) {
+        scheme = has_scheme ? str_part(url, 0, slashes - 1) : STR_NONE;
+        size_t from = slashes + 2;
+        size_t end = from;
+        while (end < url.len && strchr("/?#", url.at[end]) == NULL)
+            end++;
+        port = take_authority(document, str_part(url, from, end));
+        rest = str_part(url, end, url.len);
+    } else if (colon != SIZE_MAX) {
+        scheme = str_part(url, 0, colon);
+        rest = str_part(url, colon + 1, url.len);
+    }
+    size_t end = 0;
+    while (end < rest.len && rest.at[end] != '?' && rest.at[end] != '#')
+        end++;
+    rest = str_part(rest, 0, end);
+    if (scheme.at == NULL && slashes == 0)
+        scheme = port == 443 ? STR("https") : STR("http");
+    if (scheme.at != NULL)
+        set(document, "protocol", text_of(scheme));
+    if (port < 0 && slashes != SIZE_MAX)
+        port = str_equal(scheme, STR("https")) ? 443 : 80;
+    if (port >= 0)
+        set(document, "port", cJSON_CreateNumber((double)port));
+    set(document, "path", rest.len > 0 ? text_of(rest) : cJSON_CreateNull());
+}
+
+static void expand(cJSON *document, struct violations *violations)
+{
+    cJSON *url = cJSON_DetachItemFromObjectCaseSensitive(document, "url");
+    if (url == NULL)
+        return;
+    if (cJSON_IsString(url) && url->valuestring[0] == '\0')
+        violations_add(violations, "url", "length must be at least 1");
+    else if (cJSON_IsString(url))
+        expand_url(document, str_of(url->valuestring));
+    else if (!cJSON_IsNull(url))
+        violations_add(violations, "url", "expected a string");
+    cJSON_Delete(url);
+}
+
+static bool pack(struct packer *packer, const cJSON *document, struct service *service, struct err *err)
+{
+    if (!document_id(document, &service->id))
+        return err_set(err, ERR_INVALID, "a service without an id");
+    service->name = pack_text(packer, document_text(document, "name"));
+    service->protocol = protocol_of(document_text(document, "protocol"));
+    service->host = pack_text(packer, document_text(document, "host"));
+    service->port = (int)document_int(document, "port", 80);
+    service->path = pack_text(packer, document_text(document, "path"));
+    service->retries = (int)document_int(document, "retries", 5);
+    service->connect_ms = (int)document_int(document, "connect_timeout", 60000);
+    service->write_ms = (int)document_int(document, "write_timeout", 60000);
+    service->read_ms = (int)document_int(document, "read_timeout", 60000);
+    service->enabled = document_bool(document, "enabled", true);
+    service->tls_verify_set = cJSON_IsBool(cJSON_GetObjectItemCaseSensitive(document, "tls_verify"));
+    service->tls_verify = document_bool(document, "tls_verify", false);
+    service->tls_verify_depth = (int)document_int(document, "tls_verify_depth", -1);
+    service->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
+    service->created_at = document_int(document, "created_at", 0);
+    service->updated_at = document_int(document, "updated_at", 0);
+    if (service->host == NULL && packer->at == NULL && document_text(document, "host") == NULL)
+        return err_set(err, ERR_INVALID, "a service without a host");
+    return true;
+}
+
+PACK_DECODE(service, pack)
+
+const struct schema service_schema = {
+    .name = "services",
+    .path = "services",
+    .parameter = "services",
+    .endpoint_key = "name",
+    .fields = fields,
+    .field_count = COUNT(fields),
+    .checks = checks,
+    .check_count = COUNT(checks),
+    .has_tags = true,
+    .is_routing = true,
+    .expand = expand,
+    .cache_keys = schema_lookup_keys,
+    .decode = decode,
+    .release = free,
+};
