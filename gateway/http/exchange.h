@@ -3,11 +3,11 @@
 /*
  * exchange - one request and its one answer, whoever speaks: h2o below, or a test without a socket.
  *
- * The front guard (guard.h) has already refused what must not pass: bodies are complete, framing is unambiguous, the
- * target is in origin form. Memory from exchange_alloc() lives until the exchange ends.
+ * The front guard (guard.h) has already refused what must not pass: bodies are complete, framing is
+ * unambiguous, the target is in origin form. Memory from exchange_alloc() lives until the exchange ends.
  *
- * An exchange can end at any time (client gone): whoever keeps a pointer across a turn of the loop registers with
- * exchange_on_end() and forgets it there.
+ * An exchange can end at any time (client gone): whoever keeps a pointer across a turn of the loop registers
+ * with exchange_on_end() and forgets it there.
  *
  * Threads: the loop of the connection.
  */
@@ -26,22 +26,23 @@ struct loop;
 
 struct exchange_request {
     struct str method;
-    struct str target;        /* as sent, query included, without scheme and authority */
-    struct str path;          /* target up to '?' */
-    struct str query;         /* behind '?'; at == NULL: there is none */
-    struct str host;          /* the authority as sent, port included; at == NULL: none (HTTP/1.0) */
-    int version;              /* 0x100, 0x101, 0x200 */
+    struct str target; /* as sent, query included, without scheme and authority */
+    struct str path;   /* target up to '?' */
+    struct str query;  /* behind '?'; at == NULL: there is none */
+    struct str host;   /* the authority as sent, port included; at == NULL: none (HTTP/1.0) */
+    int version;       /* 0x100, 0x101, 0x200 */
     bool tls;
-    struct str server_name;   /* SNI; at == NULL: none */
-    struct headers headers;   /* without host, content-length, transfer-encoding, expect, upgrade, connection kept */
-    struct str upgrade;       /* value of Upgrade; at == NULL: none */
-    struct str body;          /* at == NULL: no body at all */
+    struct str server_name; /* SNI; at == NULL: none */
+    struct headers
+        headers; /* without host, content-length, transfer-encoding, expect, upgrade, connection kept */
+    struct str upgrade; /* value of Upgrade; at == NULL: none */
+    struct str body;    /* at == NULL: no body at all */
     struct sockaddr_storage peer;
-    struct str peer_address;  /* numeric, IPv4-mapped addresses unmapped */
+    struct str peer_address; /* numeric, IPv4-mapped addresses unmapped */
     int peer_port;
     struct str local_address;
     int local_port;
-    int64_t received_us;      /* loop_clock_us() when the head was complete */
+    int64_t received_us; /* loop_clock_us() when the head was complete */
 };
 
 /* Members may be changed by the steps of a request (headers, path rewriting is the caller's own business). */
@@ -61,33 +62,40 @@ struct exchange_end {
 void exchange_on_end(struct exchange *exchange, struct exchange_end *end);
 
 /*
- * From now until the answer begins, tell when an HTTP/1 client goes away (h2o.md section 7); also saves two system
- * calls. To be called in the turn in which the handler got the exchange. on_gone: cancel what runs, then return; the
- * exchange ends by itself.
+ * From now until the answer begins, tell when an HTTP/1 client goes away (h2o.md section 7); also saves two
+ * system calls. To be called in the turn in which the handler got the exchange. on_gone: cancel what runs,
+ * then return; the exchange ends by itself.
  */
-void exchange_watch(struct exchange *exchange, void (*on_gone)(struct exchange *exchange, void *arg), void *arg);
+void exchange_watch(struct exchange *exchange, void (*on_gone)(struct exchange *exchange, void *arg),
+                    void *arg);
 
 struct exchange_answer {
     int status;
-    struct str reason;        /* at == NULL: the usual one */
-    struct headers headers;   /* no connection, content-length, transfer-encoding, date: the exchange writes them */
-    bool close;               /* end the connection afterwards */
-    bool keep_server_header;  /* headers carry their own Server and Date lines */
+    struct str reason; /* at == NULL: the usual one */
+    struct headers
+        headers; /* no connection, content-length, transfer-encoding, date: the exchange writes them */
+    bool close;  /* end the connection afterwards */
+    bool keep_server_header; /* headers carry their own Server and Date lines */
 };
 /* An answer whose headers grow in the exchange's memory. */
 void exchange_answer_init(struct exchange *exchange, struct exchange_answer *answer, int status);
 
-/* The whole answer. HEAD sends no body but its length. The exchange may be gone on return: make it the last call. */
+/* The whole answer. HEAD sends no body but its length. The exchange may be gone on return: make it the last
+ * call. */
 void exchange_reply(struct exchange *exchange, const struct exchange_answer *answer, struct str body);
 
 /* A streamed answer: begin once, then send. length -1: unknown (chunked, or until close for HTTP/1.0). */
 void exchange_begin(struct exchange *exchange, const struct exchange_answer *answer, int64_t length);
 
-enum exchange_more { EXCHANGE_MORE, EXCHANGE_LAST, EXCHANGE_BROKEN };
+enum exchange_more {
+    EXCHANGE_MORE,
+    EXCHANGE_LAST,
+    EXCHANGE_BROKEN
+};
 /*
- * Sends `bytes`, which stay valid until on_sent (MORE) or the exchange's end (LAST). One send at a time: the next one
- * after on_sent. BROKEN: the body will not be completed; the client sees a cut connection, never a short success.
- * After LAST or BROKEN the exchange may be gone on return.
+ * Sends `bytes`, which stay valid until on_sent (MORE) or the exchange's end (LAST). One send at a time: the
+ * next one after on_sent. BROKEN: the body will not be completed; the client sees a cut connection, never a
+ * short success. After LAST or BROKEN the exchange may be gone on return.
  */
 void exchange_send(struct exchange *exchange, struct str bytes, enum exchange_more more,
                    void (*on_sent)(struct exchange *exchange, void *arg), void *arg);

@@ -60,6 +60,7 @@ struct front_loop {
     bool paused; /* the cap is reached; listeners do not read */
     bool draining;
     struct timer sweep; /* closes idle connections while draining */
+    struct timer retry; /* accepts again after a shortage of descriptors */
     void (*on_empty)(void *arg);
     void *on_empty_arg;
     struct loop_end end;

@@ -41,6 +41,7 @@ enum {
     SPARE_DESCRIPTORS = 128,
     SPOOL_FROM_BYTES = 32 * 1024 * 1024,
     SWEEP_MS = 100,
+    RETRY_MS = 100,
     LAST_TURNS = 100, /* of 10 ms, for connections to close when a loop ends */
 };
 
@@ -87,6 +88,25 @@ static void on_close(void *arg)
     tell_if_empty(at);
 }
 
+static void on_retry(struct timer *timer)
+{
+    struct front_loop *at = CONTAINER_OF(timer, struct front_loop, retry);
+
+    if (at->paused && !at->draining)
+        set_accepting(at, true);
+}
+
+/* Nothing was accepted. Short of descriptors or memory, the listener would report the same at once, for ever.
+ */
+static void pause_if_short(struct front_loop *at, int why)
+{
+    if (why != EMFILE && why != ENFILE && why != ENOBUFS && why != ENOMEM)
+        return;
+    log_warn("http: no connection can be accepted for now; error=%s", strerror(why));
+    set_accepting(at, false);
+    timer_start(at->loop, &at->retry, RETRY_MS, on_retry);
+}
+
 static void on_accept(h2o_socket_t *listener, const char *error)
 {
     struct front_listener *from = listener->data;
@@ -98,9 +118,12 @@ static void on_accept(h2o_socket_t *listener, const char *error)
             set_accepting(at, false);
             return;
         }
+        errno = 0;
         h2o_socket_t *sock = h2o_evloop_socket_accept(listener);
-        if (sock == NULL)
+        if (sock == NULL) {
+            pause_if_short(at, errno);
             return;
+        }
         struct front_connection *connection = mem_zalloc(sizeof(*connection));
         connection->at = at;
         connection->server = from->server;
@@ -187,6 +210,7 @@ static void on_loop_end(struct loop_end *end)
         loop_turn(at->loop, turn == 0 ? 0 : 10);
     }
     timer_stop(&at->sweep);
+    timer_stop(&at->retry);
     loop_turn(at->loop, 0);
     if (at->connection_count > 0) {
         log_warn("http: connections left at the end of a loop; count=%d", at->connection_count);

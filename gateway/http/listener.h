@@ -3,9 +3,9 @@
 /*
  * listener - addresses on which a server answers, and the servers behind them.
  *
- * A server is a set of addresses with one handler (proxy, admin, status). All servers of a loop share its h2o context.
- * Listening sockets are opened once and shared: every loop accepts from a duplicate, so nothing in a queue is lost
- * when a loop stops.
+ * A server is a set of addresses with one handler (proxy, admin, status). All servers of a loop share its h2o
+ * context. Listening sockets are opened once and shared: every loop accepts from a duplicate, so nothing in a
+ * queue is lost when a loop stops.
  *
  * Threads: listener_open() and http_front_* on main before loops start; the rest as noted.
  */
@@ -34,10 +34,10 @@ struct listen_address {
 };
 
 struct http_server_options {
-    const char *name;                     /* for logs */
+    const char *name; /* for logs */
     const struct listen_address *addresses;
     size_t address_count;
-    const char *certificate_file;         /* PEM; NULL: a self-signed pair is made at start */
+    const char *certificate_file; /* PEM; NULL: a self-signed pair is made at start */
     const char *key_file;
     void (*handle)(struct exchange *exchange, void *arg);
     /*
@@ -48,27 +48,28 @@ struct http_server_options {
 };
 
 struct http_front_options {
-    size_t max_body_bytes;   /* over all servers of the front; 0: 1 GiB */
-    size_t max_head_bytes;   /* default 32 KiB */
-    int request_timeout_ms;  /* idle, head and body of one request */
-    int max_connections;     /* per loop; 0: from RLIMIT_NOFILE */
-    int keepalive_requests;  /* per connection; 0: no limit */
-    int write_timeout_ms;    /* a client that takes nothing is dropped after */
+    size_t max_body_bytes;       /* over all servers of the front; 0: 1 GiB */
+    size_t max_head_bytes;       /* default 32 KiB */
+    int request_timeout_ms;      /* idle, head and body of one request */
+    int max_connections;         /* per loop; 0: from RLIMIT_NOFILE */
+    int keepalive_requests;      /* per connection; 0: no limit */
+    int write_timeout_ms;        /* a client that takes nothing is dropped after */
     const char *spool_directory; /* bodies above 32 MiB */
 };
 
 /* A front: the servers that the given loops will run. */
 struct http_front *http_front_new(const struct http_front_options *options);
 /* Opens the sockets. Servers are numbered from 0 in the order they are added. */
-bool http_front_add(struct http_front *front, const struct http_server_options *server, struct err *err) MUST_CHECK;
+bool http_front_add(struct http_front *front, const struct http_server_options *server,
+                    struct err *err) MUST_CHECK;
 /* The port that address `index` of server `server` really has. */
 int http_front_port(const struct http_front *front, size_t server, size_t index);
 /* On the loop's own thread, once per loop: makes its context and starts to accept. */
 bool http_front_attach(struct http_front *front, struct loop *loop, struct err *err) MUST_CHECK;
 
 /*
- * On each loop: stop accepting, close idle connections, let running exchanges end with Connection: close. on_empty is
- * called on the loop when its last connection is gone.
+ * On each loop: stop accepting, close idle connections, let running exchanges end with Connection: close.
+ * on_empty is called on the loop when its last connection is gone.
  */
 void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg);
 /* Every loop has ended. */

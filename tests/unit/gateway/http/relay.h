@@ -34,7 +34,8 @@ struct relay {
     void (*handle)(struct relay *relay, struct exchange *exchange); /* "/local..." */
     struct http_front_options front_options;
     void (*refuse)(struct exchange *exchange, int status, const char *text, void *arg);
-    bool tls_front;
+    bool tls_front, proxy_protocol;
+    atomic_llong bytes_sent;
     const char *certificate_file, *key_file;
 };
 
@@ -214,8 +215,10 @@ static inline void relay_on_start(void *arg)
 /* Fields that are 0 get defaults that suit tests. */
 static inline void relay_start(struct relay *relay, int listen_port)
 {
-    const struct listen_address address = {
-        .host = STR("127.0.0.1"), .port = listen_port, .tls = relay->tls_front};
+    const struct listen_address address = {.host = STR("127.0.0.1"),
+                                           .port = listen_port,
+                                           .tls = relay->tls_front,
+                                           .proxy_protocol = relay->proxy_protocol};
     struct http_server_options server = {.name = "relay",
                                          .addresses = &address,
                                          .address_count = 1,

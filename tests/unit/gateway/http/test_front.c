@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,7 @@ static void on_end(struct exchange_end *end)
 {
     struct streaming *streaming = CONTAINER_OF(end, struct streaming, end);
 
+    atomic_store(&streaming->relay->bytes_sent, (long long)exchange_bytes_sent(streaming->exchange));
     atomic_fetch_add(&streaming->relay->ended, 1);
 }
 
@@ -71,7 +73,7 @@ static void wait_for_ever(struct relay *relay, struct exchange *exchange)
 {
     struct streaming *streaming = exchange_alloc(exchange, sizeof(*streaming));
 
-    *streaming = (struct streaming){.relay = relay};
+    *streaming = (struct streaming){.exchange = exchange, .relay = relay};
     streaming->end.on_end = on_end;
     exchange_on_end(exchange, &streaming->end);
     exchange_watch(exchange, on_gone, relay);
@@ -218,6 +220,20 @@ static void a_known_length_is_announced(void **state)
     (void)raw_receive(fd, got, sizeof(got), "end");
     assert_non_null(strcasestr(got, "content-length: 15\r\n"));
     assert_non_null(strstr(got, "\r\n\r\npiece,piece,end"));
+    close(fd);
+}
+
+static void the_bytes_of_an_answer_are_counted_head_included(void **state)
+{
+    struct relay *relay = *state;
+    int fd = raw_connect(relay->port);
+
+    raw_send_text(fd, "GET /local/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)raw_receive(fd, got, sizeof(got), "|0");
+    raw_send_text(fd, "GET /local/counted HTTP/1.1\r\nHost: a\r\n\r\n");
+    size_t length = raw_receive(fd, got, sizeof(got), "end");
+    assert_true(raw_reaches(&relay->ended, 1));
+    assert_int_equal(atomic_load(&relay->bytes_sent), length);
     close(fd);
 }
 
@@ -439,6 +455,43 @@ static void connections_beyond_the_cap_wait(void **state)
     free(relay);
 }
 
+static void a_proxy_line_names_the_client(void **state)
+{
+    struct relay *relay = mem_zalloc(sizeof(*relay));
+
+    (void)state;
+    relay->handle = handle_local;
+    relay->proxy_protocol = true;
+    relay_start(relay, 0);
+    int fd = raw_connect(relay->port);
+    raw_send_text(fd, "PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\nGET /local/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)raw_receive(fd, got, sizeof(got), "|0");
+    assert_non_null(strstr(got, "|192.0.2.7|"));
+    close(fd);
+    relay_stop(relay);
+    free(relay);
+}
+
+static void a_shortage_of_descriptors_passes(void **state)
+{
+    struct relay *relay = *state;
+    struct rlimit before;
+    struct rlimit tight;
+    int next = dup(0);
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    close(next);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next + 1; /* one more: the client's */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    int fd = raw_connect(relay->port);
+    raw_send_text(fd, "GET /local/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_false(raw_wait(fd, 150));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(raw_receive(fd, got, sizeof(got), "|0") > 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +502,7 @@ int main(void)
         FACT(an_unknown_length_is_chunked_whatever_the_status),
         FACT(an_unknown_length_ends_with_the_connection_in_1_0),
         FACT(a_known_length_is_announced),
+        FACT(the_bytes_of_an_answer_are_counted_head_included),
         FACT(head_has_the_length_and_no_body),
         FACT(pipelined_requests_are_answered_in_order),
         FACT(a_connection_ends_after_its_requests),
@@ -458,6 +512,8 @@ int main(void)
         FACT(a_client_that_goes_away_is_noticed),
         FACT(a_pipelining_client_is_not_taken_for_gone),
         FACT(a_drain_closes_idle_connections_and_waits_for_the_others),
+        FACT(a_shortage_of_descriptors_passes),
+        cmocka_unit_test(a_proxy_line_names_the_client),
         cmocka_unit_test(connections_beyond_the_cap_wait),
     };
 
