@@ -116,13 +116,32 @@ void loop_turn(struct loop *loop, int wait_ms)
     timer_wheel_run(&loop->wheel, loop->now_ms);
 }
 
-/* Empty buffers that h2o keeps for this thread, which ends. */
-static void free_recycled_buffers(void)
+/*
+ * h2o keeps empty buffers and pool chunks per thread, and this thread ends. Buffers can be asked back. Chunks
+ * (at most 16) are drawn into a pool, which links them through their first member (lib/common/memory.c
+ * of 2.2.5), and freed one by one instead of with it.
+ */
+static void free_recycled(void)
 {
+    enum {
+        KEPT_CHUNKS = 16,
+        PIECE_BYTES = 1000,
+        PIECES_PER_CHUNK = 4
+    };
     h2o_mem_recycle_t *kept = &h2o_socket_buffer_prototype.allocator;
+    h2o_mem_pool_t pool;
 
     while (kept->cnt > 0)
         free(h2o_mem_alloc_recycle(kept, /* sz= */ 1));
+    h2o_mem_init_pool(&pool);
+    for (int i = 0; i < KEPT_CHUNKS * PIECES_PER_CHUNK; i++)
+        (void)h2o_mem_alloc_pool(&pool, PIECE_BYTES); /* just for the chunk it takes */
+    for (void *chunk = pool.chunks; chunk != NULL;) {
+        void *next = *(void **)chunk;
+
+        free(chunk);
+        chunk = next;
+    }
 }
 
 static void *run(void *arg)
@@ -145,7 +164,7 @@ static void *run(void *arg)
         end->on_end(end);
     }
     loop_turn(loop, 0); /* h2o frees closed sockets in the turn after */
-    free_recycled_buffers();
+    free_recycled();
     return NULL;
 }
 

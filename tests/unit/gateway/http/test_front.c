@@ -14,13 +14,6 @@
 
 #include "tests/unit/gateway/http/relay.h"
 
-const char *__lsan_default_suppressions(void);
-/* h2o keeps up to 16 pool chunks per thread, out of reach once the thread has ended. */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:h2o_mem_alloc_pool\nleak:h2o_mem_alloc_recycle\nleak:h2o_mem_init_pool\n";
-}
-
 static char got[1 << 20];
 
 struct streaming {
