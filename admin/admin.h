@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/base/attributes.h"
 #include "gateway/base/digest.h"
 #include "gateway/base/err.h"
-#include "gateway/base/attributes.h"
 #include "gateway/base/uuid.h"
 
 struct admin;
@@ -24,12 +24,13 @@ struct http_front_stats;
 struct loop;
 struct schemas;
 struct snapshot_place;
+struct cJSON;
 struct store;
 
 /* What the Admin API needs from the bus, as functions: admin may not include bus. */
 struct admin_bus {
     uint64_t (*applied)(void *arg);
-    void (*wake)(void *arg);                                     /* poll now */
+    void (*wake)(void *arg);                                        /* poll now */
     bool (*wait)(void *arg, uint64_t position, int64_t timeout_ms); /* blocks: store threads only */
     void (*announce)(void *arg, uint64_t position, int64_t tag, const uint8_t (*keys)[16], size_t key_count);
     void (*position_text)(void *arg, uint64_t position, char text[40]);
@@ -40,15 +41,15 @@ struct admin_bus {
 };
 
 struct admin_options {
-    const struct config *config;      /* borrowed; replaced by admin_reload() */
+    const struct config *config; /* borrowed; replaced by admin_reload() */
     const struct schemas *schemas;
     struct store *store;
     struct cache *cache;
     struct digest_salt salt;
     struct snapshot_place *place;
-    size_t loop_number;               /* of `loop` in the place, for pinning */
+    size_t loop_number; /* of `loop` in the place, for pinning */
     struct admin_bus bus;
-    struct loop *loop;                /* opened, not started */
+    struct loop *loop; /* opened, not started */
     struct uuid node_id;
     /* Counters of the proxy's listeners for /status. */
     void (*proxy_stats)(void *arg, struct http_front_stats *stats);
@@ -59,5 +60,8 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
 /* On the loop's thread, when it starts. */
 bool admin_attach(struct admin *admin, struct err *err) MUST_CHECK;
 struct http_front *admin_front(struct admin *admin);
-/* After the loop has ended. */
+/* Main thread: new live settings. `config` is borrowed until the next reload is in force or the admin is
+ * closed. */
+void admin_reload(struct admin *admin, const struct config *config);
+/* After the loop has ended and the store is closed. NULL is fine. */
 void admin_close(struct admin *admin);

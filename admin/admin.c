@@ -1,0 +1,165 @@
+/*
+ * admin - opens the two servers, and leads every request through its life.
+ */
+
+#include "admin/admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/reply.h"
+#include "admin/request.h"
+#include "admin/routes.h"
+#include "admin/state.h"
+#include "gateway/base/mem.h"
+#include "gateway/config/config.h"
+#include "gateway/http/listener.h"
+
+struct reload {
+    struct loop_message super;
+    struct admin *admin;
+    const struct config *config;
+};
+
+static void handle(struct exchange *exchange, void *arg)
+{
+    const struct admin_server *server = arg;
+    struct request *request = request_new(server->admin, exchange);
+
+    request->is_status_api = server->is_status_api;
+    if (path_parse(exchange_request(exchange)->path, &request->path))
+        routes_answer(request);
+    else
+        answer_not_found(&request->answer);
+    if (!request->is_running)
+        request_reply(request);
+}
+
+static const char too_large[] = "<html><head><title>413 Request Entity Too Large</title></head>"
+                                "<body><h1>413 Request Entity Too Large</h1></body></html>\n";
+
+/* What the guard or h2o refused before there was a request. */
+static void refuse(struct exchange *exchange, int status, const char *text, void *arg)
+{
+    const struct admin_server *server = arg;
+    struct request *request = request_new(server->admin, exchange);
+
+    request->is_status_api = server->is_status_api;
+    if (status == 413)
+        answer_text(&request->answer, status, "text/html; charset=utf-8", too_large);
+    else
+        answer_message(&request->answer, status, "%s", text);
+    request_reply(request);
+}
+
+static bool read_addresses(const struct config_list *list, struct listen_address *addresses, struct err *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct config_listen listen;
+        char reason[160];
+        if (!config_parse_listen(list->at[i], &listen, reason))
+            return err_set(err, ERR_INVALID, "'%s': %s", list->at[i], reason);
+        addresses[i] = (struct listen_address){
+            .host = listen.host,
+            .port = listen.port,
+            .tls = listen.ssl,
+            .http2 = listen.http2,
+            .proxy_protocol = listen.proxy_protocol,
+            .reuseport = listen.reuseport,
+            .deferred = listen.deferred,
+            .bind = listen.bind,
+            .ipv6only = listen.ipv6only,
+            .backlog = listen.backlog,
+        };
+    }
+    return true;
+}
+
+static bool add_server(struct admin *admin, const char *name, const struct config_list *list,
+                       struct admin_server *server, struct err *err)
+{
+    struct listen_address *addresses = mem_zalloc((list->count + 1) * sizeof(*addresses));
+    struct http_server_options options = {
+        .name = name,
+        .addresses = addresses,
+        .address_count = list->count,
+        .certificate_file = admin->config->ssl_cert,
+        .key_file = admin->config->ssl_cert_key,
+        .handle = handle,
+        .refuse = refuse,
+        .arg = server,
+    };
+    bool is_off = list->count == 0 || strcmp(list->at[0], "off") == 0;
+    bool ok = is_off || (read_addresses(list, addresses, err) && http_front_add(admin->front, &options, err));
+
+    free(addresses);
+    return ok || err_wrap(err, "%s", name);
+}
+
+static void apply_reload(struct loop_message *message)
+{
+    struct reload *reload = CONTAINER_OF(message, struct reload, super);
+
+    reload->admin->config = reload->config;
+    free(reload);
+}
+
+bool admin_open(const struct admin_options *options, struct admin **admin, struct err *err)
+{
+    const struct config *config = options->config;
+    struct admin *made = mem_zalloc(sizeof(*made));
+    struct http_front_options front = {
+        .max_body_bytes = (size_t)config->nginx_admin_client_max_body_size,
+        .max_head_bytes = (size_t)config->client_header_limit,
+        .request_timeout_ms = (int)config->client_timeout,
+        .max_connections = (int)config->max_connections,
+        .keepalive_requests = (int)config->nginx_http_keepalive_requests,
+        .write_timeout_ms = (int)config->client_write_timeout,
+        .spool_directory = config->prefix,
+    };
+
+    made->options = *options;
+    made->config = config;
+    made->admin_server = (struct admin_server){made, false};
+    made->status_server = (struct admin_server){made, true};
+    list_init(&made->running);
+    made->front = http_front_new(&front);
+    if (!add_server(made, "admin_listen", &config->admin_listen, &made->admin_server, err) ||
+        !add_server(made, "status_listen", &config->status_listen, &made->status_server, err)) {
+        admin_close(made);
+        return false;
+    }
+    *admin = made;
+    return true;
+}
+
+bool admin_attach(struct admin *admin, struct err *err)
+{
+    return http_front_attach(admin->front, admin->options.loop, err);
+}
+
+struct http_front *admin_front(struct admin *admin)
+{
+    return admin->front;
+}
+
+void admin_reload(struct admin *admin, const struct config *config)
+{
+    struct reload *reload = mem_zalloc(sizeof(*reload));
+
+    reload->super.run = apply_reload;
+    reload->admin = admin;
+    reload->config = config;
+    loop_post(admin->options.loop, &reload->super);
+}
+
+void admin_close(struct admin *admin)
+{
+    if (admin == NULL)
+        return;
+    for (struct list *link = list_take_first(&admin->running); link != NULL;
+         link = list_take_first(&admin->running))
+        request_free(CONTAINER_OF(link, struct request, link));
+    http_front_free(admin->front);
+    free(admin);
+}

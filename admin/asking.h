@@ -1,0 +1,42 @@
+#pragma once
+
+/*
+ * asking - what the functions of a store job pass along: where to ask, and where to leave a refusal.
+ *
+ * A function that returns false has either filled the answer (the client is to blame) or left the answer
+ * without status and filled the error (the database is).
+ *
+ * Threads: the store job.
+ */
+
+#include <stdbool.h>
+
+#include <cjson/cJSON.h>
+
+#include "admin/answer.h"
+#include "admin/crud.h"
+#include "gateway/base/attributes.h"
+#include "gateway/store/store.h"
+
+struct asking {
+    struct store_session *session;
+    const struct schemas *schemas;
+    struct answer *answer;
+    struct store_error *error;
+};
+
+/* {"id":"..."}; the caller owns it. */
+cJSON *asking_reference(const char *id);
+
+/* Sets or replaces a member; takes `value`. */
+void asking_set(cJSON *document, const char *name, cJSON *value);
+
+/*
+ * The entity a target means. true with *document NULL: it does not exist, or is not its parent's. *other: the
+ * parent or child that the path goes through, NULL if that is missing; may be NULL where nobody wants it.
+ */
+bool asking_load(struct asking *asking, const struct crud_target *target, enum store_lock lock,
+                 cJSON **document, cJSON **other) MUST_CHECK;
+/* The parent or child that the path goes through. */
+bool asking_load_other(struct asking *asking, const struct crud_target *target, enum store_lock lock,
+                       cJSON **other) MUST_CHECK;

@@ -1,0 +1,58 @@
+#pragma once
+
+/*
+ * crud - create, read, update and delete of any entity, and the paths at which it can be found.
+ *
+ * Everything comes from struct schema: nothing here knows an entity by name.
+ *
+ *   /services                         a collection
+ *   /services/{id or name}            an entity
+ *   /services/{..}/routes[/{..}]      what refers to a parent
+ *   /routes/{..}/service              the parent, through its child
+ *
+ * Threads: crud_find() and crud_answer(): the loop; the rest of the work is store jobs.
+ */
+
+#include <stdbool.h>
+
+#include <cjson/cJSON.h>
+
+#include "admin/path.h"
+#include "gateway/base/str.h"
+
+struct answer;
+struct request;
+struct schema;
+struct schemas;
+
+/* What a URL says about one entity. Texts are borrowed from the path. */
+struct crud_key {
+    const char *field; /* "id" or the endpoint key */
+    struct str text;
+};
+
+enum crud_kind {
+    CRUD_COLLECTION,
+    CRUD_ENTITY,
+    CRUD_NESTED_COLLECTION,
+    CRUD_NESTED_ENTITY,
+    CRUD_PARENT, /* an entity through the one that refers to it */
+};
+
+struct crud_target {
+    enum crud_kind kind;
+    const struct schema *schema; /* of the entities acted upon */
+    struct crud_key key;         /* ENTITY, NESTED_ENTITY */
+    const struct schema *other;  /* NESTED_*: the parent's; PARENT: the child's */
+    struct crud_key other_key;
+    struct str other_raw;     /* the parent's key as it was sent */
+    const char *foreign_name; /* the field that leads from child to parent; NULL: not nested */
+};
+
+bool crud_find(const struct schemas *schemas, const struct path *path, struct crud_target *target);
+/* Every template: calls `add` with texts like "/services/{services}/routes". */
+void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const char *template), void *arg);
+/* The whole entity and its X-Cache-Key; takes `document`. */
+void crud_answer_document(struct request *request, int status, cJSON *document);
+/* Fills the answer or starts a job. The method is one the target's kind offers. */
+void crud_answer(struct request *request);

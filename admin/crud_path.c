@@ -1,0 +1,126 @@
+/*
+ * crud_path - which entity a path means, and every form such a path can have.
+ *
+ * All of it follows from the schemas: a foreign field makes a collection under its parent and a way back to
+ * it.
+ */
+
+#include "admin/crud.h"
+
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/base/uuid.h"
+#include "gateway/model/schema.h"
+
+static const char *nested_path(const struct schema *schema)
+{
+    return schema->nested_path != NULL ? schema->nested_path : schema->path;
+}
+
+/* The field of `child` that refers to `parent`; NULL: there is none. */
+static const struct field *foreign_field(const struct schema *child, const struct schema *parent)
+{
+    for (size_t i = 0; i < child->field_count; i++)
+        if (child->fields[i].kind == FIELD_FOREIGN && strcmp(child->fields[i].reference, parent->name) == 0)
+            return &child->fields[i];
+    return NULL;
+}
+
+static struct crud_key key_of(const struct schema *schema, struct str segment)
+{
+    struct uuid id;
+
+    if (uuid_from_str(segment, &id) || schema->endpoint_key == NULL)
+        return (struct crud_key){"id", segment};
+    return (struct crud_key){schema->endpoint_key, segment};
+}
+
+static bool find_children(const struct schemas *schemas, const struct path *path, struct crud_target *target)
+{
+    for (size_t i = 0; i < schemas_count(schemas); i++) {
+        const struct schema *child = schemas_at(schemas, i);
+        const struct field *field = foreign_field(child, target->other);
+        if (field == NULL || !str_equal(path->segments[2], str_of(nested_path(child))))
+            continue;
+        target->schema = child;
+        target->foreign_name = field->name;
+        target->kind = CRUD_NESTED_COLLECTION;
+        if (path->count == 4) {
+            target->kind = CRUD_NESTED_ENTITY;
+            target->key = key_of(child, path->segments[3]);
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool find_parent(const struct schemas *schemas, const struct path *path, struct crud_target *target)
+{
+    for (size_t i = 0; i < target->other->field_count; i++) {
+        const struct field *field = &target->other->fields[i];
+        if (field->kind != FIELD_FOREIGN || !str_equal(path->segments[2], str_of(field->name)))
+            continue;
+        target->schema = schemas_find(schemas, str_of(field->reference));
+        target->foreign_name = field->name;
+        target->kind = CRUD_PARENT;
+        return target->schema != NULL;
+    }
+    return false;
+}
+
+bool crud_find(const struct schemas *schemas, const struct path *path, struct crud_target *target)
+{
+    *target = (struct crud_target){0};
+    if (path->count == 0 || path->count > 4)
+        return false;
+    const struct schema *first = schemas_find_path(schemas, path->segments[0]);
+    if (first == NULL)
+        return false;
+    if (path->count <= 2) {
+        target->schema = first;
+        target->kind = path->count == 1 ? CRUD_COLLECTION : CRUD_ENTITY;
+        if (path->count == 2)
+            target->key = key_of(first, path->segments[1]);
+        return true;
+    }
+    target->other = first;
+    target->other_key = key_of(first, path->segments[1]);
+    target->other_raw = path->raw[1];
+    return find_children(schemas, path, target) || (path->count == 3 && find_parent(schemas, path, target));
+}
+
+static void add_nested(const struct schemas *schemas, const struct schema *schema, const struct field *field,
+                       struct buf *text, void (*add)(void *arg, const char *template), void *arg)
+{
+    const struct schema *parent = schemas_find(schemas, str_of(field->reference));
+
+    if (parent == NULL)
+        return;
+    buf_clear(text);
+    buf_printf(text, "/%s/{%s}/%s", parent->path, parent->parameter, nested_path(schema));
+    add(arg, text->at);
+    buf_printf(text, "/{%s}", schema->parameter);
+    add(arg, text->at);
+    buf_clear(text);
+    buf_printf(text, "/%s/{%s}/%s", schema->path, schema->parameter, field->name);
+    add(arg, text->at);
+}
+
+void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const char *template), void *arg)
+{
+    struct buf text = {0};
+
+    for (size_t i = 0; i < schemas_count(schemas); i++) {
+        const struct schema *schema = schemas_at(schemas, i);
+        buf_clear(&text);
+        buf_printf(&text, "/%s", schema->path);
+        add(arg, text.at);
+        buf_printf(&text, "/{%s}", schema->parameter);
+        add(arg, text.at);
+        for (size_t k = 0; k < schema->field_count; k++)
+            if (schema->fields[k].kind == FIELD_FOREIGN)
+                add_nested(schemas, schema, &schema->fields[k], &text, add, arg);
+    }
+    buf_fini(&text);
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+/*
+ * handlers - the endpoints that are not entities; each file by the name of its prefix. A handler fills the
+ * request's answer or starts a job. For the table in routes.c.
+ *
+ * Threads: the loop.
+ */
+
+#include "admin/request.h"
+
+void root_show(struct request *request);
+void robots_show(struct request *request);
+void endpoints_show(struct request *request); /* routes.c */
+void plugins_enabled(struct request *request);
+
+void status_show(struct request *request);
+void status_ready(struct request *request);
+
+void schema_show(struct request *request);
+void schema_show_plugin(struct request *request);
+void schema_show_plugin_config(struct request *request);
+void schema_validate(struct request *request);
+void schema_validate_plugin(struct request *request);
+
+void cache_list(struct request *request);
+void cache_drop_all(struct request *request);
+void cache_show(struct request *request);
+void cache_drop(struct request *request);

@@ -1,0 +1,117 @@
+/*
+ * request - see request.h.
+ *
+ *   exchange ends, no job        freed in on_end
+ *   exchange ends, job runs      forgotten in on_end, freed when the job is done
+ *   job done, exchange there     answered; freed when the exchange ends
+ */
+
+#include "admin/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/reply.h"
+#include "admin/state.h"
+#include "gateway/base/mem.h"
+#include "gateway/store/store.h"
+
+enum {
+    QUEUE_LIMIT_US = 10 * 1000 * 1000 /* a job that waited longer does nothing: the client gave up or will */
+};
+
+static const struct {
+    const char *name;
+    enum method method;
+} methods[] = {
+    {"GET", METHOD_GET},     {"HEAD", METHOD_GET},      {"POST", METHOD_POST},       {"PUT", METHOD_PUT},
+    {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE}, {"OPTIONS", METHOD_OPTIONS},
+};
+
+static enum method method_of(struct str name)
+{
+    for (size_t i = 0; i < COUNT(methods); i++)
+        if (str_equal(name, str_of(methods[i].name)))
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+static void on_end(struct exchange_end *end)
+{
+    struct request *request = CONTAINER_OF(end, struct request, end);
+
+    request->exchange = NULL;
+    if (!request->is_running)
+        request_free(request);
+}
+
+static void on_done(struct loop_message *message)
+{
+    struct request *request = CONTAINER_OF(message, struct request, done);
+
+    request->is_running = false;
+    list_remove(&request->link);
+    if (request->exchange != NULL)
+        request_reply(request);
+    else
+        request_free(request);
+}
+
+static void run_on_store(struct store_session *session, void *arg)
+{
+    struct request *request = arg;
+    struct loop *loop = request->admin->options.loop;
+
+    if (loop_clock_us() > request->give_up_us)
+        answer_message(&request->answer, 503, "The database is too slow: the request was not carried out");
+    else
+        request->work(session, request);
+    loop_post(loop, &request->done); /* the request may be gone on return */
+}
+
+struct request *request_new(struct admin *admin, struct exchange *exchange)
+{
+    struct request *request = mem_zalloc(sizeof(*request));
+
+    request->admin = admin;
+    request->config = admin->config;
+    request->exchange = exchange;
+    request->method = method_of(exchange_request(exchange)->method);
+    request->received_us = exchange_request(exchange)->received_us;
+    request->end.on_end = on_end;
+    request->done.run = on_done;
+    exchange_on_end(exchange, &request->end);
+    return request;
+}
+
+void request_run(struct request *request,
+                 void (*work)(struct store_session *session, struct request *request))
+{
+    struct admin *admin = request->admin;
+
+    request->work = work;
+    request->give_up_us = loop_clock_us() + QUEUE_LIMIT_US;
+    request->is_running = true;
+    list_add_last(&admin->running, &request->link);
+    if (store_submit(admin->options.store, run_on_store, request))
+        return;
+    request->is_running = false;
+    list_remove(&request->link);
+    answer_message(&request->answer, 503, "Too many requests are waiting for the database");
+}
+
+void request_reply(struct request *request)
+{
+    reply_send(request->admin, request->exchange, &request->answer, request->received_us,
+               request->is_status_api);
+}
+
+void request_free(struct request *request)
+{
+    list_remove(&request->link);
+    answer_fini(&request->answer);
+    body_fini(&request->body);
+    query_string_fini(&request->query);
+    path_fini(&request->path);
+    free(request);
+}

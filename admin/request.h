@@ -1,0 +1,74 @@
+#pragma once
+
+/*
+ * request - one request to the Admin or Status API, from the handler to the answer.
+ *
+ * The exchange may end at any time, a job of the store cannot be called back: so a request is memory of its
+ * own that is freed by whichever ends last. While a job runs, everything but `exchange`, `end` and `link` is
+ * the job's.
+ *
+ * Threads: the loop; between request_run() and the job's end a store thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/answer.h"
+#include "admin/body.h"
+#include "admin/crud.h"
+#include "admin/path.h"
+#include "admin/query_string.h"
+#include "gateway/base/list.h"
+#include "gateway/http/exchange.h"
+#include "gateway/io/loop.h"
+
+struct admin;
+struct config;
+struct store_session;
+
+enum method {
+    METHOD_GET,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER, /* nothing is offered under it */
+};
+enum {
+    METHOD_OFFERED_COUNT = METHOD_DELETE + 1
+};
+
+struct request {
+    struct list link;            /* the admin's list of running jobs; loop */
+    struct admin *admin;         /* borrowed; jobs read its options only */
+    const struct config *config; /* in force when the request came */
+    struct exchange *exchange;   /* NULL: has ended; loop only */
+    struct exchange_end end;
+    struct loop_message done;
+    bool is_running;    /* a job has it; loop only */
+    bool is_status_api; /* came in by status_listen */
+    enum method method; /* HEAD counts as GET: the exchange leaves the body out */
+    struct path path;
+    struct query_string query;
+    struct body body; /* of POST, PUT and PATCH */
+    struct crud_target target;
+    struct answer answer;
+    char allow[64]; /* what OPTIONS says */
+    int64_t received_us;
+    int64_t give_up_us; /* a job that begins later does nothing */
+    void (*work)(struct store_session *session, struct request *request);
+};
+
+/* The caller's until request_reply() or request_run(). */
+struct request *request_new(struct admin *admin, struct exchange *exchange);
+
+/* Hands it to a store thread; `work` fills the answer, which is sent when it returns. */
+void request_run(struct request *request,
+                 void (*work)(struct store_session *session, struct request *request));
+
+/* Sends the answer, if anybody is still there. The request may be gone on return. */
+void request_reply(struct request *request);
+
+/* Only for those whose job's end was never told to the loop, because the loop had ended. */
+void request_free(struct request *request);

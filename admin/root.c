@@ -1,0 +1,179 @@
+/*
+ * root - GET / and two small ones: what this node is, and every setting it runs with.
+ */
+
+#include "admin/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/state.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/config/config.h"
+
+static const char version[] = "3.5.0"; /* clients choose features by it */
+
+static void add_list(cJSON *object, const char *name, const struct config_list *list)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, name);
+
+    for (size_t i = 0; i < list->count; i++)
+        (void)cJSON_AddItemToArray(array, cJSON_CreateString(list->at[i]));
+}
+
+/* Numbers and truth values as JSON has them, lists as arrays, the rest as it is written in the file. */
+static void add_setting(cJSON *object, const struct config *config, const struct config_key *key)
+{
+    const void *at = (const char *)config + key->offset;
+
+    switch (key->kind) {
+    case CONFIG_BOOLEAN:
+        (void)cJSON_AddBoolToObject(object, key->name, *(const bool *)at);
+        return;
+    case CONFIG_INTEGER:
+    case CONFIG_MILLISECONDS:
+        if (*(const int64_t *)at != CONFIG_UNSET)
+            (void)cJSON_AddNumberToObject(object, key->name, (double)*(const int64_t *)at);
+        return;
+    case CONFIG_SECONDS:
+        if (*(const int64_t *)at != CONFIG_UNSET)
+            (void)cJSON_AddNumberToObject(object, key->name, (double)*(const int64_t *)at / 1000);
+        return;
+    case CONFIG_LIST:
+    case CONFIG_LISTEN:
+        add_list(object, key->name, at);
+        return;
+    case CONFIG_SECRET:
+    case CONFIG_TEXT:
+    case CONFIG_CHOICE:
+        if (*(char *const *)at == NULL)
+            return;
+        break;
+    case CONFIG_BYTES:
+        break;
+    }
+    char *text = config_show(config, key);
+    if (text != NULL)
+        (void)cJSON_AddStringToObject(object, key->name, text);
+    free(text);
+}
+
+static void add_listeners(cJSON *object, const char *name, const struct config_list *list)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, name);
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct config_listen listen;
+        char reason[160];
+        if (!config_parse_listen(list->at[i], &listen, reason))
+            continue;
+        cJSON *item = cJSON_CreateObject();
+        char *ip = mem_strndup(listen.host.at, listen.host.len);
+        (void)cJSON_AddStringToObject(item, "ip", ip);
+        (void)cJSON_AddNumberToObject(item, "port", listen.port);
+        (void)cJSON_AddBoolToObject(item, "ssl", listen.ssl);
+        (void)cJSON_AddBoolToObject(item, "http2", listen.http2);
+        (void)cJSON_AddBoolToObject(item, "proxy_protocol", listen.proxy_protocol);
+        (void)cJSON_AddBoolToObject(item, "reuseport", listen.reuseport);
+        (void)cJSON_AddStringToObject(item, "listener", list->at[i]);
+        (void)cJSON_AddItemToArray(array, item);
+        free(ip);
+    }
+}
+
+static cJSON *describe_configuration(const struct config *config, const struct schemas *schemas)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    for (size_t i = 0; i < config_key_count; i++)
+        add_setting(object, config, &config_keys[i]);
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "log_level");
+    (void)cJSON_AddStringToObject(object, "log_level", log_level_name(log_get_level()));
+    add_listeners(object, "proxy_listeners", &config->proxy_listen);
+    add_listeners(object, "admin_listeners", &config->admin_listen);
+    add_listeners(object, "status_listeners", &config->status_listen);
+    cJSON *loaded = cJSON_AddObjectToObject(object, "loaded_plugins");
+    for (size_t i = 0; i < schemas_plugin_count(schemas); i++)
+        (void)cJSON_AddBoolToObject(loaded, schemas_plugin_at(schemas, i)->name, true);
+    return object;
+}
+
+static void add_plugins(cJSON *object, const struct schemas *schemas, cJSON *names)
+{
+    cJSON *plugins = cJSON_AddObjectToObject(object, "plugins");
+    cJSON *available = cJSON_AddObjectToObject(plugins, "available_on_server");
+
+    for (size_t i = 0; i < schemas_plugin_count(schemas); i++) {
+        const struct plugin_schema *plugin = schemas_plugin_at(schemas, i);
+        cJSON *one = cJSON_AddObjectToObject(available, plugin->name);
+        (void)cJSON_AddStringToObject(one, "version", plugin->version);
+        (void)cJSON_AddNumberToObject(one, "priority", plugin->priority);
+    }
+    (void)cJSON_AddItemToObject(plugins, "enabled_in_cluster", names);
+}
+
+static void add_process(cJSON *object)
+{
+    cJSON *timers = cJSON_AddObjectToObject(object, "timers");
+    cJSON *pids = cJSON_AddObjectToObject(object, "pids");
+    cJSON *workers = cJSON_AddArrayToObject(pids, "workers");
+
+    (void)cJSON_AddNumberToObject(timers, "running", 0);
+    (void)cJSON_AddNumberToObject(timers, "pending", 0);
+    /* Workers are threads: one process is both. */
+    (void)cJSON_AddNumberToObject(pids, "master", getpid());
+    (void)cJSON_AddItemToArray(workers, cJSON_CreateNumber(getpid()));
+}
+
+/* A job: only the names of configured plugins come from the database. */
+static void show_with_names(struct store_session *session, struct request *request)
+{
+    struct store_error error = {0};
+    cJSON *names = NULL;
+
+    if (!store_plugin_names(session, &names, &error)) {
+        log_error("admin: the configured plugins cannot be read; why=%s", error.err.text);
+        answer_message(&request->answer, 500, "An unexpected error occurred");
+        store_error_fini(&error);
+        return;
+    }
+    const struct admin_options *options = &request->admin->options;
+    cJSON *object = cJSON_CreateObject();
+    char host[256] = "";
+    char id[UUID_TEXT_SIZE];
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        host[0] = '\0';
+    (void)cJSON_AddStringToObject(object, "tagline", "Welcome to kong");
+    (void)cJSON_AddStringToObject(object, "version", version);
+    (void)cJSON_AddStringToObject(object, "hostname", host);
+    (void)cJSON_AddStringToObject(object, "node_id", uuid_format(&options->node_id, id));
+    (void)cJSON_AddStringToObject(object, "lua_version", "LuaJIT 2.1.0-beta3");
+    add_process(object);
+    add_plugins(object, options->schemas, names);
+    (void)cJSON_AddItemToObject(object, "configuration",
+                                describe_configuration(request->config, options->schemas));
+    answer_json(&request->answer, 200, object);
+}
+
+void root_show(struct request *request)
+{
+    request_run(request, show_with_names);
+}
+
+void robots_show(struct request *request)
+{
+    answer_text(&request->answer, 200, "text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n");
+}
+
+void plugins_enabled(struct request *request)
+{
+    const struct schemas *schemas = request->admin->options.schemas;
+    cJSON *object = cJSON_CreateObject();
+    cJSON *names = cJSON_AddArrayToObject(object, "enabled_plugins");
+
+    for (size_t i = 0; i < schemas_plugin_count(schemas); i++)
+        (void)cJSON_AddItemToArray(names, cJSON_CreateString(schemas_plugin_at(schemas, i)->name));
+    answer_json(&request->answer, 200, object);
+}

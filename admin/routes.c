@@ -1,0 +1,196 @@
+/*
+ * routes - see routes.h.
+ *
+ * The first row whose form fits decides: so literal segments stand above parameters. Rows of one form stand
+ * together, one per method.
+ */
+
+#include "admin/routes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/handlers.h"
+#include "admin/state.h"
+#include "gateway/base/mem.h"
+
+typedef void (*handler_fn)(struct request *request);
+
+enum api {
+    ADMIN_API = 1,
+    STATUS_API = 2
+};
+
+static const struct route {
+    enum method method;
+    const char *form;
+    handler_fn handle;
+    unsigned apis; /* set of enum api */
+} routes[] = {
+    /* clang-format off */
+    {METHOD_GET,    "/",                         root_show,                 ADMIN_API},
+    {METHOD_GET,    "/robots.txt",               robots_show,               ADMIN_API},
+    {METHOD_GET,    "/status",                   status_show,               ADMIN_API | STATUS_API},
+    {METHOD_GET,    "/status/ready",             status_ready,              STATUS_API},
+    {METHOD_GET,    "/endpoints",                endpoints_show,            ADMIN_API},
+    {METHOD_GET,    "/plugins/enabled",          plugins_enabled,           ADMIN_API},
+    {METHOD_GET,    "/plugins/schema/{name}",    schema_show_plugin_config, ADMIN_API},
+    {METHOD_POST,   "/schemas/plugins/validate", schema_validate_plugin,    ADMIN_API},
+    {METHOD_GET,    "/schemas/plugins/{name}",   schema_show_plugin,        ADMIN_API},
+    {METHOD_GET,    "/schemas/{name}",           schema_show,               ADMIN_API},
+    {METHOD_POST,   "/schemas/{db_entity_name}/validate", schema_validate,  ADMIN_API},
+    {METHOD_GET,    "/cache",                    cache_list,                ADMIN_API},
+    {METHOD_DELETE, "/cache",                    cache_drop_all,            ADMIN_API},
+    {METHOD_GET,    "/cache/{key}",              cache_show,                ADMIN_API},
+    {METHOD_DELETE, "/cache/{key}",              cache_drop,                ADMIN_API},
+    /* clang-format on */
+};
+
+/* In the order in which Allow lists them. */
+static const struct {
+    const char *name;
+    enum method method;
+} offered_names[] = {
+    {"DELETE", METHOD_DELETE}, {"GET", METHOD_GET},   {"HEAD", METHOD_GET}, {"OPTIONS", METHOD_OPTIONS},
+    {"PATCH", METHOD_PATCH},   {"POST", METHOD_POST}, {"PUT", METHOD_PUT},
+};
+
+/* What a path offers: a handler per method, NULL where there is none. */
+struct offer {
+    handler_fn handlers[METHOD_OFFERED_COUNT];
+};
+
+static bool find_route(const struct request *request, struct offer *offer)
+{
+    unsigned api = request->is_status_api ? STATUS_API : ADMIN_API;
+    const char *form = NULL;
+
+    for (size_t i = 0; i < COUNT(routes); i++) {
+        const struct route *route = &routes[i];
+        if (form == NULL && (route->apis & api) != 0 && path_matches(&request->path, route->form))
+            form = route->form;
+        if (form != NULL && strcmp(form, route->form) == 0)
+            offer->handlers[route->method] = route->handle;
+    }
+    return form != NULL;
+}
+
+static bool find_entity(struct request *request, struct offer *offer)
+{
+    if (request->is_status_api ||
+        !crud_find(request->admin->options.schemas, &request->path, &request->target))
+        return false;
+    offer->handlers[METHOD_GET] = crud_answer;
+    if (request->target.kind == CRUD_COLLECTION || request->target.kind == CRUD_NESTED_COLLECTION) {
+        offer->handlers[METHOD_POST] = crud_answer;
+    } else {
+        offer->handlers[METHOD_PUT] = crud_answer;
+        offer->handlers[METHOD_PATCH] = crud_answer;
+        offer->handlers[METHOD_DELETE] = crud_answer;
+    }
+    return true;
+}
+
+static void answer_options(struct request *request, const struct offer *offer)
+{
+    size_t length = 0;
+
+    for (size_t i = 0; i < COUNT(offered_names); i++) {
+        enum method method = offered_names[i].method;
+        if (method != METHOD_OPTIONS && offer->handlers[method] == NULL)
+            continue;
+        length += (size_t)snprintf(request->allow + length, sizeof(request->allow) - length, "%s%s",
+                                   length > 0 ? ", " : "", offered_names[i].name);
+    }
+    answer_empty(&request->answer, 204);
+    request->answer.allow = request->allow;
+}
+
+static bool read_body(struct request *request)
+{
+    const struct exchange_request *in = exchange_request(request->exchange);
+    const struct header *type = headers_find(&in->headers, STR("content-type"));
+    struct answer *answer = &request->answer;
+
+    switch (body_parse(type != NULL ? type->value : STR_NONE, in->body, &request->body)) {
+    case BODY_OK:
+        return true;
+    case BODY_BAD_JSON:
+        answer_message(answer, 400, "Cannot parse JSON body");
+        return false;
+    case BODY_BAD_FORM:
+        answer_message(answer, 400, "Cannot parse form body");
+        return false;
+    case BODY_TOO_MANY:
+        answer_message(answer, 400, "Too many arguments");
+        return false;
+    case BODY_UNSUPPORTED:
+        break;
+    }
+    answer_text(answer, 415, "text/html; charset=utf-8",
+                "<html><head><title>415 Unsupported Media Type</title></head>"
+                "<body><h1>415 Unsupported Media Type</h1></body></html>\n");
+    return false;
+}
+
+static bool has_body(enum method method)
+{
+    return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+struct templates {
+    char **at;
+    size_t count;
+};
+
+static void add_template(void *arg, const char *template)
+{
+    struct templates *templates = arg;
+
+    templates->at = mem_realloc(templates->at, (templates->count + 1) * sizeof(char *));
+    templates->at[templates->count++] = mem_strdup(template);
+}
+
+/* '/' is below every other character that templates are made of, so strcmp() gives the order clients know. */
+void endpoints_show(struct request *request)
+{
+    struct templates templates = {0};
+    cJSON *json = cJSON_CreateObject();
+    cJSON *data = cJSON_AddArrayToObject(json, "data");
+
+    for (size_t i = 0; i < COUNT(routes); i++)
+        if ((routes[i].apis & ADMIN_API) != 0)
+            add_template(&templates, routes[i].form);
+    crud_templates(request->admin->options.schemas, add_template, &templates);
+    qsort(templates.at, templates.count, sizeof(char *), compare_texts);
+    for (size_t i = 0; i < templates.count; i++)
+        if (i == 0 || strcmp(templates.at[i], templates.at[i - 1]) != 0)
+            (void)cJSON_AddItemToArray(data, cJSON_CreateString(templates.at[i]));
+    for (size_t i = 0; i < templates.count; i++)
+        free(templates.at[i]);
+    free(templates.at);
+    answer_json(&request->answer, 200, json);
+}
+
+void routes_answer(struct request *request)
+{
+    struct offer offer = {0};
+
+    if (!find_route(request, &offer) && !find_entity(request, &offer)) {
+        answer_not_found(&request->answer);
+    } else if (request->method == METHOD_OPTIONS) {
+        answer_options(request, &offer);
+    } else if (request->method == METHOD_OTHER || offer.handlers[request->method] == NULL) {
+        answer_message(&request->answer, 405, "Method not allowed");
+    } else if (!query_string_parse(exchange_request(request->exchange)->query, &request->query)) {
+        answer_message(&request->answer, 400, "Too many arguments");
+    } else if (!has_body(request->method) || read_body(request)) {
+        offer.handlers[request->method](request);
+    }
+}

@@ -1,0 +1,13 @@
+#pragma once
+
+/*
+ * routes - the table of endpoints that are not entities, and which handler a path and method lead to.
+ *
+ * The endpoints of entities are not listed: crud derives them from the schemas.
+ * Threads: the loop.
+ */
+
+#include "admin/request.h"
+
+/* Fills request->answer, or starts a job (request->is_running). request->path is parsed. */
+void routes_answer(struct request *request);

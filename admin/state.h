@@ -1,0 +1,23 @@
+#pragma once
+
+/*
+ * state - what the handlers of the Admin API have in common. For this folder only.
+ *
+ * Threads: the loop; jobs of the store read `options`, which never change.
+ */
+
+#include "admin/admin.h"
+#include "gateway/base/list.h"
+
+struct admin_server {
+    struct admin *admin;
+    bool is_status_api;
+};
+
+struct admin {
+    struct admin_options options;
+    const struct config *config; /* in force */
+    struct http_front *front;
+    struct admin_server admin_server, status_server;
+    struct list running; /* requests whose job has not come back */
+};
