@@ -19,7 +19,13 @@ struct counted_answer {
 
 static struct counted_answer *counted(const struct resolver_answer *answer)
 {
-    return CONTAINER_OF((struct resolver_answer *)(uintptr_t)answer, struct counted_answer, answer);
+    /* Answers are const to those who share them; the count is not part of what they share. */
+    union {
+        const struct resolver_answer *shared;
+        struct resolver_answer *counted;
+    } pointer = {answer};
+
+    return CONTAINER_OF(pointer.counted, struct counted_answer, answer);
 }
 
 const struct resolver_answer *resolver_answer_new(const struct sockaddr_storage *addresses, size_t count)

@@ -34,7 +34,7 @@ struct recorder {
 
 static struct recorder *of(const struct exchange *exchange)
 {
-    return CONTAINER_OF((struct exchange *)(uintptr_t)exchange, struct recorder, super);
+    return exchange->below;
 }
 
 static void *record_alloc(struct exchange *exchange, size_t size)
@@ -129,6 +129,7 @@ struct exchange *exchange_recorder_new(struct loop *loop, const struct exchange_
     struct headers *headers = &recorder->super.request.headers;
 
     recorder->super.backend = &backend;
+    recorder->super.below = recorder;
     recorder->super.loop = loop;
     recorder->super.request = *request;
     headers->owner = &recorder->super;

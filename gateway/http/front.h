@@ -91,7 +91,7 @@ struct http_front {
     struct guard_limits limits;
     struct front_server **servers;
     size_t server_count;
-    pthread_mutex_t lock; /* of `loops` */
+    pthread_mutex_t *lock; /* of `loops` */
     struct front_loop *loops;
 };
 

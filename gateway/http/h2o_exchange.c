@@ -99,8 +99,7 @@ static void *backend_alloc(struct exchange *exchange, size_t size)
 
 static uint64_t backend_bytes_sent(const struct exchange *exchange)
 {
-    const struct h2o_exchange *x =
-        CONTAINER_OF((struct exchange *)(uintptr_t)exchange, struct h2o_exchange, super);
+    const struct h2o_exchange *x = (const void *)exchange; /* its first member */
 
     return x->connection->sock->bytes_written - x->bytes_before;
 }
@@ -280,8 +279,9 @@ static void backend_reply(struct exchange *exchange, const struct exchange_answe
 }
 
 /* The client is gone: lets h2o find that out, by writing to it. */
-void front_abandon(struct h2o_exchange *x)
+void front_abandon(struct h2o_exchange *exchange)
 {
+    struct h2o_exchange *x = exchange;
     void (*on_gone)(struct exchange *, void *) = x->on_gone;
     struct exchange_answer answer;
 
@@ -362,7 +362,7 @@ static void backend_tunnel(struct exchange *exchange, const struct headers *head
     h2o_http1_upgrade(x->req, NULL, 0, on_upgraded, pending);
 }
 
-static const struct exchange_backend backend = {
+static const struct exchange_backend h2o_backend = {
     .alloc = backend_alloc,
     .watch = backend_watch,
     .reply = backend_reply,
@@ -477,14 +477,14 @@ static void split_target(struct exchange_request *request)
     }
 }
 
-struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *other, void *below)
+struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below)
 {
     struct front_connection *connection = req->conn->callbacks->get_socket(req->conn)->on_close.data;
     struct h2o_exchange *x = h2o_mem_alloc_shared(&req->pool, sizeof(*x), on_dispose);
 
     memset(x, 0, sizeof(*x));
     x->magic = EXCHANGE_MAGIC;
-    x->super.backend = other != NULL ? other : &backend;
+    x->super.backend = backend != NULL ? backend : &h2o_backend;
     x->super.below = below;
     x->super.loop = connection->at->loop;
     x->req = req;

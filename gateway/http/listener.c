@@ -183,6 +183,24 @@ static void on_sweep(struct timer *timer)
     tell_if_empty(at);
 }
 
+static void break_off(struct front_loop *at)
+{
+    struct list *next;
+
+    for (struct list *link = at->connections.next; link != &at->connections; link = next) {
+        struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
+
+        next = link->next;
+        if (connection->tunnel != NULL) {
+            tunnel_close(connection->tunnel);
+            continue;
+        }
+        (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR); /* fails when it was done before */
+        if (connection->exchange != NULL)
+            front_abandon(connection->exchange);
+    }
+}
+
 /* The loop ends: what is still open is broken off, since its buffers belong to this thread. */
 static void on_loop_end(struct loop_end *end)
 {
@@ -193,20 +211,7 @@ static void on_loop_end(struct loop_end *end)
     close_listeners(at);
     request_shutdown(at);
     for (int turn = 0; turn < LAST_TURNS && at->connection_count > 0; turn++) {
-        struct list *next;
-
-        for (struct list *link = at->connections.next; link != &at->connections; link = next) {
-            struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
-
-            next = link->next;
-            if (connection->tunnel != NULL) {
-                tunnel_close(connection->tunnel);
-                continue;
-            }
-            (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR); /* again in later turns */
-            if (connection->exchange != NULL)
-                front_abandon(connection->exchange);
-        }
+        break_off(at);
         loop_turn(at->loop, turn == 0 ? 0 : 10);
     }
     timer_stop(&at->sweep);
@@ -364,7 +369,7 @@ static void set_limits(struct http_front *front)
         return;
     /* Half of what is left: each client connection may need an upstream connection as well. */
     options->max_connections = 1024;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 2 * SPARE_DESCRIPTORS)
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > (rlim_t)2 * SPARE_DESCRIPTORS)
         options->max_connections =
             files.rlim_cur > 1 << 20 ? 1 << 19 : (int)(files.rlim_cur - SPARE_DESCRIPTORS) / 2;
 }
@@ -374,7 +379,8 @@ struct http_front *http_front_new(const struct http_front_options *options)
     struct http_front *front = mem_zalloc(sizeof(*front));
 
     front->options = *options;
-    (void)pthread_mutex_init(&front->lock, NULL); /* cannot fail with default attributes */
+    front->lock = mem_alloc(sizeof(*front->lock));
+    (void)pthread_mutex_init(front->lock, NULL); /* cannot fail with default attributes */
     set_limits(front);
     h2o_config_init(&front->conf);
     front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
@@ -406,7 +412,7 @@ bool http_front_add(struct http_front *front, const struct http_server_options *
         return false;
     }
     register_server(front, server, front->server_count);
-    front->servers = mem_realloc(front->servers, (front->server_count + 1) * sizeof(struct front_server *));
+    front->servers = mem_realloc(front->servers, (front->server_count + 1) * sizeof(*front->servers));
     front->servers[front->server_count++] = server;
     return true;
 }
@@ -455,10 +461,10 @@ bool http_front_attach(struct http_front *front, struct loop *loop, struct err *
     h2o_context_init(&at->context, loop_h2o(loop), &front->conf);
     at->end.on_end = on_loop_end;
     loop_on_end(loop, &at->end);
-    (void)pthread_mutex_lock(&front->lock);
+    (void)pthread_mutex_lock(front->lock);
     at->next = front->loops;
     front->loops = at;
-    (void)pthread_mutex_unlock(&front->lock);
+    (void)pthread_mutex_unlock(front->lock);
     for (size_t i = 0; i < front->server_count && listening; i++) {
         for (size_t j = 0; j < front->servers[i]->address_count && listening; j++)
             listening = listen_on(at, front->servers[i], &front->servers[i]->addresses[j], err);
@@ -473,10 +479,10 @@ void http_front_drain(struct http_front *front, struct loop *loop, void (*on_emp
     struct front_loop *at;
 
     assert(loop_is_mine(loop));
-    (void)pthread_mutex_lock(&front->lock);
+    (void)pthread_mutex_lock(front->lock);
     for (at = front->loops; at != NULL && at->loop != loop; at = at->next)
         continue;
-    (void)pthread_mutex_unlock(&front->lock);
+    (void)pthread_mutex_unlock(front->lock);
     if (at == NULL) {
         if (on_empty != NULL)
             on_empty(arg);
@@ -506,20 +512,19 @@ void http_front_free(struct http_front *front)
     for (size_t i = 0; i < front->server_count; i++)
         server_free(front->servers[i]);
     free(front->servers);
-    (void)pthread_mutex_destroy(&front->lock);
+    (void)pthread_mutex_destroy(front->lock);
+    free(front->lock);
     free(front);
 }
 
 void http_front_read_stats(const struct http_front *front, struct http_front_stats *stats)
 {
-    struct http_front *locked = (struct http_front *)(uintptr_t)front;
-
     *stats = (struct http_front_stats){0};
-    (void)pthread_mutex_lock(&locked->lock);
+    (void)pthread_mutex_lock(front->lock);
     for (struct front_loop *at = front->loops; at != NULL; at = at->next) {
         stats->accepted += atomic_load_explicit(&at->accepted, memory_order_relaxed);
         stats->active += atomic_load_explicit(&at->active, memory_order_relaxed);
         stats->requests += atomic_load_explicit(&at->requests, memory_order_relaxed);
     }
-    (void)pthread_mutex_unlock(&locked->lock);
+    (void)pthread_mutex_unlock(front->lock);
 }

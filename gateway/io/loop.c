@@ -31,6 +31,7 @@ enum {
 };
 
 struct loop {
+    struct loop *self; /* for a clock that is read through a const loop */
     char name[NAME_SIZE];
     pthread_t thread;
     bool started; /* thread: whoever opened the loop */
@@ -185,11 +186,9 @@ h2o_loop_t *loop_h2o(struct loop *loop)
 
 int64_t loop_now_ms(const struct loop *loop)
 {
-    struct loop *cache = (struct loop *)(uintptr_t)loop;
-
     /* h2o reads the clock after each wait; ours is read when it is first asked for after that. */
     if (loop->seen_h2o_ms != h2o_now(loop->h2o))
-        refresh_now(cache);
+        refresh_now(loop->self);
     return loop->now_ms;
 }
 
@@ -233,6 +232,7 @@ bool loop_open(const char *name, struct loop **loop, struct err *err)
     struct loop *opened = mem_zalloc(sizeof(*opened));
 
     (void)snprintf(opened->name, sizeof(opened->name), "%s", name);
+    opened->self = opened;
     opened->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (opened->bell_fd < 0) {
         int why = errno;
