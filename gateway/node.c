@@ -207,6 +207,7 @@ static bool open_store(struct node *node, struct err *err)
         .node_id = node->id,
         .statement_timeout_ms = config->pg_timeout,
         .append_timeout_ms = config->cluster_append_timeout,
+        .replica_without_log = strcmp(config->replica_gate, "delay") == 0,
     };
     uint8_t history[16];
     database_options(config, false, &options.primary);

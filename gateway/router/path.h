@@ -12,8 +12,9 @@
 #include "gateway/base/str.h"
 
 /*
- * Writes the normal form of `raw` (target up to '?') to `to`, which has room for raw.len + 1 bytes: percent-decoding
- * of everything not reserved, dot segments removed, runs of '/' collapsed. Returns its length.
+ * Writes the normal form of `raw` (target up to '?') to `to`, which has room for raw.len + 1 bytes:
+ * percent-decoding of everything not reserved, dot segments removed, runs of '/' collapsed. Returns its
+ * length.
  */
 size_t path_normalize(struct str raw, char *to);
 

@@ -3,12 +3,13 @@
 /*
  * router - which route is it? Pure: routes in, answers out; no socket, no clock, no thread.
  *
- * Flavour traditional_compatible (data-plane reference, section 1). Persistent: router_change() makes a new router that
- * shares with the old one everything a change did not touch, so its cost does not grow with the number of routes. A
- * match looks at the routes that share the request's host and a prefix of its path, and at no other.
+ * Flavour traditional_compatible (data-plane reference, section 1). Persistent: router_change() makes a new
+ * router that shares with the old one everything a change did not touch, so its cost does not grow with the
+ * number of routes. A match looks at the routes that share the request's host and a prefix of its path, and
+ * at no other.
  *
- * Threads: making and freeing: one thread at a time. router_match(): any number, on a router published with release
- * order. Regular expressions match with a per-thread context and a match limit.
+ * Threads: making and freeing: one thread at a time. router_match(): any number, on a router published with
+ * release order. Regular expressions match with a per-thread context and a match limit.
  */
 
 #include <stdbool.h>
@@ -25,8 +26,8 @@ struct router;
 
 /* A route as the router holds it: counted, so that routers share it. Immutable. */
 struct routed {
-    uint32_t refs;               /* making thread only */
-    const struct route *route;   /* owned: freed with release */
+    uint32_t refs;             /* making thread only */
+    const struct route *route; /* owned: freed with release */
     void (*release)(void *route);
 };
 struct routed *routed_new(const struct route *route, void (*release)(void *route));
@@ -41,8 +42,8 @@ struct router_change {
 /* An empty router. */
 struct router *router_new(void);
 /*
- * `router` with the changes applied, or NULL with err set when a pattern of a `new` does not compile; nothing is
- * changed then. Takes references of its own. `router` stays the caller's.
+ * `router` with the changes applied, or NULL with err set when a pattern of a `new` does not compile; nothing
+ * is changed then. Takes references of its own. `router` stays the caller's.
  */
 struct router *router_change(const struct router *router, const struct router_change *changes, size_t count,
                              struct err *err) MUST_CHECK;
@@ -57,15 +58,17 @@ struct router_header {
 
 struct router_query {
     struct str method;
-    struct str host;          /* as sent, port included; at == NULL: none */
-    struct str path;          /* normalised: path_normalize() */
-    struct str server_name;   /* SNI; at == NULL: none */
+    struct str host;        /* as sent, port included; at == NULL: none */
+    struct str path;        /* normalised: path_normalize() */
+    struct str server_name; /* SNI; at == NULL: none */
     bool tls;
     const struct router_header *headers;
     size_t header_count;
 };
 
-enum { ROUTER_MAX_CAPTURES = 16 };
+enum {
+    ROUTER_MAX_CAPTURES = 16
+};
 
 struct router_capture {
     struct str name;  /* len 0: only numbered */
@@ -74,9 +77,9 @@ struct router_capture {
 
 struct router_match {
     const struct route *route;
-    size_t path_index;        /* of route->paths; SIZE_MAX: matched without a path */
-    size_t matched_length;    /* bytes of query.path that the route path matched */
-    size_t capture_count;     /* 0 unless group 1 exists; entry 0 is the whole match */
+    size_t path_index;     /* of route->paths; SIZE_MAX: matched without a path */
+    size_t matched_length; /* bytes of query.path that the route path matched */
+    size_t capture_count;  /* 0 unless group 1 exists; entry 0 is the whole match */
     struct router_capture captures[ROUTER_MAX_CAPTURES];
 };
 

@@ -1,0 +1,327 @@
+/*
+ * router - tries by host. A route without hosts is in `any`; one with hosts is once in the trie of each.
+ *
+ * Host keys are texts: "api.acme.test", "api.acme.test:81", "*.acme.test", "api.*". A request looks up its
+ * own host, with and without port, and, only while routes with wildcards exist, each ending and each
+ * beginning of it at a dot.
+ */
+
+#include "gateway/router/router.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/digest.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/pmap.h"
+#include "gateway/base/random.h"
+#include "gateway/model/entities.h"
+#include "gateway/router/trie.h"
+
+enum {
+    HOST_MAX = 512
+};
+
+struct router {
+    uint32_t refs;
+    struct trie *any;
+    struct pmap *hosts; /* digest of a host key -> struct trie */
+    struct pmap *rules; /* routed pointer, as a key -> struct rule */
+    size_t count;
+    size_t wildcards, ports; /* hosts with '*', with a port */
+};
+
+/* ---- routed ---- */
+
+struct routed *routed_new(const struct route *route, void (*release)(void *route))
+{
+    struct routed *routed = mem_alloc(sizeof(*routed));
+    *routed = (struct routed){.refs = 1, .route = route, .release = release};
+    return routed;
+}
+
+struct routed *routed_ref(struct routed *routed)
+{
+    routed->refs++;
+    return routed;
+}
+
+void routed_unref(struct routed *routed)
+{
+    if (routed == NULL || --routed->refs > 0)
+        return;
+    routed->release((void *)(uintptr_t)routed->route); /* owned: given to routed_new() to be freed here */
+    free(routed);
+}
+
+/* ---- keys ---- */
+
+static void ref_trie(void *trie)
+{
+    (void)trie_ref(trie);
+}
+
+static void unref_trie(void *trie)
+{
+    trie_unref(trie);
+}
+
+static void ref_rule(void *rule)
+{
+    (void)rule_ref(rule);
+}
+
+static void unref_rule(void *rule)
+{
+    rule_unref(rule);
+}
+
+static const struct pmap_values tries = {ref_trie, unref_trie};
+static const struct pmap_values rules = {ref_rule, unref_rule};
+
+static struct digest_salt host_salt;
+static pthread_once_t host_salt_once = PTHREAD_ONCE_INIT;
+
+/* Nobody outside can make two hosts meet. */
+static void make_host_salt(void)
+{
+    random_bytes(&host_salt, sizeof(host_salt));
+}
+
+static void host_digest(struct str host, struct digest *digest)
+{
+    digest_make(&host_salt, host, digest);
+}
+
+static void routed_key(const struct routed *routed, uint8_t key[16])
+{
+    struct digest digest;
+    digest_make(&host_salt, (struct str){(const char *)&routed, sizeof(routed)}, &digest);
+    memcpy(key, digest.bytes, sizeof(digest.bytes));
+}
+
+/* Lower case, into `to`; false: too long to be a host. */
+static bool lower_host(struct str host, char to[HOST_MAX])
+{
+    if (host.len >= HOST_MAX)
+        return false;
+    for (size_t i = 0; i < host.len; i++)
+        to[i] = (char)(host.at[i] >= 'A' && host.at[i] <= 'Z' ? host.at[i] - 'A' + 'a' : host.at[i]);
+    return true;
+}
+
+/* Position of the ':' whose digits are a port, or SIZE_MAX. */
+static size_t port_position(struct str host)
+{
+    size_t colon = str_find(host, ':', 0);
+    if (colon == SIZE_MAX || colon + 1 == host.len)
+        return SIZE_MAX;
+    for (size_t i = colon + 1; i < host.len; i++)
+        if (host.at[i] < '0' || host.at[i] > '9')
+            return SIZE_MAX;
+    return colon;
+}
+
+/* ---- changing ---- */
+
+static struct trie *changed(const struct trie *trie, const struct rule *rule, bool in)
+{
+    struct trie *now = trie_ref((struct trie *)(uintptr_t)trie);
+    for (size_t i = 0; i < rule->candidate_count; i++) {
+        struct trie *next =
+            in ? trie_with(now, &rule->candidates[i]) : trie_without(now, &rule->candidates[i]);
+        trie_unref(now);
+        now = next;
+    }
+    return now;
+}
+
+static void change_host(struct router *router, struct str host, const struct rule *rule, bool in)
+{
+    char lower[HOST_MAX];
+    if (!lower_host(host, lower))
+        return;
+    struct str key = {lower, host.len};
+    struct digest digest;
+    host_digest(key, &digest);
+    struct trie *trie = changed(pmap_find(router->hosts, digest.bytes), rule, in);
+    struct pmap *hosts = trie != NULL ? pmap_with(router->hosts, &tries, digest.bytes, trie)
+                                      : pmap_without(router->hosts, &tries, digest.bytes);
+    pmap_unref(router->hosts, &tries);
+    router->hosts = hosts;
+    trie_unref(trie);
+    size_t step = in ? 1 : SIZE_MAX; /* adding SIZE_MAX takes one away */
+    router->wildcards += str_find(key, '*', 0) != SIZE_MAX ? step : 0;
+    router->ports += port_position(key) != SIZE_MAX ? step : 0;
+}
+
+static void change_rule(struct router *router, const struct rule *rule, bool in)
+{
+    const struct texts *hosts = &rule->route->hosts;
+    for (size_t i = 0; i < hosts->count; i++)
+        change_host(router, str_of(hosts->at[i]), rule, in);
+    if (hosts->count == 0) {
+        struct trie *any = changed(router->any, rule, in);
+        trie_unref(router->any);
+        router->any = any;
+    }
+    router->count += in ? 1 : SIZE_MAX;
+}
+
+static void set_rules(struct router *router, struct pmap *next)
+{
+    pmap_unref(router->rules, &rules);
+    router->rules = next;
+}
+
+static void take_out(struct router *router, struct routed *old)
+{
+    uint8_t key[16];
+    routed_key(old, key);
+    struct rule *rule = pmap_find(router->rules, key);
+    if (rule == NULL)
+        return;
+    change_rule(router, rule, false);
+    set_rules(router, pmap_without(router->rules, &rules, key));
+}
+
+static bool put_in(struct router *router, struct routed *new, struct err *err)
+{
+    uint8_t key[16];
+    struct rule *rule = rule_new(new, err);
+    if (rule == NULL)
+        return false;
+    routed_key(new, key);
+    change_rule(router, rule, true);
+    set_rules(router, pmap_with(router->rules, &rules, key, rule));
+    rule_unref(rule);
+    return true;
+}
+
+struct router *router_new(void)
+{
+    (void)pthread_once(&host_salt_once, make_host_salt);
+    struct router *router = mem_zalloc(sizeof(*router));
+    router->refs = 1;
+    return router;
+}
+
+struct router *router_change(const struct router *router, const struct router_change *changes, size_t count,
+                             struct err *err)
+{
+    struct router *next = mem_alloc(sizeof(*next));
+    *next = *router;
+    next->refs = 1;
+    (void)trie_ref(next->any);
+    (void)pmap_ref(next->hosts);
+    (void)pmap_ref(next->rules);
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].old != NULL)
+            take_out(next, changes[i].old);
+        if (changes[i].new != NULL && !put_in(next, changes[i].new, err)) {
+            router_unref(next);
+            return NULL;
+        }
+    }
+    return next;
+}
+
+struct router *router_ref(struct router *router)
+{
+    router->refs++;
+    return router;
+}
+
+void router_unref(struct router *router)
+{
+    if (router == NULL || --router->refs > 0)
+        return;
+    trie_unref(router->any);
+    pmap_unref(router->hosts, &tries);
+    pmap_unref(router->rules, &rules);
+    free(router);
+}
+
+size_t router_count(const struct router *router)
+{
+    return router->count;
+}
+
+/* ---- matching ---- */
+
+struct matching {
+    const struct router *router;
+    const struct router_query *query;
+    const struct candidate *best;
+    struct router_match *match;
+};
+
+static void match_key(struct matching *matching, struct str key)
+{
+    struct digest digest;
+    host_digest(key, &digest);
+    trie_match(pmap_find(matching->router->hosts, digest.bytes), matching->query, &matching->best,
+               matching->match);
+}
+
+/* "*.b.c", "*.c" and "a.*", "a.b.*" of a.b.c, with `port` (":81" or "") behind. */
+static void match_wildcards(struct matching *matching, struct str host, struct str port)
+{
+    char key[HOST_MAX + 2];
+    for (size_t dot = str_find(host, '.', 0); dot != SIZE_MAX; dot = str_find(host, '.', dot + 1)) {
+        size_t tail = host.len - dot;
+        if (dot > 0) {
+            key[0] = '*';
+            memcpy(key + 1, host.at + dot, tail);
+            memcpy(key + 1 + tail, port.at, port.len);
+            match_key(matching, (struct str){key, 1 + tail + port.len});
+        }
+        if (dot + 1 < host.len) {
+            memcpy(key, host.at, dot + 1);
+            key[dot + 1] = '*';
+            memcpy(key + dot + 2, port.at, port.len);
+            match_key(matching, (struct str){key, dot + 2 + port.len});
+        }
+    }
+}
+
+static void match_host(struct matching *matching)
+{
+    const struct router *router = matching->router;
+    char lower[HOST_MAX];
+    struct str full = matching->query->host;
+    if (full.at == NULL || router->hosts == NULL || !lower_host(full, lower))
+        return;
+    full.at = lower;
+    size_t colon = port_position(full);
+    struct str host = colon != SIZE_MAX ? str_part(full, 0, colon) : full;
+    struct str port = colon != SIZE_MAX ? str_part(full, colon, full.len) : STR("");
+    bool with_port = colon != SIZE_MAX && router->ports > 0;
+    match_key(matching, host);
+    if (with_port)
+        match_key(matching, full);
+    if (router->wildcards == 0)
+        return;
+    match_wildcards(matching, host, STR(""));
+    if (with_port)
+        match_wildcards(matching, host, port);
+}
+
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
+bool router_match(const struct router *router, const struct router_query *query, struct router_match *match)
+{
+    struct matching matching = {.router = router, .query = query, .match = match};
+    if (!is_ascii(query->path) && !str_is_utf8(query->path))
+        return false;
+    match_host(&matching);
+    trie_match(router->any, query, &matching.best, match);
+    return matching.best != NULL;
+}

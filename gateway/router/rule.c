@@ -1,0 +1,339 @@
+/*
+ * rule - conditions and precedence of a route (data-plane reference 1.3, 1.4).
+ *
+ * Patterns run with a match limit on JIT code; the working memory belongs to the thread.
+ */
+
+#include "gateway/router/rule.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/model/entities.h"
+
+enum {
+    MATCH_LIMIT = 100000,
+    HEADERS_MAX = 255
+};
+
+/* ---- patterns ---- */
+
+struct workspace {
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+};
+
+static pthread_key_t workspace_key;
+static pthread_once_t workspace_once = PTHREAD_ONCE_INIT;
+static _Thread_local struct workspace *own_workspace;
+
+static void free_workspace(void *arg)
+{
+    struct workspace *workspace = arg;
+    pcre2_match_data_free(workspace->data);
+    pcre2_match_context_free(workspace->context);
+    free(workspace);
+}
+
+static void make_key(void)
+{
+    (void)pthread_key_create(&workspace_key, free_workspace);
+}
+
+static struct workspace *workspace(void)
+{
+    if (own_workspace == NULL) {
+        (void)pthread_once(&workspace_once, make_key);
+        own_workspace = mem_alloc(sizeof(*own_workspace));
+        own_workspace->data = pcre2_match_data_create(ROUTER_MAX_CAPTURES, NULL);
+        own_workspace->context = pcre2_match_context_create(NULL);
+        pcre2_set_match_limit(own_workspace->context, MATCH_LIMIT);
+        (void)pthread_setspecific(workspace_key, own_workspace);
+    }
+    return own_workspace;
+}
+
+static pcre2_code *compile(const char *pattern, uint32_t options, struct err *err)
+{
+    int code;
+    PCRE2_SIZE offset;
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
+    if (compiled == NULL) {
+        PCRE2_UCHAR text[128];
+        (void)pcre2_get_error_message(code, text, sizeof(text));
+        err_set(err, ERR_SYNTAX, "pattern '%.80s': %s", pattern, (const char *)text);
+        return NULL;
+    }
+    (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* slower without, the same answers */
+    return compiled;
+}
+
+/* Number of pairs in the workspace's ovector, 0: no match. */
+static int run_pattern(const pcre2_code *pattern, struct str subject)
+{
+    struct workspace *own = workspace();
+    int pairs = pcre2_match(pattern, (PCRE2_SPTR)subject.at, subject.len, 0, PCRE2_NO_UTF_CHECK, own->data,
+                            own->context);
+    /* 0: more groups than room; those that fit are there. */
+    return pairs == 0 ? ROUTER_MAX_CAPTURES : pairs < 0 ? 0 : pairs;
+}
+
+/* ---- making ---- */
+
+/* The bytes every match of the pattern begins with; "" when that cannot be said by looking. */
+static struct str literal_start(const char *pattern)
+{
+    size_t len = strcspn(pattern, "\\.[](){}*+?|^$");
+    if (strchr(pattern, '|') != NULL)
+        return (struct str){pattern, 0}; /* an alternative may begin anywhere */
+    if (len > 0 && pattern[len] != '\0' && strchr("*?{+", pattern[len]) != NULL)
+        len--; /* the quantifier takes the byte before it */
+    while (len > 0 && ((unsigned char)pattern[len - 1] & 0x80) != 0)
+        len--; /* never part a character */
+    return (struct str){pattern, len};
+}
+
+static bool add_pattern(struct candidate *candidate, const char *path, struct err *err)
+{
+    char *anchored = mem_printf("^%s", path + 1);
+    candidate->pattern = compile(anchored, PCRE2_UTF, err);
+    candidate->prefix = literal_start(path + 1);
+    free(anchored);
+    return candidate->pattern != NULL;
+}
+
+static size_t header_value_count(const struct route *route)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < route->header_count; i++)
+        count += route->headers[i].values.count;
+    return count;
+}
+
+static bool add_header_patterns(struct rule *rule, struct err *err)
+{
+    const struct route *route = rule->route;
+    size_t at = 0;
+    for (size_t i = 0; i < route->header_count; i++) {
+        for (size_t k = 0; k < route->headers[i].values.count; k++, at++) {
+            const char *value = route->headers[i].values.at[k];
+            if (strncmp(value, "~*", 2) != 0)
+                continue;
+            if (rule->header_patterns == NULL)
+                rule->header_patterns = mem_zalloc(header_value_count(route) * sizeof(pcre2_code *));
+            rule->header_patterns[at] = compile(value + 2, PCRE2_CASELESS, err);
+            if (rule->header_patterns[at] == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t rank_of(const struct route *route)
+{
+    uint32_t weight = (route->methods.count > 0) + (route->hosts.count > 0) + (route->header_count > 0) +
+                      (route->snis.count > 0) + (route->paths.count > 0);
+    uint32_t plain_hosts = route->hosts.count > 0 ? 1 : 0;
+    for (size_t i = 0; i < route->hosts.count; i++)
+        if (strchr(route->hosts.at[i], '*') != NULL)
+            plain_hosts = 0;
+    uint32_t headers = route->header_count < HEADERS_MAX ? (uint32_t)route->header_count : HEADERS_MAX;
+    return weight << 16 | plain_hosts << 8 | headers;
+}
+
+struct rule *rule_new(struct routed *routed, struct err *err)
+{
+    const struct route *route = routed->route;
+    size_t count = route->paths.count > 0 ? route->paths.count : 1;
+    struct rule *rule = mem_zalloc(sizeof(*rule) + count * sizeof(struct candidate));
+    rule->refs = 1;
+    rule->rank = rank_of(route);
+    rule->routed = routed_ref(routed);
+    rule->route = route;
+    rule->candidate_count = count;
+    bool ok = add_header_patterns(rule, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        struct candidate *candidate = &rule->candidates[i];
+        const char *path = route->paths.count > 0 ? route->paths.at[i] : NULL;
+        *candidate =
+            (struct candidate){.rule = rule, .path_index = path != NULL ? i : SIZE_MAX, .prefix = {"", 0}};
+        if (path != NULL && path[0] == '~')
+            ok = add_pattern(candidate, path, err);
+        else if (path != NULL)
+            candidate->prefix = str_of(path);
+    }
+    if (ok)
+        return rule;
+    rule_unref(rule);
+    return NULL;
+}
+
+struct rule *rule_ref(struct rule *rule)
+{
+    rule->refs++;
+    return rule;
+}
+
+void rule_unref(struct rule *rule)
+{
+    if (--rule->refs > 0)
+        return;
+    for (size_t i = 0; i < rule->candidate_count; i++)
+        pcre2_code_free(rule->candidates[i].pattern);
+    for (size_t i = 0; rule->header_patterns != NULL && i < header_value_count(rule->route); i++)
+        pcre2_code_free(rule->header_patterns[i]);
+    free(rule->header_patterns);
+    routed_unref(rule->routed);
+    free(rule);
+}
+
+/* ---- precedence ---- */
+
+bool candidate_precedes(const struct candidate *a, const struct candidate *b)
+{
+    const struct route *ra = a->rule->route;
+    const struct route *rb = b->rule->route;
+    if (a->rule->rank != b->rule->rank)
+        return a->rule->rank > b->rule->rank;
+    if ((a->pattern != NULL) != (b->pattern != NULL))
+        return a->pattern != NULL;
+    if (a->pattern != NULL && ra->regex_priority != rb->regex_priority)
+        return ra->regex_priority > rb->regex_priority;
+    if (a->pattern == NULL && a->prefix.len != b->prefix.len)
+        return a->prefix.len > b->prefix.len;
+    if (ra->created_at != rb->created_at)
+        return ra->created_at < rb->created_at;
+    int order = uuid_order(&ra->id, &rb->id);
+    return order != 0 ? order < 0 : a->path_index < b->path_index;
+}
+
+/* ---- conditions ---- */
+
+static bool method_matches(const struct route *route, struct str method)
+{
+    for (size_t i = 0; i < route->methods.count; i++)
+        if (str_equal(str_of(route->methods.at[i]), method))
+            return true;
+    return route->methods.count == 0;
+}
+
+static struct str without_dot(struct str name)
+{
+    return name.len > 0 && name.at[name.len - 1] == '.' ? str_part(name, 0, name.len - 1) : name;
+}
+
+static bool server_name_matches(const struct route *route, const struct router_query *query)
+{
+    /* A plain request skips the condition and then meets the check for https (reference 1.3). */
+    if (route->snis.count == 0 || !query->tls)
+        return true;
+    for (size_t i = 0; i < route->snis.count; i++)
+        if (query->server_name.at != NULL &&
+            str_equal_nocase(without_dot(str_of(route->snis.at[i])), without_dot(query->server_name)))
+            return true;
+    return false;
+}
+
+/* Letters without case, '_' as '-'; `own` is already so. */
+static bool header_name_equals(const char *own, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.at[i];
+        c = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' ? '-' : c);
+        if (own[i] != c)
+            return false;
+    }
+    return own[name.len] == '\0';
+}
+
+static bool header_matches(const struct rule *rule, const struct route_header *header, size_t first_value,
+                           const struct router_query *query)
+{
+    for (size_t i = 0; i < query->header_count; i++) {
+        if (!header_name_equals(header->name, query->headers[i].name))
+            continue;
+        for (size_t k = 0; k < header->values.count; k++) {
+            const pcre2_code *pattern =
+                rule->header_patterns != NULL ? rule->header_patterns[first_value + k] : NULL;
+            struct str value = query->headers[i].value;
+            if (pattern != NULL ? run_pattern(pattern, value) > 0
+                                : str_equal_nocase(str_of(header->values.at[k]), value))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool headers_match(const struct rule *rule, const struct router_query *query)
+{
+    size_t first_value = 0;
+    for (size_t i = 0; i < rule->route->header_count; i++) {
+        if (!header_matches(rule, &rule->route->headers[i], first_value, query))
+            return false;
+        first_value += rule->route->headers[i].values.count;
+    }
+    return true;
+}
+
+static void name_captures(const pcre2_code *pattern, struct router_match *match)
+{
+    uint32_t count = 0;
+    uint32_t size = 0;
+    PCRE2_SPTR names = NULL;
+    (void)pcre2_pattern_info(pattern, PCRE2_INFO_NAMECOUNT, &count);
+    (void)pcre2_pattern_info(pattern, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    (void)pcre2_pattern_info(pattern, PCRE2_INFO_NAMETABLE, (void *)&names);
+    for (uint32_t i = 0; i < count; i++) {
+        const unsigned char *entry = names + (size_t)i * size;
+        unsigned number = (unsigned)entry[0] << 8 | entry[1];
+        if (number < match->capture_count)
+            match->captures[number].name = str_of((const char *)entry + 2);
+    }
+}
+
+static bool pattern_matches(const struct candidate *candidate, struct str path, struct router_match *match)
+{
+    int pairs = run_pattern(candidate->pattern, path);
+    if (pairs == 0)
+        return false;
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(workspace()->data);
+    uint32_t groups = 0;
+    (void)pcre2_pattern_info(candidate->pattern, PCRE2_INFO_CAPTURECOUNT, &groups);
+    match->matched_length = ends[1];
+    match->capture_count = groups == 0                        ? 0
+                           : groups + 1 < ROUTER_MAX_CAPTURES ? groups + 1
+                                                              : ROUTER_MAX_CAPTURES;
+    for (size_t i = 0; i < match->capture_count; i++) {
+        bool took_part = (int)i < pairs && ends[2 * i] != PCRE2_UNSET;
+        match->captures[i] = (struct router_capture){
+            .value = took_part ? str_part(path, ends[2 * i], ends[2 * i + 1]) : STR_NONE};
+    }
+    if (groups > 0)
+        name_captures(candidate->pattern, match);
+    return true;
+}
+
+bool candidate_matches(const struct candidate *candidate, const struct router_query *query,
+                       struct router_match *match)
+{
+    const struct rule *rule = candidate->rule;
+    if (!method_matches(rule->route, query->method) || !server_name_matches(rule->route, query) ||
+        !headers_match(rule, query))
+        return false;
+    struct router_match found;
+    found.route = rule->route;
+    found.path_index = candidate->path_index;
+    found.matched_length = candidate->prefix.len;
+    found.capture_count = 0;
+    if (candidate->pattern != NULL && !pattern_matches(candidate, query->path, &found))
+        return false;
+    match->route = found.route;
+    match->path_index = found.path_index;
+    match->matched_length = found.matched_length;
+    match->capture_count = found.capture_count;
+    memcpy(match->captures, found.captures, found.capture_count * sizeof(found.captures[0]));
+    return true;
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * rule - a route made ready for matching: its patterns compiled, its rank worked out.
+ *
+ * A candidate is a rule with one of its paths. Candidates are what the tries hold; the rule is counted by its
+ * holders.
+ *
+ * Threads: making and freeing: the making thread. Matching: any.
+ */
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pcre2.h>
+
+#include "gateway/router/router.h"
+
+struct rule;
+
+struct candidate {
+    struct rule *rule;
+    size_t path_index;   /* of route->paths; SIZE_MAX: the rule has none */
+    struct str prefix;   /* where it stands in the trie: the path, or the literal beginning of a pattern */
+    pcre2_code *pattern; /* NULL: a prefix path */
+};
+
+struct rule {
+    uint32_t refs;
+    uint32_t rank; /* criteria 1 to 3 of the reference's 1.4, packed; larger wins */
+    struct routed *routed;
+    const struct route *route;
+    pcre2_code **header_patterns; /* one per header value, NULL where it is no pattern; NULL: none at all */
+    size_t candidate_count;
+    struct candidate candidates[];
+};
+
+/* NULL with err: a pattern does not compile. */
+struct rule *rule_new(struct routed *routed, struct err *err);
+struct rule *rule_ref(struct rule *rule);
+void rule_unref(struct rule *rule);
+
+/* a before b in precedence? A strict order. */
+bool candidate_precedes(const struct candidate *a, const struct candidate *b);
+/* Everything but the host; on true `match` is filled. */
+bool candidate_matches(const struct candidate *candidate, const struct router_query *query,
+                       struct router_match *match);
