@@ -24,7 +24,10 @@ struct client_pool;
 struct exchange;
 struct loop;
 
-/* Idle connections of one loop, by target (client_pool.h). Made and freed on the loop, freed without clients.
+/*
+ * Idle connections of one loop, by target (client_pool.h). Made and freed on the loop's thread; freed when no
+ * client is left. So: loop_on_end() for the one who frees it comes before http_front_attach(), whose end
+ * breaks exchanges off.
  */
 struct client_pool_options {
     int max_idle_per_target; /* upstream_keepalive_pool_size; 0: no keep-alive */

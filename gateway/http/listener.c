@@ -412,6 +412,7 @@ bool http_front_add(struct http_front *front, const struct http_server_options *
         return false;
     }
     register_server(front, server, front->server_count);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is an array of pointers */
     front->servers = mem_realloc(front->servers, (front->server_count + 1) * sizeof(*front->servers));
     front->servers[front->server_count++] = server;
     return true;

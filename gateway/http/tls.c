@@ -65,6 +65,7 @@ static bool use_own_pair(SSL_CTX *tls, struct err *err)
 }
 
 /* Leaves the name the client asked for with its connection; h2o's BIO leads there. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's signature */
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
