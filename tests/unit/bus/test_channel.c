@@ -349,9 +349,11 @@ static void a_flood_of_forged_messages_costs_a_bounded_rate_of_polls(void **stat
     started_us = machine_now_us();
     for (uint64_t i = 0; i < 4000; i++)
         forge(f, node, 2 + i, NULL);
+    assert_true(
+        HOLDS_WITHIN(20000, node_stats(node).hints_received == 4000 && node_stats(node).polls > polls));
+    polls = node_stats(node).polls - polls;
     passed_ms = (machine_now_us() - started_us) / 1000;
-    assert_true(node_stats(node).polls - polls <= 20 + (uint64_t)passed_ms / 10);
-    assert_true(node_stats(node).polls - polls >= 5);
+    assert_true(polls <= 20 + (uint64_t)passed_ms / 10);
     assert_int_equal(bus_applied(node->bus), 1);
     assert_int_equal(node->restarts, 1);
     node_stop(node);
