@@ -3,9 +3,9 @@
 /*
  * scope - which configuration of a plugin applies to a request (data-plane reference, 9.2).
  *
- * Persistent like the router: a change makes a new index that shares the rest. At most one instance per plugin name,
- * the most specific that exists: route+service+consumer, route+consumer, service+consumer, route+service, consumer,
- * route, service, global.
+ * Persistent like the router: a change makes a new index that shares the rest. At most one instance per
+ * plugin name, the most specific that exists: route+service+consumer, route+consumer, service+consumer,
+ * route+service, consumer, route, service, global.
  *
  * Threads: making and freeing one thread at a time; scope_find() any.
  */
@@ -30,5 +30,6 @@ void scope_unref(struct scope_index *index);
 uint64_t scope_present(const struct scope_index *index);
 const struct plugin *scope_plugin(const struct scope_index *index, size_t number);
 /* route, service, consumer: NULL when the request has none (yet). NULL: none applies. */
-const struct plugin_instance *scope_find(const struct scope_index *index, size_t number, const struct uuid *route,
-                                         const struct uuid *service, const struct uuid *consumer);
+const struct plugin_instance *scope_find(const struct scope_index *index, size_t number,
+                                         const struct uuid *route, const struct uuid *service,
+                                         const struct uuid *consumer);

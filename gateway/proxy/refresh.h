@@ -3,8 +3,9 @@
 /*
  * refresh - the bus's subscriber: a batch becomes purged entries and the next snapshot.
  *
- * Order is the protocol's (consistency reference, 4.1): raise fences and drop entries, build from rows read in the
- * batch's own database snapshot, publish. A row that does not compile keeps its old version and is counted.
+ * Order is the protocol's (consistency reference, 4.1): raise fences and drop entries, build from rows read
+ * in the batch's own database snapshot, publish. A row that does not compile keeps its old version and is
+ * counted.
  *
  * Threads: the bus thread.
  */

@@ -3,11 +3,12 @@
 /*
  * snapshot - the routing configuration at one position: router, services, routes, plugins. Immutable.
  *
- * The bus thread makes the next one from the last, sharing what did not change, and publishes it through one atomic
- * pointer. Each loop pins the snapshot a request uses; when a snapshot is retired each loop answers once its pins are
- * gone (a message, no atomics on the request's path), and the last answer frees it.
+ * The bus thread makes the next one from the last, sharing what did not change, and publishes it through one
+ * atomic pointer. Each loop pins the snapshot a request uses; when a snapshot is retired each loop answers
+ * once its pins are gone (a message, no atomics on the request's path), and the last answer frees it.
  *
- * Threads: snapshot_publish() and the builders in refresh.c: the bus thread. snapshot_pin/unpin: a registered loop.
+ * Threads: snapshot_publish() and the builders in refresh.c: the bus thread. snapshot_pin/unpin: a registered
+ * loop.
  */
 
 #include <stdbool.h>
@@ -28,16 +29,28 @@ struct snapshot_place;
 struct snapshot {
     uint64_t position;
     int64_t tag;
-    struct router *router;          /* routes of enabled services and routes without service */
-    struct pmap *services;          /* id -> struct shared_service */
-    struct pmap *routes;            /* id -> struct routed, also those not in the router */
-    struct pmap *plugins;           /* id -> struct plugin_instance */
+    struct router *router; /* routes of enabled services and routes without service */
+    struct pmap *services; /* id -> struct shared_service */
+    struct pmap *routes;   /* id -> struct routed, also those not in the router */
+    struct pmap *plugins;  /* id -> struct plugin_instance */
     struct scope_index *scope;
-    uint64_t number;                /* 1, 2, 3 ... of this process */
-    struct snapshot_reader *readers; /* pins per loop; snapshot.c */
+    uint64_t number;                 /* 1, 2, 3 ... of this process */
+    struct snapshot_reader *readers; /* pins per loop; this and the rest: snapshot.c */
+    _Atomic size_t unanswered;       /* loops that may still pin it, once it is retired */
+    struct snapshot *next_alive, *next_dead;
+};
+
+/* A service as snapshots share it: counted by the bus thread. */
+struct shared_service {
+    uint32_t refs;
+    struct service *service; /* owned; one block */
 };
 
 const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id);
+
+/* Members are counted: these take and give back the references of the maps. Bus thread. */
+struct pmap_values;
+extern const struct pmap_values snapshot_services, snapshot_routes, snapshot_plugins;
 
 /* Where the current one is published. loops: those that will pin; started later than this call. */
 struct snapshot_place *snapshot_place_new(struct loop *const *loops, size_t count);

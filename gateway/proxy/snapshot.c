@@ -1,0 +1,192 @@
+/*
+ * snapshot - published by one pointer, pinned by plain counters of each loop.
+ *
+ * Retiring a snapshot sends each loop a message. A loop that handles it has seen the new pointer (the queue's
+ * mutex orders the two), so it will never pin the old one again; it answers at once, or with its last unpin.
+ * The last answer puts the snapshot on the list of the dead, which the bus thread frees with its next
+ * publish: counts inside routers and maps are not atomic.
+ */
+
+#include "gateway/proxy/snapshot.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/base/pmap.h"
+#include "gateway/chain/scope.h"
+#include "gateway/io/loop.h"
+#include "gateway/router/router.h"
+
+struct snapshot_reader {
+    struct loop_message retire;
+    struct snapshot_place *place;
+    struct snapshot *snapshot;
+    uint32_t pins;
+    bool retired;
+};
+
+struct snapshot_place {
+    struct loop *const *loops;
+    size_t loop_count;
+    _Atomic(struct snapshot *) current;
+    uint64_t published;
+    struct snapshot *alive; /* bus thread: every snapshot that is not freed */
+    pthread_mutex_t mutex;  /* of dead */
+    struct snapshot *dead;
+};
+
+static void ref_service(void *value)
+{
+    ((struct shared_service *)value)->refs++;
+}
+
+static void unref_service(void *value)
+{
+    struct shared_service *shared = value;
+    if (--shared->refs > 0)
+        return;
+    free(shared->service);
+    free(shared);
+}
+
+static void ref_route(void *value)
+{
+    (void)routed_ref(value);
+}
+
+static void unref_route(void *value)
+{
+    routed_unref(value);
+}
+
+static void ref_plugin(void *value)
+{
+    (void)plugin_instance_ref(value);
+}
+
+static void unref_plugin(void *value)
+{
+    plugin_instance_unref(value);
+}
+
+const struct pmap_values snapshot_services = {ref_service, unref_service};
+const struct pmap_values snapshot_routes = {ref_route, unref_route};
+const struct pmap_values snapshot_plugins = {ref_plugin, unref_plugin};
+
+const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id)
+{
+    const struct shared_service *shared = pmap_find(snapshot->services, id->bytes);
+    return shared != NULL ? shared->service : NULL;
+}
+
+struct snapshot_place *snapshot_place_new(struct loop *const *loops, size_t count)
+{
+    struct snapshot_place *place = mem_zalloc(sizeof(*place));
+    place->loops = loops;
+    place->loop_count = count;
+    pthread_mutex_init(&place->mutex, NULL);
+    return place;
+}
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+    router_unref(snapshot->router);
+    pmap_unref(snapshot->services, &snapshot_services);
+    pmap_unref(snapshot->routes, &snapshot_routes);
+    pmap_unref(snapshot->plugins, &snapshot_plugins);
+    scope_unref(snapshot->scope);
+    free(snapshot->readers);
+    free(snapshot);
+}
+
+void snapshot_place_free(struct snapshot_place *place)
+{
+    while (place->alive != NULL) {
+        struct snapshot *snapshot = place->alive;
+        place->alive = snapshot->next_alive;
+        snapshot_free(snapshot);
+    }
+    pthread_mutex_destroy(&place->mutex);
+    free(place);
+}
+
+const struct snapshot *snapshot_pin(struct snapshot_place *place, size_t loop_number)
+{
+    const struct snapshot *snapshot = atomic_load_explicit(&place->current, memory_order_acquire);
+    if (snapshot != NULL)
+        snapshot->readers[loop_number].pins++;
+    return snapshot;
+}
+
+/* This loop will not touch it any more. */
+static void answer(struct snapshot_reader *reader)
+{
+    struct snapshot *snapshot = reader->snapshot;
+    struct snapshot_place *place = reader->place;
+    if (atomic_fetch_sub_explicit(&snapshot->unanswered, 1, memory_order_acq_rel) != 1)
+        return;
+    pthread_mutex_lock(&place->mutex);
+    snapshot->next_dead = place->dead;
+    place->dead = snapshot;
+    pthread_mutex_unlock(&place->mutex);
+}
+
+void snapshot_unpin(struct snapshot_place *place, size_t loop_number, const struct snapshot *snapshot)
+{
+    (void)place;
+    struct snapshot_reader *reader = &snapshot->readers[loop_number];
+    if (--reader->pins == 0 && reader->retired)
+        answer(reader);
+}
+
+static void retire(struct loop_message *message)
+{
+    struct snapshot_reader *reader = CONTAINER_OF(message, struct snapshot_reader, retire);
+    reader->retired = true;
+    if (reader->pins == 0)
+        answer(reader);
+}
+
+static void free_dead(struct snapshot_place *place)
+{
+    pthread_mutex_lock(&place->mutex);
+    struct snapshot *dead = place->dead;
+    place->dead = NULL;
+    pthread_mutex_unlock(&place->mutex);
+    while (dead != NULL) {
+        struct snapshot *snapshot = dead;
+        dead = snapshot->next_dead;
+        struct snapshot **link = &place->alive;
+        while (*link != snapshot)
+            link = &(*link)->next_alive;
+        *link = snapshot->next_alive;
+        snapshot_free(snapshot);
+    }
+}
+
+void snapshot_publish(struct snapshot_place *place, struct snapshot *next)
+{
+    next->number = ++place->published;
+    next->readers = mem_zalloc(place->loop_count * sizeof(struct snapshot_reader));
+    for (size_t i = 0; i < place->loop_count; i++) {
+        next->readers[i].place = place;
+        next->readers[i].snapshot = next;
+        next->readers[i].retire.run = retire;
+    }
+    atomic_store_explicit(&next->unanswered, place->loop_count, memory_order_relaxed);
+    next->next_alive = place->alive;
+    place->alive = next;
+    struct snapshot *old = atomic_exchange_explicit(&place->current, next, memory_order_acq_rel);
+    metrics_add(METRIC_SNAPSHOTS, 1);
+    for (size_t i = 0; old != NULL && i < place->loop_count; i++)
+        loop_post(place->loops[i], &old->readers[i].retire);
+    free_dead(place);
+}
+
+const struct snapshot *snapshot_newest(struct snapshot_place *place)
+{
+    return atomic_load_explicit(&place->current, memory_order_acquire);
+}
