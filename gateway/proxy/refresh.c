@@ -10,9 +10,9 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "gateway/base/metrics.h"
 #include "gateway/base/pmap.h"
 #include "gateway/cache/cache.h"
+#include "gateway/model/document.h"
 #include "gateway/model/schema.h"
 #include "gateway/proxy/draft.h"
 #include "gateway/proxy/snapshot.h"
@@ -22,7 +22,6 @@ struct refresh {
     struct refresh_options options;
     struct draft_options draft_options;
     struct draft *loaded; /* between load() and restart() */
-    struct pmap *failing; /* ids of rows that do not compile; values mean nothing */
 };
 
 /* One pass over rows of an entity, into a draft. */
@@ -30,51 +29,51 @@ struct pass {
     struct refresh *refresh;
     struct draft *draft;
     const struct schema *schema;
-    struct uuid *ids; /* those asked for; the ones that came are marked in `seen` */
-    bool *seen;
+    struct uuid *ids; /* those asked for, in order; NULL: all rows */
+    bool *seen;       /* those that came */
     size_t count;
 };
 
-static const struct pmap_values uncounted = {0};
-static char mark;
-
-static void set_failing(struct refresh *refresh, const struct uuid *id, bool fails)
+static int order_ids(const void *a, const void *b)
 {
-    struct pmap *next = fails ? pmap_with(refresh->failing, &uncounted, id->bytes, &mark)
-                              : pmap_without(refresh->failing, &uncounted, id->bytes);
-    metrics_add(METRIC_ROW_ERRORS, (int64_t)pmap_count(next) - (int64_t)pmap_count(refresh->failing));
-    pmap_unref(refresh->failing, &uncounted);
-    refresh->failing = next;
+    return uuid_order(a, b);
 }
 
 static bool put_row(void *arg, const cJSON *document, struct err *err)
 {
     struct pass *pass = arg;
-    struct uuid id = {0};
+    const struct snapshot *newest = snapshot_newest(pass->refresh->options.place);
+    struct uuid id;
     struct err fault = {0};
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(document, "id");
-    if (!cJSON_IsString(text) || !uuid_from_str(str_of(text->valuestring), &id))
+    char text[UUID_TEXT_SIZE];
+    if (!document_id(document, &id))
         return err_set(err, ERR_INVALID, "a row of %s without an id", pass->schema->name);
-    for (size_t i = 0; i < pass->count; i++)
-        if (uuid_equal(&pass->ids[i], &id))
-            pass->seen[i] = true;
-    bool ok = draft_put(pass->draft, pass->schema, document, &fault);
-    set_failing(pass->refresh, &id, !ok);
-    if (!ok)
-        log_error("refresh: a row does not compile, its last good version serves; entity=%s id=%s reason=%s",
-                  pass->schema->name, text->valuestring, fault.text);
+    const struct uuid *asked =
+        pass->ids != NULL ? bsearch(&id, pass->ids, pass->count, sizeof(id), order_ids) : NULL;
+    if (asked != NULL)
+        pass->seen[asked - pass->ids] = true;
+    /* A row that was bad before and is read again with all others has been reported already. */
+    bool is_known = asked == NULL && newest != NULL && pmap_find(newest->failing, id.bytes) != NULL;
+    if (!draft_put(pass->draft, pass->schema, document, &fault) && !is_known)
+        log_error("refresh: a row does not compile, the version before it stays; entity=%s id=%s reason=%s",
+                  pass->schema->name, uuid_format(&id, text), fault.text);
     return true;
 }
 
-static bool load_all(struct refresh *refresh, struct draft *draft, struct pg_session *view, struct err *err)
+/* Everything, from the start: simpler than a difference, and rare. */
+static struct draft *load_whole(struct refresh *refresh, const struct bus_batch *batch, struct err *err)
 {
     const struct schemas *schemas = refresh->options.schemas;
+    struct draft *draft =
+        draft_new(&refresh->draft_options, snapshot_newest(refresh->options.place), DRAFT_WHOLE);
     for (size_t i = 0; i < schemas_count(schemas); i++) {
         struct pass pass = {.refresh = refresh, .draft = draft, .schema = schemas_at(schemas, i)};
-        if (pass.schema->is_routing && !store_view_all(view, pass.schema, put_row, &pass, err))
-            return false;
+        if (pass.schema->is_routing && !store_view_all(batch->view, pass.schema, put_row, &pass, err)) {
+            draft_free(draft);
+            return NULL;
+        }
     }
-    return true;
+    return draft;
 }
 
 static bool load(void *arg, const struct bus_batch *batch, struct bus_err *bus_err)
@@ -82,14 +81,12 @@ static bool load(void *arg, const struct bus_batch *batch, struct bus_err *bus_e
     struct refresh *refresh = arg;
     struct err err = {0};
     draft_free(refresh->loaded);
-    refresh->loaded = draft_new(&refresh->draft_options, NULL);
-    if (load_all(refresh, refresh->loaded, batch->view, &err))
-        return true;
-    draft_free(refresh->loaded);
-    refresh->loaded = NULL;
-    return bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+    refresh->loaded = load_whole(refresh, batch, &err);
+    return refresh->loaded != NULL || bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
 }
 
+/* The old snapshot serves until the entries are gone: whoever sees the new one sees no entry older than it.
+ */
 static void restart(void *arg, uint64_t head, int64_t head_tag)
 {
     struct refresh *refresh = arg;
@@ -99,35 +96,58 @@ static void restart(void *arg, uint64_t head, int64_t head_tag)
     refresh->loaded = NULL;
 }
 
-/* Fences before entries, in the order of the log. true: something in the snapshot is concerned. */
-static bool invalidate(struct refresh *refresh, const struct bus_event *event)
+/* What a batch means for the snapshot. */
+enum concern {
+    CONCERNS_NOTHING,
+    CONCERNS_ROWS,
+    CONCERNS_EVERYTHING,
+};
+
+/* Raises the fences and drops the entries of one event. */
+static enum concern invalidate(struct refresh *refresh, const struct bus_event *event)
 {
     struct cache *cache = refresh->options.cache;
     const struct schemas *schemas = refresh->options.schemas;
     const struct schema *schema = schemas_find(schemas, str_of(event->entity));
-    if (event->kind == BUS_EVENT_EVERYTHING || (event->kind == BUS_EVENT_ENTITY && schema == NULL)) {
+    switch (event->kind) {
+    case BUS_EVENT_EVERYTHING:
         cache_invalidate_all(cache, event->position);
-        return true;
-    }
-    if (event->kind == BUS_EVENT_ENTITY && !schema->is_routing)
+        return CONCERNS_EVERYTHING;
+    case BUS_EVENT_ENTITY:
+        if (schema == NULL) /* of a node that knows more: no entry of ours */
+            return CONCERNS_NOTHING;
+        if (schema->is_routing)
+            return CONCERNS_EVERYTHING;
         cache_invalidate_type(cache, schemas_number(schemas, schema), event->position);
-    if (schema != NULL && schema->is_routing)
-        return true;
-    for (size_t i = 0; i < event->key_count; i++) {
-        struct digest digest;
-        memcpy(digest.bytes, event->keys[i], sizeof(digest.bytes));
-        cache_invalidate(cache, &digest, event->position);
+        return CONCERNS_NOTHING;
+    case BUS_EVENT_ROW:
+        for (size_t i = 0; i < event->key_count; i++) {
+            struct digest digest;
+            memcpy(digest.bytes, event->keys[i], sizeof(digest.bytes));
+            cache_invalidate(cache, &digest, event->position);
+        }
+        if (schema == NULL || !schema->is_routing)
+            return CONCERNS_NOTHING;
+        return event->has_id ? CONCERNS_ROWS : CONCERNS_EVERYTHING;
+    case BUS_EVENT_BARRIER:
+        break;
     }
-    return false;
+    return CONCERNS_NOTHING;
 }
 
-/* A whole table or everything: a snapshot from the start is simpler than a difference. */
-static bool is_wide(const struct bus_batch *batch)
+/* Each id once, in order: a row may have changed often since the last poll. */
+static void collect_ids(struct pass *pass, const struct bus_batch *batch)
 {
-    for (size_t i = 0; i < batch->event_count; i++)
-        if (batch->events[i].kind == BUS_EVENT_ENTITY || batch->events[i].kind == BUS_EVENT_EVERYTHING)
-            return true;
-    return false;
+    size_t count = 0;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const struct bus_event *event = &batch->events[i];
+        if (event->kind == BUS_EVENT_ROW && strcmp(event->entity, pass->schema->name) == 0)
+            memcpy(pass->ids[count++].bytes, event->id, sizeof(event->id));
+    }
+    qsort(pass->ids, count, sizeof(*pass->ids), order_ids);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || !uuid_equal(&pass->ids[i], &pass->ids[pass->count - 1]))
+            pass->ids[pass->count++] = pass->ids[i];
 }
 
 /* The rows of one entity that the batch names: those that exist are put in, the others taken out. */
@@ -135,55 +155,52 @@ static bool change_rows(struct refresh *refresh, struct draft *draft, const stru
                         const struct bus_batch *batch, struct err *err)
 {
     struct pass pass = {.refresh = refresh, .draft = draft, .schema = schema};
-    pass.ids = mem_alloc(batch->event_count * sizeof(struct uuid));
-    pass.seen = mem_zalloc(batch->event_count * sizeof(bool));
-    for (size_t i = 0; i < batch->event_count; i++)
-        if (batch->events[i].has_id && strcmp(batch->events[i].entity, schema->name) == 0)
-            memcpy(pass.ids[pass.count++].bytes, batch->events[i].id, sizeof(struct uuid));
+    pass.ids = mem_alloc(batch->event_count * sizeof(*pass.ids));
+    pass.seen = mem_zalloc(batch->event_count * sizeof(*pass.seen));
+    collect_ids(&pass, batch);
     bool ok =
         pass.count == 0 || store_view_ids(batch->view, schema, pass.ids, pass.count, put_row, &pass, err);
-    for (size_t i = 0; ok && i < pass.count; i++) {
-        if (pass.seen[i])
-            continue;
-        draft_remove(draft, schema, &pass.ids[i]);
-        set_failing(refresh, &pass.ids[i], false);
-    }
+    for (size_t i = 0; ok && i < pass.count; i++)
+        if (!pass.seen[i])
+            draft_remove(draft, schema, &pass.ids[i]);
     free(pass.ids);
     free(pass.seen);
     return ok;
 }
 
-static bool change_all(struct refresh *refresh, struct draft *draft, const struct bus_batch *batch,
-                       struct err *err)
+static struct draft *load_changed(struct refresh *refresh, const struct bus_batch *batch, struct err *err)
 {
     const struct schemas *schemas = refresh->options.schemas;
+    struct draft *draft =
+        draft_new(&refresh->draft_options, snapshot_newest(refresh->options.place), DRAFT_CHANGED);
     for (size_t i = 0; i < schemas_count(schemas); i++) {
         const struct schema *schema = schemas_at(schemas, i);
-        if (schema->is_routing && !change_rows(refresh, draft, schema, batch, err))
-            return false;
+        if (schema->is_routing && !change_rows(refresh, draft, schema, batch, err)) {
+            draft_free(draft);
+            return NULL;
+        }
     }
-    return true;
+    return draft;
 }
 
 static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_err)
 {
     struct refresh *refresh = arg;
-    struct snapshot_place *place = refresh->options.place;
-    bool concerns_snapshot = false;
+    enum concern most = CONCERNS_NOTHING;
     struct err err = {0};
-    for (size_t i = 0; i < batch->event_count; i++)
-        concerns_snapshot = invalidate(refresh, &batch->events[i]) || concerns_snapshot;
-    cache_clear_suspicions(refresh->options.cache);
-    if (!concerns_snapshot)
-        return true;
-    bool wide = is_wide(batch);
-    struct draft *draft = draft_new(&refresh->draft_options, wide ? NULL : snapshot_newest(place));
-    bool ok = wide ? load_all(refresh, draft, batch->view, &err) : change_all(refresh, draft, batch, &err);
-    if (!ok) {
-        draft_free(draft);
-        return bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+    for (size_t i = 0; i < batch->event_count; i++) {
+        enum concern concern = invalidate(refresh, &batch->events[i]);
+        most = concern > most ? concern : most;
     }
-    snapshot_publish(place, draft_finish(draft, batch->head, batch->head_tag));
+    cache_clear_suspicions(refresh->options.cache);
+    snapshot_sweep(refresh->options.place);
+    if (most == CONCERNS_NOTHING)
+        return true;
+    struct draft *draft =
+        most == CONCERNS_EVERYTHING ? load_whole(refresh, batch, &err) : load_changed(refresh, batch, &err);
+    if (draft == NULL)
+        return bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+    snapshot_publish(refresh->options.place, draft_finish(draft, batch->head, batch->head_tag));
     return true;
 }
 
@@ -192,7 +209,6 @@ struct refresh *refresh_new(const struct refresh_options *options)
     struct refresh *refresh = mem_zalloc(sizeof(*refresh));
     refresh->options = *options;
     refresh->draft_options = (struct draft_options){
-        .schemas = options->schemas,
         .plugins = options->plugins,
         .plugin_count = options->plugin_count,
     };
@@ -201,8 +217,9 @@ struct refresh *refresh_new(const struct refresh_options *options)
 
 void refresh_free(struct refresh *refresh)
 {
+    if (refresh == NULL)
+        return;
     draft_free(refresh->loaded);
-    pmap_unref(refresh->failing, &uncounted);
     free(refresh);
 }
 

@@ -3,8 +3,8 @@
  *
  * Retiring a snapshot sends each loop a message. A loop that handles it has seen the new pointer (the queue's
  * mutex orders the two), so it will never pin the old one again; it answers at once, or with its last unpin.
- * The last answer puts the snapshot on the list of the dead, which the bus thread frees with its next
- * publish: counts inside routers and maps are not atomic.
+ * The last answer puts the snapshot on the list of the dead, which the bus thread sweeps: counts inside
+ * routers and maps are not atomic.
  */
 
 #include "gateway/proxy/snapshot.h"
@@ -18,6 +18,8 @@
 #include "gateway/base/pmap.h"
 #include "gateway/chain/scope.h"
 #include "gateway/io/loop.h"
+#include "gateway/model/entities.h"
+#include "gateway/model/schema.h"
 #include "gateway/router/router.h"
 
 struct snapshot_reader {
@@ -48,7 +50,7 @@ static void unref_service(void *value)
     struct shared_service *shared = value;
     if (--shared->refs > 0)
         return;
-    free(shared->service);
+    service_schema.release(shared->service);
     free(shared);
 }
 
@@ -60,6 +62,16 @@ static void ref_route(void *value)
 static void unref_route(void *value)
 {
     routed_unref(value);
+}
+
+static void ref_group(void *value)
+{
+    (void)pmap_ref(value);
+}
+
+static void unref_group(void *value)
+{
+    pmap_unref(value, &snapshot_routes);
 }
 
 static void ref_plugin(void *value)
@@ -74,6 +86,8 @@ static void unref_plugin(void *value)
 
 const struct pmap_values snapshot_services = {ref_service, unref_service};
 const struct pmap_values snapshot_routes = {ref_route, unref_route};
+const struct pmap_values snapshot_groups = {ref_group, unref_group};
+const struct pmap_values snapshot_failing = {0};
 const struct pmap_values snapshot_plugins = {ref_plugin, unref_plugin};
 
 const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id)
@@ -91,19 +105,25 @@ struct snapshot_place *snapshot_place_new(struct loop *const *loops, size_t coun
     return place;
 }
 
-static void snapshot_free(struct snapshot *snapshot)
+void snapshot_free(struct snapshot *snapshot)
 {
+    if (snapshot == NULL)
+        return;
     router_unref(snapshot->router);
     pmap_unref(snapshot->services, &snapshot_services);
+    pmap_unref(snapshot->groups, &snapshot_groups);
     pmap_unref(snapshot->routes, &snapshot_routes);
     pmap_unref(snapshot->plugins, &snapshot_plugins);
     scope_unref(snapshot->scope);
+    pmap_unref(snapshot->failing, &snapshot_failing);
     free(snapshot->readers);
     free(snapshot);
 }
 
 void snapshot_place_free(struct snapshot_place *place)
 {
+    if (place == NULL)
+        return;
     while (place->alive != NULL) {
         struct snapshot *snapshot = place->alive;
         place->alive = snapshot->next_alive;
@@ -121,11 +141,10 @@ const struct snapshot *snapshot_pin(struct snapshot_place *place, size_t loop_nu
     return snapshot;
 }
 
-/* This loop will not touch it any more. */
-static void answer(struct snapshot_reader *reader)
+/* One of those who may touch it will not do so any more. */
+static void answer(struct snapshot_place *place, struct snapshot *snapshot)
 {
-    struct snapshot *snapshot = reader->snapshot;
-    struct snapshot_place *place = reader->place;
+    /* Release: what this loop read was read before. Acquire: the last one sees that of all others. */
     if (atomic_fetch_sub_explicit(&snapshot->unanswered, 1, memory_order_acq_rel) != 1)
         return;
     pthread_mutex_lock(&place->mutex);
@@ -136,10 +155,10 @@ static void answer(struct snapshot_reader *reader)
 
 void snapshot_unpin(struct snapshot_place *place, size_t loop_number, const struct snapshot *snapshot)
 {
-    (void)place;
     struct snapshot_reader *reader = &snapshot->readers[loop_number];
-    if (--reader->pins == 0 && reader->retired)
-        answer(reader);
+    reader->pins--;
+    if (reader->pins == 0 && reader->retired)
+        answer(place, reader->snapshot);
 }
 
 static void retire(struct loop_message *message)
@@ -147,10 +166,10 @@ static void retire(struct loop_message *message)
     struct snapshot_reader *reader = CONTAINER_OF(message, struct snapshot_reader, retire);
     reader->retired = true;
     if (reader->pins == 0)
-        answer(reader);
+        answer(reader->place, reader->snapshot);
 }
 
-static void free_dead(struct snapshot_place *place)
+void snapshot_sweep(struct snapshot_place *place)
 {
     pthread_mutex_lock(&place->mutex);
     struct snapshot *dead = place->dead;
@@ -167,6 +186,14 @@ static void free_dead(struct snapshot_place *place)
     }
 }
 
+/* Whoever has the message has the new pointer. The place answers last, for when there are no loops. */
+static void retire_everywhere(struct snapshot_place *place, struct snapshot *old)
+{
+    for (size_t i = 0; i < place->loop_count; i++)
+        loop_post(place->loops[i], &old->readers[i].retire);
+    answer(place, old);
+}
+
 void snapshot_publish(struct snapshot_place *place, struct snapshot *next)
 {
     next->number = ++place->published;
@@ -176,14 +203,17 @@ void snapshot_publish(struct snapshot_place *place, struct snapshot *next)
         next->readers[i].snapshot = next;
         next->readers[i].retire.run = retire;
     }
-    atomic_store_explicit(&next->unanswered, place->loop_count, memory_order_relaxed);
+    atomic_store_explicit(&next->unanswered, place->loop_count + 1, memory_order_relaxed);
     next->next_alive = place->alive;
     place->alive = next;
+    /* Release, pairs with the acquire in snapshot_pin(): all of `next` is visible to who finds it. */
     struct snapshot *old = atomic_exchange_explicit(&place->current, next, memory_order_acq_rel);
     metrics_add(METRIC_SNAPSHOTS, 1);
-    for (size_t i = 0; old != NULL && i < place->loop_count; i++)
-        loop_post(place->loops[i], &old->readers[i].retire);
-    free_dead(place);
+    metrics_add(METRIC_ROW_ERRORS,
+                (int64_t)pmap_count(next->failing) - (old != NULL ? (int64_t)pmap_count(old->failing) : 0));
+    if (old != NULL)
+        retire_everywhere(place, old);
+    snapshot_sweep(place);
 }
 
 const struct snapshot *snapshot_newest(struct snapshot_place *place)

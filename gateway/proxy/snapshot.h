@@ -5,10 +5,11 @@
  *
  * The bus thread makes the next one from the last, sharing what did not change, and publishes it through one
  * atomic pointer. Each loop pins the snapshot a request uses; when a snapshot is retired each loop answers
- * once its pins are gone (a message, no atomics on the request's path), and the last answer frees it.
+ * once its pins are gone (a message, no atomics on the request's path). After the last answer the bus thread
+ * frees it, in snapshot_sweep(): counts inside are not atomic.
  *
- * Threads: snapshot_publish() and the builders in refresh.c: the bus thread. snapshot_pin/unpin: a registered
- * loop.
+ * Threads: snapshot_publish(), snapshot_sweep() and the builder in draft.c: the bus thread. snapshot_pin/
+ * unpin: a registered loop.
  */
 
 #include <stdbool.h>
@@ -32,9 +33,11 @@ struct snapshot {
     struct router *router; /* routes of enabled services and routes without service */
     struct pmap *services; /* id -> struct shared_service */
     struct pmap *routes;   /* id -> struct routed, also those not in the router */
+    struct pmap *groups;   /* id of a service -> struct pmap: its part of `routes` */
     struct pmap *plugins;  /* id -> struct plugin_instance */
     struct scope_index *scope;
-    uint64_t number;                 /* 1, 2, 3 ... of this process */
+    struct pmap *failing; /* ids of rows whose newest version does not compile; values mean nothing */
+    uint64_t number;      /* 1, 2, 3 ... of this process */
     struct snapshot_reader *readers; /* pins per loop; this and the rest: snapshot.c */
     _Atomic size_t unanswered;       /* loops that may still pin it, once it is retired */
     struct snapshot *next_alive, *next_dead;
@@ -50,7 +53,10 @@ const struct service *snapshot_service(const struct snapshot *snapshot, const st
 
 /* Members are counted: these take and give back the references of the maps. Bus thread. */
 struct pmap_values;
-extern const struct pmap_values snapshot_services, snapshot_routes, snapshot_plugins;
+extern const struct pmap_values snapshot_services, snapshot_routes, snapshot_groups, snapshot_plugins,
+    snapshot_failing;
+/* One that was never published. */
+void snapshot_free(struct snapshot *snapshot);
 
 /* Where the current one is published. loops: those that will pin; started later than this call. */
 struct snapshot_place *snapshot_place_new(struct loop *const *loops, size_t count);
@@ -62,5 +68,7 @@ void snapshot_unpin(struct snapshot_place *place, size_t loop_number, const stru
 
 /* Bus thread. Takes ownership of `next`; retires the one before. */
 void snapshot_publish(struct snapshot_place *place, struct snapshot *next);
+/* Bus thread, now and then: frees those that every loop has let go of. */
+void snapshot_sweep(struct snapshot_place *place);
 /* Bus thread: the newest, borrowed until the next publish. NULL before the first. */
 const struct snapshot *snapshot_newest(struct snapshot_place *place);

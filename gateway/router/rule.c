@@ -83,12 +83,69 @@ static int run_pattern(const pcre2_code *pattern, struct str subject)
 
 /* ---- making ---- */
 
+/* The ']' of the class that begins at `at`; NULL: not followed here. */
+static const char *class_end(const char *at)
+{
+    at++;
+    if (*at == '^')
+        at++;
+    if (*at == ']')
+        at++; /* literal in first place */
+    for (; *at != ']'; at++) {
+        bool named = *at == '[' && strchr(":.=", at[1]) != NULL;
+        if (*at == '\0' || named)
+            return NULL;
+        if (*at != '\\')
+            continue;
+        at++;
+        if (*at == '\0' || *at == 'Q' || *at == 'c')
+            return NULL;
+    }
+    return at;
+}
+
+/* Has the pattern an alternative outside every group, which may begin anywhere? true also for syntax that is
+ * not followed here: quoting, comments, options, verbs. */
+static bool has_alternatives(const char *pattern)
+{
+    int depth = 0;
+    for (const char *at = pattern; *at != '\0'; at++) {
+        switch (*at) {
+        case '\\':
+            at++;
+            if (*at == '\0' || *at == 'Q' || *at == 'c')
+                return true;
+            break;
+        case '[':
+            at = class_end(at);
+            if (at == NULL)
+                return true;
+            break;
+        case '(':
+            if (at[1] == '*' || (at[1] == '?' && strchr(":<P", at[2]) == NULL))
+                return true;
+            depth++;
+            break;
+        case ')':
+            depth--;
+            break;
+        case '|':
+            if (depth == 0)
+                return true;
+            break;
+        default:
+            break;
+        }
+    }
+    return false;
+}
+
 /* The bytes every match of the pattern begins with; "" when that cannot be said by looking. */
 static struct str literal_start(const char *pattern)
 {
     size_t len = strcspn(pattern, "\\.[](){}*+?|^$");
-    if (strchr(pattern, '|') != NULL)
-        return (struct str){pattern, 0}; /* an alternative may begin anywhere */
+    if (has_alternatives(pattern))
+        return (struct str){pattern, 0};
     if (len > 0 && pattern[len] != '\0' && strchr("*?{+", pattern[len]) != NULL)
         len--; /* the quantifier takes the byte before it */
     while (len > 0 && ((unsigned char)pattern[len - 1] & 0x80) != 0)
@@ -243,7 +300,7 @@ static bool header_name_equals(const char *own, struct str name)
     for (size_t i = 0; i < name.len; i++) {
         char c = name.at[i];
         c = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' ? '-' : c);
-        if (own[i] != c)
+        if (own[i] != c || c == '\0')
             return false;
     }
     return own[name.len] == '\0';

@@ -14,15 +14,11 @@
 struct trie {
     uint32_t refs;
     uint32_t here_count;
-    uint16_t child_count;
-    uint16_t label_length;
-    /* struct trie *children[child_count]; const struct candidate *here[here_count]; char label[label_length]
-     */
+    uint32_t label_length;
+    uint16_t child_count; /* at most one per byte */
+    /* struct trie *children[child_count]; const struct candidate *here[here_count];
+     * char label[label_length] */
     void *parts[];
-};
-
-enum {
-    LABEL_MAX = UINT16_MAX
 };
 
 static struct trie **children(const struct trie *node)
@@ -46,7 +42,7 @@ static struct trie *node_new(size_t child_count, size_t here_count, struct str t
     node->refs = 1;
     node->child_count = (uint16_t)child_count;
     node->here_count = (uint32_t)here_count;
-    node->label_length = (uint16_t)text.len;
+    node->label_length = (uint32_t)text.len;
     memcpy(label(node), text.at, text.len);
     return node;
 }
@@ -149,7 +145,7 @@ static struct trie *with_here(const struct trie *node, const struct candidate *c
 
 static struct trie *leaf_new(const struct candidate *candidate, struct str rest)
 {
-    struct trie *leaf = node_new(0, 1, rest.len > LABEL_MAX ? str_part(rest, 0, LABEL_MAX) : rest);
+    struct trie *leaf = node_new(0, 1, rest);
     here(leaf)[0] = candidate;
     rule_ref(candidate->rule);
     return leaf;
@@ -220,14 +216,12 @@ static struct trie *tidy(struct trie *node)
     if (node->here_count > 0 || node->child_count > 1)
         return node;
     struct trie *merged = NULL;
-    if (node->child_count == 1 && node->label_length + children(node)[0]->label_length <= LABEL_MAX) {
+    if (node->child_count == 1) {
         struct buf text = {0};
         buf_add_str(&text, label_of(node));
         buf_add_str(&text, label_of(children(node)[0]));
         merged = with_label(children(node)[0], buf_str(&text));
         buf_fini(&text);
-    } else if (node->child_count == 1) {
-        return node;
     }
     trie_unref(node);
     return merged;
@@ -247,16 +241,12 @@ static struct trie *erase(const struct trie *node, const struct candidate *candi
 
 struct trie *trie_with(const struct trie *trie, const struct candidate *candidate)
 {
-    struct str prefix =
-        candidate->prefix.len > LABEL_MAX ? str_part(candidate->prefix, 0, LABEL_MAX) : candidate->prefix;
-    return trie != NULL ? insert(trie, candidate, prefix) : leaf_new(candidate, prefix);
+    return trie != NULL ? insert(trie, candidate, candidate->prefix) : leaf_new(candidate, candidate->prefix);
 }
 
 struct trie *trie_without(const struct trie *trie, const struct candidate *candidate)
 {
-    struct str prefix =
-        candidate->prefix.len > LABEL_MAX ? str_part(candidate->prefix, 0, LABEL_MAX) : candidate->prefix;
-    return trie != NULL ? erase(trie, candidate, prefix) : NULL;
+    return trie != NULL ? erase(trie, candidate, candidate->prefix) : NULL;
 }
 
 static void match_here(const struct trie *node, const struct router_query *query,
