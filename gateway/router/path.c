@@ -163,6 +163,7 @@ static bool ends_in_slash(struct str path)
     return path.len > 0 && path.at[path.len - 1] == '/';
 }
 
+/* `to` is written through the writer. NOLINTNEXTLINE(readability-non-const-parameter) */
 size_t path_upstream_write(const struct path_upstream *parts, char *to)
 {
     struct writer writer = {.to = to};

@@ -43,12 +43,14 @@ static double now_ns(void)
 /* Of the process, compiled patterns included. */
 static double resident_mib(void)
 {
-    unsigned long pages = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    if (file != NULL)
-        (void)fclose(file);
+    if (file == NULL)
+        return 0;
+    (void)!fgets(line, sizeof(line), file);
+    (void)fclose(file);
+    const char *second = strchr(line, ' ');
+    unsigned long pages = second != NULL ? strtoul(second, NULL, 10) : 0;
     return (double)pages * 4096 / (1 << 20);
 }
 
@@ -138,7 +140,7 @@ static double change_ns(struct router **router, struct routed **routes, uint32_t
 
 static void measure(uint32_t count)
 {
-    struct routed **routes = mem_alloc(count * sizeof(*routes));
+    struct routed **routes = mem_alloc(count * sizeof(void *));
     size_t before = mallinfo2().uordblks;
     for (uint32_t i = 0; i < count; i++)
         routes[i] = make(i);

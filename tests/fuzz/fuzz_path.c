@@ -31,6 +31,13 @@ static void join(struct str path, struct str service_path, size_t matched_length
     free(to);
 }
 
+static void check_slashes(struct str path)
+{
+    assert(path.at[0] == '/');
+    for (size_t i = 0; i + 1 < path.len; i++)
+        assert(path.at[i] != '/' || path.at[i + 1] != '/');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str raw = {(const char *)data, size};
@@ -40,11 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(path.len >= 1 && path.len <= size + 1);
     if (path_is_normal(raw))
         assert(str_equal(raw, path));
-    if (size > 0 && raw.at[0] == '/') {
-        assert(path.at[0] == '/');
-        for (size_t i = 0; i + 1 < path.len; i++)
-            assert(path.at[i] != '/' || path.at[i + 1] != '/');
-    }
+    if (size > 0 && raw.at[0] == '/')
+        check_slashes(path);
     for (size_t matched = 0; matched <= path.len && matched < 8; matched++) {
         join(path, STR("/lib"), matched, true);
         join(path, STR("/lib/"), matched, false);

@@ -13,6 +13,7 @@
 #include "gateway/io/loop.h"
 #include "gateway/proxy/draft.h"
 #include "gateway/proxy/snapshot.h"
+#include "gateway/router/router.h"
 
 enum {
     LOOPS = 3,
@@ -117,19 +118,25 @@ static int close_world(void **state)
     return live_settings;
 }
 
-/* Settings and service of a snapshot carry the same number; each snapshot has settings of its own. */
+/* Settings, service and route of a snapshot carry the same number; each has settings of its own. */
 static struct snapshot *build(const struct snapshot *last, int number)
 {
     struct draft *draft = draft_new(&options, last, DRAFT_CHANGED);
     struct err err = {0};
-    char text[128];
+    char text[256];
     (void)snprintf(text, sizeof(text), "{'name':'counting','enabled':true,'config':{'number':%d}}", number);
     cJSON *plugin = test_row(1, text);
     (void)snprintf(text, sizeof(text), "{'host':'h','port':%d,'enabled':true}", number);
     cJSON *service = test_row(2, text);
+    (void)snprintf(
+        text, sizeof(text),
+        "{'paths':['~/n/([0-9]+)'],'protocols':['http'],'service':{'id':'$2$'},'regex_priority':%d}", number);
+    cJSON *route = test_row(4, text);
     assert_true(draft_put(draft, &plugin_setting_schema, plugin, &err));
     assert_true(draft_put(draft, &service_schema, service, &err));
+    assert_true(draft_put(draft, &route_schema, route, &err));
     cJSON_Delete(plugin);
+    cJSON_Delete(route);
     cJSON_Delete(service);
     return draft_finish(draft, (uint64_t)number, /* tag= */ 5);
 }
@@ -230,14 +237,19 @@ struct reader {
     uint64_t newest_seen;
 };
 
-static void check_held(struct reader *reader, const struct snapshot *snapshot)
+/* All that a request looks at is of the same snapshot. */
+static void check_held(const struct snapshot *snapshot)
 {
+    const struct router_query query = {.method = STR("GET"), .path = STR("/n/42")};
+    struct router_match match;
     struct uuid service_id = test_id(2), any_id = test_id(3);
     const struct service *service = snapshot_service(snapshot, &service_id);
     const struct plugin_instance *instance = scope_find(snapshot->scope, 0, &any_id, NULL, NULL);
     assert_int_equal(service->port, snapshot->position);
     assert_int_equal(*(const int *)instance->object, snapshot->position);
-    (void)reader;
+    assert_true(router_match(snapshot->router, &query, &match));
+    assert_int_equal(match.route->regex_priority, snapshot->position);
+    assert_true(str_equal(match.captures[1].value, STR("42")));
 }
 
 static void reader_turn(struct loop_message *message)
@@ -248,7 +260,7 @@ static void reader_turn(struct loop_message *message)
     bool stopping = atomic_load(&reader->stopping);
     for (size_t i = 0; i < HELD; i++)
         if (reader->held[i] != NULL)
-            check_held(reader, reader->held[i]);
+            check_held(reader->held[i]);
     if (*slot != NULL)
         snapshot_unpin(place, reader->number, *slot);
     *slot = stopping ? NULL : snapshot_pin(place, reader->number);
