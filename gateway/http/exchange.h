@@ -71,11 +71,11 @@ void exchange_watch(struct exchange *exchange, void (*on_gone)(struct exchange *
 
 struct exchange_answer {
     int status;
-    struct str reason; /* at == NULL: the usual one */
-    struct headers
-        headers; /* no connection, content-length, transfer-encoding, date: the exchange writes them */
-    bool close;  /* end the connection afterwards */
-    bool keep_server_header; /* headers carry their own Server and Date lines */
+    struct str reason;       /* at == NULL: the usual one */
+    struct headers headers;  /* without connection (but in a 426), content-length, transfer-encoding, date:
+                                they are the exchange's, and dropped */
+    bool close;              /* end the connection afterwards */
+    bool keep_server_header; /* a Date among the headers stands instead of ours (an upstream's answer) */
 };
 /* An answer whose headers grow in the exchange's memory. */
 void exchange_answer_init(struct exchange *exchange, struct exchange_answer *answer, int status);

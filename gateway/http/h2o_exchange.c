@@ -52,7 +52,8 @@ struct h2o_exchange {
     struct front_connection *connection;
     h2o_generator_t generator;
     h2o_timeout_entry_t flush;
-    uint64_t bytes_before; /* what the connection had sent when the request came */
+    uint64_t bytes_before;        /* what the connection had sent when the request came */
+    h2o_timestamp_string_t *date; /* the upstream's own, until the head is written; NULL: h2o's */
     bool head_only;
     bool chunked;
     bool no_body; /* of the status, or HEAD */
@@ -104,13 +105,14 @@ static uint64_t backend_bytes_sent(const struct exchange *exchange)
     return x->connection->sock->bytes_written - x->bytes_before;
 }
 
-static bool is_written_by_h2o(struct str name)
+/* The Connection of a 426 names Upgrade (RFC 9110, section 15.5.22); h2o's own line stands beside it. */
+static bool is_written_by_h2o(struct str name, int status)
 {
     switch (name.len) {
     case 4:
         return str_equal_nocase(name, STR("date"));
     case 10:
-        return str_equal_nocase(name, STR("connection"));
+        return status != 426 && str_equal_nocase(name, STR("connection"));
     case 14:
         return str_equal_nocase(name, STR("content-length"));
     case 17:
@@ -129,7 +131,7 @@ void front_set_headers(h2o_req_t *req, const struct headers *headers)
     for (size_t i = 0; i < headers->count; i++) {
         const struct header *header = &headers->at[i];
 
-        if (is_written_by_h2o(header->name))
+        if (is_written_by_h2o(header->name, req->res.status))
             continue;
         names[count] = header->name;
         lines[count] = (h2o_header_t){
@@ -174,6 +176,40 @@ static void set_head(struct h2o_exchange *x, const struct exchange_answer *answe
     }
 }
 
+/*
+ * The Date of an origin must not be changed on the way (RFC 9110, section 6.6.1), and h2o writes one without
+ * asking: from a string it keeps for the current turn, in whose place ours stands while the head is made.
+ */
+static void send_pieces(struct h2o_exchange *x, h2o_iovec_t *pieces, size_t count, h2o_send_state_t state)
+{
+    h2o_context_t *context = x->req->conn->ctx;
+    h2o_timestamp_string_t *date = x->date;
+
+    if (date == NULL) {
+        h2o_send(x->req, pieces, count, state);
+        return;
+    }
+    x->date = NULL;
+    (void)h2o_get_timestamp(context, NULL, NULL); /* now, so that h2o does not do it in between */
+    h2o_timestamp_string_t *usual = context->_timestamp_cache.value;
+    context->_timestamp_cache.value = date;
+    h2o_send(x->req, pieces, count, state);
+    context->_timestamp_cache.value = usual;
+}
+
+static void keep_date(struct h2o_exchange *x, const struct exchange_answer *answer)
+{
+    const struct header *date =
+        answer->keep_server_header ? headers_find(&answer->headers, STR("Date")) : NULL;
+
+    if (date == NULL || date->value.len != H2O_TIMESTR_RFC1123_LEN)
+        return;
+    x->date = h2o_mem_alloc_shared(&x->req->pool, sizeof(*x->date), NULL);
+    memcpy(x->date->rfc1123, date->value.at, H2O_TIMESTR_RFC1123_LEN);
+    x->date->rfc1123[H2O_TIMESTR_RFC1123_LEN] = '\0';
+    x->date->log[0] = '\0';
+}
+
 /* Gives x->bytes to h2o. The exchange may be gone on return unless there is more to come. */
 static void send_now(struct h2o_exchange *x)
 {
@@ -200,7 +236,7 @@ static void send_now(struct h2o_exchange *x)
                                         : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
     else if (x->chunked && bytes.len > 0)
         pieces[count++] = h2o_iovec_init(H2O_STRLIT("\r\n"));
-    h2o_send(x->req, pieces, count, state);
+    send_pieces(x, pieces, count, state);
 }
 
 static void on_flush(h2o_timeout_entry_t *entry)
@@ -209,7 +245,7 @@ static void on_flush(h2o_timeout_entry_t *entry)
 
     assert(x->magic == EXCHANGE_MAGIC && x->state == EXCHANGE_HELD);
     x->state = EXCHANGE_WRITING;
-    h2o_send(x->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+    send_pieces(x, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
 }
 
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
@@ -238,6 +274,7 @@ static void backend_begin(struct exchange *exchange, const struct exchange_answe
     struct h2o_exchange *x = of(exchange);
 
     set_head(x, answer, length);
+    keep_date(x, answer);
     x->generator.proceed = on_proceed;
     x->state = EXCHANGE_HELD;
     x->flush.cb = on_flush;
@@ -273,9 +310,10 @@ static void backend_reply(struct exchange *exchange, const struct exchange_answe
     if (x->state == EXCHANGE_CLOSED)
         return;
     set_head(x, answer, (int64_t)body.len);
+    keep_date(x, answer);
     x->state = EXCHANGE_CLOSED;
     h2o_start_response(x->req, &x->generator);
-    h2o_send(x->req, &bytes, x->no_body || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
+    send_pieces(x, &bytes, x->no_body || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
 /* The client is gone: lets h2o find that out, by writing to it. */

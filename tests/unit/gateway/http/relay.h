@@ -66,6 +66,7 @@ static inline void relay_on_head(struct client *client, const struct client_head
 
     exchange_answer_init(relayed->exchange, &answer, head->status);
     answer.headers = head->headers;
+    answer.keep_server_header = true;
     if (head->reason.len > 0)
         answer.reason = head->reason;
     if (head->upgraded) {

@@ -102,6 +102,23 @@ static void an_answer_is_passed_on(void **state)
     assert_non_null(strstr(seen, "GET /x HTTP/1.1\r\nHost: up\r\nX-Mine: 1\r\n\r\n"));
 }
 
+static void the_date_of_the_upstream_is_kept(void **state)
+{
+    static const char dated[] =
+        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nok";
+    static const char undated[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    (void)relay_answer(*state, dated, sizeof(dated) - 1, "\r\n\r\nok");
+    const char *date = strcasestr(got, "\r\ndate: ");
+    assert_non_null(date);
+    assert_memory_equal(date + 8, "Sun, 06 Nov 1994 08:49:37 GMT\r\n", 31);
+    assert_null(strcasestr(date + 8, "\r\ndate: "));
+    (void)relay_answer(*state, undated, sizeof(undated) - 1, "\r\n\r\nok");
+    date = strcasestr(got, "\r\ndate: ");
+    assert_non_null(date);
+    assert_null(strstr(got, "1994"));
+}
+
 static void an_answer_may_come_byte_by_byte(void **state)
 {
     static const char answer[] = "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -450,6 +467,7 @@ int main(void)
 #define FACT(name)    cmocka_unit_test_setup_teardown(name, start, stop)
 #define WATCHED(name) cmocka_unit_test_setup_teardown(name, start_watching, stop)
         FACT(an_answer_is_passed_on),
+        FACT(the_date_of_the_upstream_is_kept),
         WATCHED(an_answer_may_come_byte_by_byte),
         FACT(connections_are_kept_and_the_last_one_used_first),
         WATCHED(a_kept_connection_that_was_closed_is_replaced),
