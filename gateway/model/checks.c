@@ -17,7 +17,7 @@ struct checking {
     const struct check *check;
     const cJSON *object;
     enum document_op op;
-    struct rules_path *path;
+    struct place *place;
     struct violations *violations;
 };
 
@@ -33,28 +33,20 @@ static const cJSON *find(const cJSON *object, const char *name)
     return inner != NULL ? find(inner, dot + 1) : NULL;
 }
 
-/* Has the field at path.name a violation of its own? */
+/* Has the field, named from the record on, a violation of its own? */
 static bool is_wrong(const struct checking *checking, const char *name)
 {
-    const cJSON *node = checking->violations->fields;
-    size_t old = path_push(checking->path, name);
-    const char *rest = checking->path->text;
-    while (node != NULL && rest != NULL) {
-        char part[NAME_SIZE];
-        const char *dot = strchr(rest, '.');
-        snprintf(part, sizeof(part), "%.*s", (int)(dot != NULL ? dot - rest : (long)strlen(rest)), rest);
-        node = cJSON_IsObject(node) ? cJSON_GetObjectItemCaseSensitive(node, part) : NULL;
-        rest = dot != NULL ? dot + 1 : NULL;
-    }
-    path_pop(checking->path, old);
-    return node != NULL;
+    char copy[NAME_SIZE];
+    struct place place = *checking->place;
+    snprintf(copy, sizeof(copy), "%s", name);
+    for (char *rest = copy, *part; (part = strsep(&rest, ".")) != NULL;)
+        place_push(&place, part);
+    return violations_find(checking->violations, &place) != NULL;
 }
 
 static void add_entity(const struct checking *checking, const char *text)
 {
-    size_t old = path_push(checking->path, "@entity");
-    violations_add(checking->violations, checking->path->text, "%s", text);
-    path_pop(checking->path, old);
+    violations_put_entity(checking->violations, checking->place, text);
 }
 
 static size_t count_set(const struct checking *checking, size_t *total)
@@ -142,10 +134,10 @@ static void conditional(const struct checking *checking)
         snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
                  check->if_field->name);
         add_entity(checking, text);
-        size_t old = path_push(checking->path, check->then_field->name);
-        violations_add(checking->violations, checking->path->text, "%s",
+        place_push(checking->place, check->then_field->name);
+        violations_put(checking->violations, checking->place,
                        check->then_error != NULL ? check->then_error : wrong);
-        path_pop(checking->path, old);
+        place_pop(checking->place);
     }
     cJSON_Delete(null);
 }
@@ -166,10 +158,10 @@ static void (*const kinds[])(const struct checking *checking) = {
 };
 
 void checks_run(const struct check *checks, size_t count, const cJSON *object, enum document_op op,
-                struct rules_path *path, struct violations *violations)
+                struct place *place, struct violations *violations)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct checking checking = {&checks[i], object, op, path, violations};
+        const struct checking checking = {&checks[i], object, op, place, violations};
         bool readable = true;
         for (const char *const *name = checks[i].names; name != NULL && *name != NULL; name++)
             readable = readable && !is_wrong(&checking, *name);

@@ -9,4 +9,4 @@
 #include "gateway/model/rules.h"
 
 void checks_run(const struct check *checks, size_t count, const cJSON *object, enum document_op op,
-                struct rules_path *path, struct violations *violations);
+                struct place *place, struct violations *violations);

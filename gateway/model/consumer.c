@@ -49,7 +49,7 @@ static cJSON *show(const void *object)
     cJSON_AddItemToObject(shown, "username", show_text(consumer->username));
     cJSON_AddItemToObject(shown, "custom_id", show_text(consumer->custom_id));
     cJSON_AddItemToObject(shown, "tags", show_texts(&consumer->tags));
-    return shown;
+    return show_without_nulls(shown);
 }
 
 const struct schema consumer_schema = {

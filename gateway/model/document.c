@@ -7,6 +7,7 @@
 
 #include "gateway/model/document.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ enum {
     GENERATED_KEY_LENGTH = 32
 };
 
+static const double exact_max = 9007199254740993.0; /* whole numbers below it are what they were in JSON */
+
 const char *document_text(const cJSON *object, const char *name)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -29,7 +32,8 @@ const char *document_text(const cJSON *object, const char *name)
 int64_t document_int(const cJSON *object, const char *name, int64_t fallback)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(value) ? (int64_t)value->valuedouble : fallback;
+    bool fits = cJSON_IsNumber(value) && fabs(value->valuedouble) < exact_max;
+    return fits ? (int64_t)value->valuedouble : fallback;
 }
 
 bool document_bool(const cJSON *object, const char *name, bool fallback)
@@ -55,10 +59,14 @@ bool document_reference(const cJSON *document, const char *name, struct uuid *id
 bool document_check_key(const struct schema *schema, struct str text, char message[256])
 {
     const struct field *field = schema_field(schema, schema->endpoint_key);
-    struct str copy = text;
     struct buf buf = {0};
     char wrong[512];
-    buf_add_str(&buf, copy);
+    size_t nul = str_find(text, '\0', 0);
+    if (nul != SIZE_MAX) {
+        snprintf(message, 256, "invalid utf-8 character sequence detected at position %zu", nul + 1);
+        return false;
+    }
+    buf_add_str(&buf, text);
     cJSON *value = cJSON_CreateString(buf_str(&buf).at);
     const char *fault = rules_attributes(field, value, wrong);
     if (fault != NULL)
@@ -187,15 +195,21 @@ bool document_complete(const struct document_context *context, cJSON *document, 
         fields = own;
     }
     generate(context, document);
-    struct rules_path path = {.len = 0};
+    struct place place = {.depth = 0};
     rules_check_record(fields, schema->field_count, schema->checks, schema->check_count, document,
-                       context->op, &path, violations);
+                       context->op, &place, violations);
     if (violations_any(violations))
         return false;
     if (schema->derive != NULL)
         schema->derive(document);
     sort_record(fields, schema->field_count, document);
     return true;
+}
+
+/* [] is what some clients write for an empty record. */
+static bool is_record(const cJSON *value)
+{
+    return cJSON_IsObject(value) || (cJSON_IsArray(value) && value->child == NULL);
 }
 
 static void merge_record(const struct field *fields, size_t field_count, cJSON *stored, const cJSON *change)
@@ -208,7 +222,7 @@ static void merge_record(const struct field *fields, size_t field_count, cJSON *
             if (strcmp(fields[i].name, item->string) == 0)
                 field = &fields[i];
         cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, item->string);
-        if (field != NULL && field->kind == FIELD_RECORD && cJSON_IsObject(old) && cJSON_IsObject(item)) {
+        if (field != NULL && field->kind == FIELD_RECORD && cJSON_IsObject(old) && is_record(item)) {
             merge_record(field->fields, field->field_count, old, item);
             continue;
         }
@@ -217,36 +231,45 @@ static void merge_record(const struct field *fields, size_t field_count, cJSON *
     }
 }
 
+/* A well-formed id in a body is ignored, and null does not undo what the server made. */
+static void drop_generated(const struct schema *schema, cJSON *change)
+{
+    struct uuid uuid;
+    if (document_id(change, &uuid))
+        cJSON_DeleteItemFromObjectCaseSensitive(change, "id");
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct field *field = &schema->fields[i];
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(change, field->name);
+        if (cJSON_IsNull(value) && (field->flags & (FIELD_UUID | FIELD_TIMESTAMP)) != 0 &&
+            (field->flags & FIELD_AUTO) != 0)
+            cJSON_DeleteItemFromObjectCaseSensitive(change, field->name);
+    }
+}
+
+/* The config in `change`, taken out and merged, if both are records of the plugin that will be named. */
+static void merge_config(const struct schemas *schemas, cJSON *stored, cJSON *change)
+{
+    const char *name = document_text(change, "name");
+    if (name == NULL)
+        name = document_text(stored, "name");
+    const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(change, "config");
+    cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, "config");
+    if (plugin == NULL || !is_record(config) || !cJSON_IsObject(old))
+        return;
+    merge_record(plugin->config->fields, plugin->config->field_count, old, config);
+    cJSON_DeleteItemFromObjectCaseSensitive(change, "config");
+}
+
 void document_merge(const struct schema *schema, const struct schemas *schemas, cJSON *stored,
                     const cJSON *change)
 {
-    cJSON *expanded = cJSON_Duplicate(change, true);
-    struct violations ignored = {0};
-    if (schema->expand != NULL)
-        schema->expand(expanded, &ignored);
-    violations_fini(&ignored);
-    /* A well-formed id in a body is ignored, and when a row was made does not change by not saying so. */
-    cJSON *id = cJSON_GetObjectItemCaseSensitive(expanded, "id");
-    struct uuid uuid;
-    if (cJSON_IsNull(id) || (cJSON_IsString(id) && uuid_from_str(str_of(id->valuestring), &uuid)))
-        cJSON_DeleteItemFromObjectCaseSensitive(expanded, "id");
-    cJSON *config = cJSON_DetachItemFromObjectCaseSensitive(expanded, "config");
-    if (config != NULL && has_abstract_field(schema)) {
-        const char *name = document_text(expanded, "name");
-        if (name == NULL)
-            name = document_text(stored, "name");
-        const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
-        cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, "config");
-        if (plugin != NULL && cJSON_IsObject(config) && cJSON_IsObject(old)) {
-            merge_record(plugin->config->fields, plugin->config->field_count, old, config);
-            cJSON_Delete(config);
-            config = NULL;
-        }
-    }
-    if (config != NULL)
-        cJSON_AddItemToObject(expanded, "config", config);
-    merge_record(schema->fields, schema->field_count, stored, expanded);
-    cJSON_Delete(expanded);
+    cJSON *copy = cJSON_Duplicate(change, true);
+    drop_generated(schema, copy);
+    if (has_abstract_field(schema))
+        merge_config(schemas, stored, copy);
+    merge_record(schema->fields, schema->field_count, stored, copy);
+    cJSON_Delete(copy);
 }
 
 void document_fill_config(const struct plugin_schema *plugin, cJSON *config)

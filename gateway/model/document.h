@@ -16,6 +16,7 @@
 /* Errors by field. `fields` mirrors the entity; "@entity" holds what concerns several fields. */
 struct violations {
     cJSON *fields; /* NULL: none so far */
+    size_t count;  /* how often something was found, also where the first word stands */
 };
 void violations_fini(struct violations *violations);
 bool violations_any(const struct violations *violations);
@@ -47,8 +48,8 @@ struct document_context {
 bool document_complete(const struct document_context *context, cJSON *document,
                        struct violations *violations) MUST_CHECK;
 
-/* PATCH: `change` over `stored`: records merge, everything else is replaced. Shorthands are expanded in
- * `change`. */
+/* PATCH: `change` over `stored`: records merge, everything else is replaced. Shorthands stay as they are for
+ * document_complete(). */
 void document_merge(const struct schema *schema, const struct schemas *schemas, cJSON *stored,
                     const cJSON *change);
 

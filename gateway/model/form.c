@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/model/document.h"
 
 static void type_record(const struct field *fields, size_t field_count, cJSON *record);
@@ -25,9 +26,7 @@ static void type_number(cJSON *holder, cJSON *value)
     if (end == text || *end != '\0' || errno != 0 || strpbrk(text, "nNiIpP") != NULL || text[0] == ' ')
         return;
     cJSON *typed = cJSON_CreateNumber(number);
-    if (value->string != NULL) {
-        typed->string = strdup(value->string);
-    }
+    typed->string = mem_strdup(value->string);
     replace(holder, value, typed);
 }
 
@@ -45,7 +44,8 @@ static void type_boolean(cJSON *value)
 static void wrap(cJSON *value)
 {
     cJSON *inner = cJSON_Duplicate(value, true);
-    free(inner->string);
+    if ((inner->type & cJSON_StringIsConst) == 0)
+        free(inner->string);
     inner->string = NULL;
     free(value->valuestring);
     value->valuestring = NULL;

@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+#include "gateway/model/texts.h"
+
+enum {
+    ALLOCATION_BYTES = 8 /* what malloc keeps beside a block */
+};
+
 void *pack_room(struct packer *packer, size_t size)
 {
     size_t from = (packer->used + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
@@ -72,4 +78,35 @@ cJSON *show_reference(const struct uuid *id)
     cJSON *reference = cJSON_CreateObject();
     cJSON_AddItemToObject(reference, "id", show_id(id));
     return reference;
+}
+
+cJSON *show_protocols(unsigned protocols)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; protocol_names[i] != NULL; i++)
+        if ((protocol_of(protocol_names[i]) & protocols) != 0)
+            cJSON_AddItemToArray(list, cJSON_CreateString(protocol_names[i]));
+    return list;
+}
+
+cJSON *show_without_nulls(cJSON *shown)
+{
+    for (cJSON *child = shown->child, *next; child != NULL; child = next) {
+        next = child->next;
+        if (cJSON_IsNull(child))
+            cJSON_Delete(cJSON_DetachItemViaPointer(shown, child));
+    }
+    return shown;
+}
+
+size_t json_bytes(const cJSON *value)
+{
+    size_t bytes = sizeof(*value) + ALLOCATION_BYTES;
+    if (value->string != NULL)
+        bytes += strlen(value->string) + 1 + ALLOCATION_BYTES;
+    if (value->valuestring != NULL)
+        bytes += strlen(value->valuestring) + 1 + ALLOCATION_BYTES;
+    const cJSON *child;
+    cJSON_ArrayForEach(child, value) bytes += json_bytes(child);
+    return bytes;
 }

@@ -6,7 +6,7 @@
  * The object is packed twice: once with at == NULL, which only counts, and once into a block of that size.
  * Ten thousand routes then cost ten thousand allocations of the right size, and free(3) releases any of them.
  *
- *     static void pack_thing(struct packer *packer, const cJSON *document, struct thing *thing);
+ *     static bool pack(struct packer *packer, const cJSON *document, struct thing *thing, struct err *err);
  *
  * Threads: any.
  */
@@ -33,6 +33,11 @@ cJSON *show_texts(const struct texts *texts);
 cJSON *show_text(const char *text);
 cJSON *show_reference(const struct uuid *id);
 cJSON *show_id(const struct uuid *id);
+cJSON *show_protocols(unsigned protocols);
+/* Takes the null members out: entries of the cache are shown without (reference 4). Returns `shown`. */
+cJSON *show_without_nulls(cJSON *shown);
+/* What a cJSON value costs, about. */
+size_t json_bytes(const cJSON *value);
 
 /* decode() of a schema whose pack function is `pack`. */
 #define PACK_DECODE(type, pack)                                                                              \

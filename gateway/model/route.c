@@ -135,10 +135,46 @@ static bool pack(struct packer *packer, const cJSON *document, struct route *rou
 
 PACK_DECODE(route, pack)
 
+static cJSON *show_headers(const struct route *route)
+{
+    cJSON *headers = route->header_count > 0 ? cJSON_CreateObject() : cJSON_CreateNull();
+    for (size_t i = 0; i < route->header_count; i++)
+        cJSON_AddItemToObject(headers, route->headers[i].name, show_texts(&route->headers[i].values));
+    return headers;
+}
+
+static cJSON *show(const void *object)
+{
+    const struct route *route = object;
+    cJSON *shown = cJSON_CreateObject();
+    cJSON_AddItemToObject(shown, "id", show_id(&route->id));
+    cJSON_AddNumberToObject(shown, "created_at", (double)route->created_at);
+    cJSON_AddNumberToObject(shown, "updated_at", (double)route->updated_at);
+    cJSON_AddItemToObject(shown, "name", show_text(route->name));
+    cJSON_AddItemToObject(shown, "protocols", show_protocols(route->protocols));
+    cJSON_AddNumberToObject(shown, "https_redirect_status_code", route->https_redirect_status_code);
+    cJSON_AddBoolToObject(shown, "strip_path", route->strip_path);
+    cJSON_AddBoolToObject(shown, "preserve_host", route->preserve_host);
+    cJSON_AddBoolToObject(shown, "request_buffering", route->request_buffering);
+    cJSON_AddBoolToObject(shown, "response_buffering", route->response_buffering);
+    cJSON_AddItemToObject(shown, "tags", show_texts(&route->tags));
+    cJSON_AddItemToObject(shown, "service", show_reference(&route->service));
+    cJSON_AddItemToObject(shown, "snis", show_texts(&route->snis));
+    cJSON_AddItemToObject(shown, "methods", show_texts(&route->methods));
+    cJSON_AddItemToObject(shown, "hosts", show_texts(&route->hosts));
+    cJSON_AddItemToObject(shown, "paths", show_texts(&route->paths));
+    cJSON_AddItemToObject(shown, "headers", show_headers(route));
+    cJSON_AddNumberToObject(shown, "regex_priority", (double)route->regex_priority);
+    cJSON_AddStringToObject(shown, "ws_id", DEFAULT_WORKSPACE);
+    return show_without_nulls(shown);
+}
+
 static const char *const read[] = {"protocols", NULL};
+static const char *const matched[] = {"paths", NULL};
 static const struct check checks[] = {
     {.kind = CHECK_CUSTOM, .names = read, .run = route_check_snis},
     {.kind = CHECK_CUSTOM, .names = read, .run = route_check_family},
+    {.kind = CHECK_CUSTOM, .names = matched, .run = route_check_patterns},
 };
 
 unsigned protocol_of(const char *name)
@@ -181,4 +217,5 @@ const struct schema route_schema = {
     .cache_keys = schema_lookup_keys,
     .decode = decode,
     .release = free,
+    .show = show,
 };

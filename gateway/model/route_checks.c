@@ -297,3 +297,44 @@ void route_check_snis(const cJSON *document, struct violations *violations)
                    "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'");
     violations_add(violations, "snis", "length must be 0");
 }
+
+/* Does the pattern look around or back? Our matcher could; clients are promised that it may not. */
+static bool has_assertion(const char *pattern)
+{
+    static const char *const starts[] = {"(?=", "(?!", "(?<=", "(?<!", "(?P="};
+    bool in_class = false;
+    for (const char *at = pattern; *at != '\0'; at++) {
+        if (*at == '\\' && at[1] != '\0') {
+            at++;
+            if (!in_class && (strchr("123456789gk", *at) != NULL))
+                return true;
+            continue;
+        }
+        if (*at == '[' && !in_class) {
+            in_class = true;
+            at += at[1] == '^' ? 1 : 0;
+            at += at[1] == ']' ? 1 : 0; /* the first one is a member */
+        } else if (*at == ']') {
+            in_class = false;
+        }
+        for (size_t i = 0; i < COUNT(starts) && !in_class; i++)
+            if (strncmp(at, starts[i], strlen(starts[i])) == 0)
+                return true;
+    }
+    return false;
+}
+
+void route_check_patterns(const cJSON *document, struct violations *violations)
+{
+    const cJSON *path;
+    cJSON_ArrayForEach(path, cJSON_GetObjectItemCaseSensitive(document, "paths"))
+    {
+        if (!cJSON_IsString(path) || path->valuestring[0] != '~' || !has_assertion(path->valuestring + 1))
+            continue;
+        violations_add(violations, NULL,
+                       "Router Expression failed validation: regex '%s' has look-around or a back-reference, "
+                       "which are not supported",
+                       path->valuestring + 1);
+        return;
+    }
+}

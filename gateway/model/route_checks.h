@@ -17,3 +17,4 @@ void route_expand(cJSON *document, struct violations *violations);
 /* Rules over several fields. */
 void route_check_snis(const cJSON *document, struct violations *violations);
 void route_check_family(const cJSON *document, struct violations *violations);
+void route_check_patterns(const cJSON *document, struct violations *violations);

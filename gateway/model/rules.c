@@ -17,25 +17,11 @@
 #include "gateway/model/texts.h"
 
 enum {
-    MESSAGE_SIZE = 512
+    MESSAGE_SIZE = 512,
+    COMPLAINTS_MAX = 100 /* of one container; a body can have millions of wrong elements */
 };
 
 static const double integer_max = 9007199254740992.0; /* 2^53: beyond it JSON numbers are not exact */
-
-size_t path_push(struct rules_path *path, const char *part)
-{
-    size_t old = path->len;
-    int added = snprintf(path->text + old, sizeof(path->text) - old, "%s%s", old > 0 ? "." : "", part);
-    path->len =
-        added < 0 || old + (size_t)added >= sizeof(path->text) ? sizeof(path->text) - 1 : old + (size_t)added;
-    return old;
-}
-
-void path_pop(struct rules_path *path, size_t len)
-{
-    path->len = len;
-    path->text[len] = '\0';
-}
 
 cJSON *rules_parse(const char *json)
 {
@@ -240,7 +226,7 @@ static const char *type_fault(const struct field *field, const cJSON *value)
                    ? NULL
                    : "expected an integer";
     case FIELD_NUMBER:
-        return cJSON_IsNumber(value) ? NULL : "expected a number";
+        return cJSON_IsNumber(value) && isfinite(value->valuedouble) ? NULL : "expected a number";
     case FIELD_BOOLEAN:
         return cJSON_IsBool(value) ? NULL : "expected a boolean";
     case FIELD_ARRAY:
@@ -268,58 +254,98 @@ static void set_container_type(const struct field *field, cJSON *value)
         value->type = (value->type & ~0xff) | cJSON_Object;
 }
 
+struct member {
+    cJSON *item;
+    int position;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    const struct member *left = a;
+    const struct member *right = b;
+    int order = strcmp(left->item->valuestring, right->item->valuestring);
+    return order != 0 ? order : left->position - right->position;
+}
+
+static void drop(cJSON *set, cJSON *item)
+{
+    cJSON_Delete(cJSON_DetachItemViaPointer(set, item));
+}
+
+/* Sorted, because lists of texts can be long. */
+static void drop_repeated_texts(cJSON *set)
+{
+    struct member *texts = mem_alloc((size_t)cJSON_GetArraySize(set) * sizeof(*texts));
+    cJSON *item;
+    int count = 0;
+    cJSON_ArrayForEach(item, set)
+    {
+        if (cJSON_IsString(item)) {
+            texts[count] = (struct member){item, count};
+            count++;
+        }
+    }
+    qsort(texts, (size_t)count, sizeof(*texts), by_text);
+    const char *last = NULL;
+    for (int i = 0; i < count; i++) {
+        if (last != NULL && strcmp(last, texts[i].item->valuestring) == 0)
+            drop(set, texts[i].item);
+        else
+            last = texts[i].item->valuestring;
+    }
+    free(texts);
+}
+
+/* The first of equal elements stays. */
 static void remove_duplicates(cJSON *set)
 {
+    drop_repeated_texts(set);
     for (cJSON *item = set->child, *next; item != NULL; item = next) {
         next = item->next;
-        for (cJSON *before = set->child; before != item; before = before->next) {
+        for (cJSON *before = set->child; before != item && !cJSON_IsString(item); before = before->next) {
             if (cJSON_Compare(before, item, true)) {
-                cJSON_Delete(cJSON_DetachItemViaPointer(set, item));
+                drop(set, item);
                 break;
             }
         }
     }
 }
 
-static void check_value(const struct field *field, cJSON *value, enum document_op op, struct rules_path *path,
+static void check_value(const struct field *field, cJSON *value, enum document_op op, struct place *place,
                         struct violations *violations);
 
-static void check_elements(const struct field *field, cJSON *array, enum document_op op,
-                           struct rules_path *path, struct violations *violations)
+static void check_elements(const struct field *field, cJSON *array, enum document_op op, struct place *place,
+                           struct violations *violations)
 {
     if (field->kind == FIELD_SET)
         remove_duplicates(array);
+    size_t most = violations->count + COMPLAINTS_MAX;
     int position = 0;
-    cJSON *item;
-    cJSON_ArrayForEach(item, array)
-    {
-        char part[16];
-        snprintf(part, sizeof(part), "%d", ++position);
-        size_t old = path_push(path, part);
+    for (cJSON *item = array->child; item != NULL && violations->count < most; item = item->next) {
+        place_push_position(place, ++position);
         if (cJSON_IsNull(item))
-            violations_add(violations, path->text, "required field missing");
+            violations_put(violations, place, "required field missing");
         else
-            check_value(field->elements, item, op, path, violations);
-        path_pop(path, old);
+            check_value(field->elements, item, op, place, violations);
+        place_pop(place);
     }
 }
 
-/* Entries are not named in violations: their errors stand in the place of the map (reference 1.8). */
-static void check_entries(const struct field *field, cJSON *map, enum document_op op, struct rules_path *path,
+/* Entries are not named in violations: the error of one stands in the place of the map (reference 1.8). */
+static void check_entries(const struct field *field, cJSON *map, enum document_op op, struct place *place,
                           struct violations *violations)
 {
-    cJSON *item;
-    cJSON_ArrayForEach(item, map)
-    {
+    size_t before = violations->count;
+    for (cJSON *item = map->child; item != NULL && violations->count == before; item = item->next) {
         char message[MESSAGE_SIZE];
         cJSON *key = cJSON_CreateString(item->string);
         const char *wrong = field->keys != NULL ? rules_attributes(field->keys, key, message) : NULL;
         if (wrong != NULL)
-            violations_add(violations, path->text, "%s", wrong);
+            violations_put(violations, place, wrong);
         else if (cJSON_IsNull(item))
-            violations_add(violations, path->text, "required field missing");
+            violations_put(violations, place, "required field missing");
         else
-            check_value(field->values, item, op, path, violations);
+            check_value(field->values, item, op, place, violations);
         cJSON_Delete(key);
     }
 }
@@ -332,20 +358,20 @@ static void lower_case(char *text)
 }
 
 /* {"id": uuid}; other members have been resolved or are ignored (reference 1.16). */
-static void check_reference(cJSON *value, struct rules_path *path, struct violations *violations)
+static void check_reference(cJSON *value, struct place *place, struct violations *violations)
 {
     struct uuid uuid;
     cJSON *id = cJSON_GetObjectItemCaseSensitive(value, "id");
-    size_t old = path_push(path, "id");
+    place_push(place, "id");
     if (!cJSON_IsObject(value) || id == NULL)
-        violations_add(violations, path->text, "missing primary key");
+        violations_put(violations, place, "missing primary key");
     else if (cJSON_IsNull(id))
-        violations_add(violations, path->text, "required field missing");
+        violations_put(violations, place, "required field missing");
     else if (!cJSON_IsString(id) || !uuid_from_str(str_of(id->valuestring), &uuid))
-        violations_add(violations, path->text, "expected a valid UUID");
+        violations_put(violations, place, "expected a valid UUID");
     else
         lower_case(id->valuestring);
-    path_pop(path, old);
+    place_pop(place);
     if (!cJSON_IsObject(value))
         return;
     for (cJSON *child = value->child, *next; child != NULL; child = next) {
@@ -355,38 +381,38 @@ static void check_reference(cJSON *value, struct rules_path *path, struct violat
     }
 }
 
-static void check_value(const struct field *field, cJSON *value, enum document_op op, struct rules_path *path,
+static void check_value(const struct field *field, cJSON *value, enum document_op op, struct place *place,
                         struct violations *violations)
 {
     char message[MESSAGE_SIZE];
     const char *wrong = type_fault(field, value);
     if (wrong != NULL) {
-        violations_add(violations, path->text, "%s", wrong);
+        violations_put(violations, place, wrong);
         return;
     }
     set_container_type(field, value);
     switch (field->kind) {
     case FIELD_ARRAY:
     case FIELD_SET:
-        check_elements(field, value, op, path, violations);
+        check_elements(field, value, op, place, violations);
         break;
     case FIELD_MAP:
-        check_entries(field, value, op, path, violations);
+        check_entries(field, value, op, place, violations);
         break;
     case FIELD_RECORD:
         rules_check_record(field->fields, field->field_count, field->checks, field->check_count, value, op,
-                           path, violations);
+                           place, violations);
         break;
     case FIELD_FOREIGN:
         if ((field->flags & FIELD_EQ_NULL) == 0)
-            check_reference(value, path, violations);
+            check_reference(value, place, violations);
         break;
     default:
         break;
     }
     wrong = rules_attributes(field, value, message);
     if (wrong != NULL)
-        violations_add(violations, path->text, "%s", wrong);
+        violations_put(violations, place, wrong);
     else if ((field->flags & FIELD_UUID) != 0)
         lower_case(value->valuestring);
 }
@@ -411,16 +437,16 @@ void rules_fill_defaults(const struct field *fields, size_t field_count, cJSON *
     }
 }
 
-void rules_check_member(const struct field *field, cJSON *holder, enum document_op op,
-                        struct rules_path *path, struct violations *violations)
+void rules_check_member(const struct field *field, cJSON *holder, enum document_op op, struct place *place,
+                        struct violations *violations)
 {
     cJSON *value = cJSON_GetObjectItemCaseSensitive(holder, field->name);
-    size_t old = path_push(path, field->name);
+    place_push(place, field->name);
     if (value != NULL && !cJSON_IsNull(value))
-        check_value(field, value, op, path, violations);
+        check_value(field, value, op, place, violations);
     else if ((field->flags & FIELD_REQUIRED) != 0)
-        violations_add(violations, path->text, "required field missing");
-    path_pop(path, old);
+        violations_put(violations, place, "required field missing");
+    place_pop(place);
 }
 
 static bool is_known(const struct field *fields, size_t field_count, const char *name)
@@ -432,20 +458,19 @@ static bool is_known(const struct field *fields, size_t field_count, const char 
 }
 
 void rules_check_record(const struct field *fields, size_t field_count, const struct check *checks,
-                        size_t check_count, cJSON *record, enum document_op op, struct rules_path *path,
+                        size_t check_count, cJSON *record, enum document_op op, struct place *place,
                         struct violations *violations)
 {
-    const cJSON *child;
-    cJSON_ArrayForEach(child, record)
-    {
+    size_t most = violations->count + COMPLAINTS_MAX;
+    for (const cJSON *child = record->child; child != NULL && violations->count < most; child = child->next) {
         if (is_known(fields, field_count, child->string))
             continue;
-        size_t old = path_push(path, child->string);
-        violations_add(violations, path->text, "unknown field");
-        path_pop(path, old);
+        place_push(place, child->string);
+        violations_put(violations, place, "unknown field");
+        place_pop(place);
     }
     rules_fill_defaults(fields, field_count, record);
     for (size_t i = 0; i < field_count; i++)
-        rules_check_member(&fields[i], record, op, path, violations);
-    checks_run(checks, check_count, record, op, path, violations);
+        rules_check_member(&fields[i], record, op, place, violations);
+    checks_run(checks, check_count, record, op, place, violations);
 }

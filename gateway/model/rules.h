@@ -8,32 +8,18 @@
 
 #include <stdbool.h>
 
-#include "gateway/model/document.h"
-
-enum {
-    RULES_PATH_SIZE = 512
-};
-
-/* Where in the body: "config.minute". */
-struct rules_path {
-    char text[RULES_PATH_SIZE];
-    size_t len;
-};
-
-/* path + "." + part; returns the length to put back with path_pop(). */
-size_t path_push(struct rules_path *path, const char *part);
-void path_pop(struct rules_path *path, size_t len);
+#include "gateway/model/place.h"
 
 /*
  * The value of `field` in `holder` (a record or document): completed where the schema says so (defaults of
  * nested records, sets without duplicates, references reduced to their id) and checked. Adds violations under
- * `path`.
+ * `place`.
  */
-void rules_check_member(const struct field *field, cJSON *holder, enum document_op op,
-                        struct rules_path *path, struct violations *violations);
-/* All fields, unknown members and the record's own checks. */
+void rules_check_member(const struct field *field, cJSON *holder, enum document_op op, struct place *place,
+                        struct violations *violations);
+/* All fields, unknown members (the first of them), and the record's own checks. */
 void rules_check_record(const struct field *fields, size_t field_count, const struct check *checks,
-                        size_t check_count, cJSON *record, enum document_op op, struct rules_path *path,
+                        size_t check_count, cJSON *record, enum document_op op, struct place *place,
                         struct violations *violations);
 /* NULL: the value obeys the field's attributes (not its container rules). Otherwise the message, in
  * `message`. */

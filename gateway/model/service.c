@@ -158,8 +158,8 @@ static void expand(cJSON *document, struct violations *violations)
 
 static bool pack(struct packer *packer, const cJSON *document, struct service *service, struct err *err)
 {
-    if (!document_id(document, &service->id))
-        return err_set(err, ERR_INVALID, "a service without an id");
+    if (!document_id(document, &service->id) || document_text(document, "host") == NULL)
+        return err_set(err, ERR_INVALID, "a service without id or host");
     service->name = pack_text(packer, document_text(document, "name"));
     service->protocol = protocol_of(document_text(document, "protocol"));
     service->host = pack_text(packer, document_text(document, "host"));
@@ -176,12 +176,36 @@ static bool pack(struct packer *packer, const cJSON *document, struct service *s
     service->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
     service->created_at = document_int(document, "created_at", 0);
     service->updated_at = document_int(document, "updated_at", 0);
-    if (service->host == NULL && packer->at == NULL && document_text(document, "host") == NULL)
-        return err_set(err, ERR_INVALID, "a service without a host");
     return true;
 }
 
 PACK_DECODE(service, pack)
+
+static cJSON *show(const void *object)
+{
+    const struct service *service = object;
+    cJSON *shown = cJSON_CreateObject();
+    cJSON_AddItemToObject(shown, "id", show_id(&service->id));
+    cJSON_AddNumberToObject(shown, "created_at", (double)service->created_at);
+    cJSON_AddNumberToObject(shown, "updated_at", (double)service->updated_at);
+    cJSON_AddItemToObject(shown, "name", show_text(service->name));
+    cJSON_AddNumberToObject(shown, "retries", service->retries);
+    cJSON_AddStringToObject(shown, "protocol", protocol_name(service->protocol));
+    cJSON_AddStringToObject(shown, "host", service->host);
+    cJSON_AddNumberToObject(shown, "port", service->port);
+    cJSON_AddItemToObject(shown, "path", show_text(service->path));
+    cJSON_AddNumberToObject(shown, "connect_timeout", service->connect_ms);
+    cJSON_AddNumberToObject(shown, "write_timeout", service->write_ms);
+    cJSON_AddNumberToObject(shown, "read_timeout", service->read_ms);
+    cJSON_AddItemToObject(shown, "tags", show_texts(&service->tags));
+    if (service->tls_verify_set)
+        cJSON_AddBoolToObject(shown, "tls_verify", service->tls_verify);
+    if (service->tls_verify_depth >= 0)
+        cJSON_AddNumberToObject(shown, "tls_verify_depth", service->tls_verify_depth);
+    cJSON_AddBoolToObject(shown, "enabled", service->enabled);
+    cJSON_AddStringToObject(shown, "ws_id", DEFAULT_WORKSPACE);
+    return show_without_nulls(shown);
+}
 
 const struct schema service_schema = {
     .name = "services",
@@ -198,4 +222,5 @@ const struct schema service_schema = {
     .cache_keys = schema_lookup_keys,
     .decode = decode,
     .release = free,
+    .show = show,
 };

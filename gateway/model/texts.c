@@ -32,18 +32,14 @@ const char *const *const protocol_groups[] = {http_group, stream_group, passthro
 
 size_t utf8_fault(struct str text)
 {
-    if (str_is_utf8(text))
-        return 0;
-    /* The longest good prefix ends at the fault; texts are short. */
-    for (size_t len = 1; len <= text.len; len++) {
-        size_t next = len;
+    for (size_t at = 0, next; at < text.len; at = next) {
+        next = at + 1;
         while (next < text.len && ((unsigned char)text.at[next] & 0xc0) == 0x80)
             next++;
-        if (!str_is_utf8(str_part(text, 0, next)))
-            return len;
-        len = next;
+        if (!str_is_utf8(str_part(text, at, next)))
+            return at + 1;
     }
-    return text.len;
+    return 0;
 }
 
 bool text_is_name(const cJSON *value, char message[MESSAGE_SIZE])

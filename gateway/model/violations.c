@@ -3,8 +3,7 @@
  * reference 1.8, 1.9).
  *
  * The tree mirrors the entity: objects for records, arrays with null at the good positions, texts at the
- * leaves, and
- * "@entity" lists for rules over several fields.
+ * leaves, and "@entity" lists for rules over several fields.
  */
 
 #include <ctype.h>
@@ -13,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/base/str.h"
-#include "gateway/model/document.h"
-
-enum {
-    INDEX_MAX = 100000,
-    PART_SIZE = 256
-};
+#include "gateway/model/place.h"
+#include "gateway/model/texts.h"
 
 void violations_fini(struct violations *violations)
 {
@@ -32,95 +28,131 @@ bool violations_any(const struct violations *violations)
     return violations->fields != NULL && violations->fields->child != NULL;
 }
 
-/* "12" -> 12; 0: not a position. */
-static int position_of(const char *part)
+static cJSON *member(const cJSON *node, const struct place_part *part)
 {
-    if (part[0] == '\0' || strspn(part, "0123456789") != strlen(part))
-        return 0;
-    long number = strtol(part, NULL, 10);
-    return number > 0 && number < INDEX_MAX ? (int)number : 0;
-}
-
-static cJSON *member(const cJSON *node, const char *part)
-{
-    int position = position_of(part);
-    if (cJSON_IsArray(node))
-        return position > 0 ? cJSON_GetArrayItem(node, position - 1) : NULL;
-    return cJSON_GetObjectItemCaseSensitive(node, part);
+    if (part->name != NULL)
+        return cJSON_IsObject(node) ? cJSON_GetObjectItemCaseSensitive(node, part->name) : NULL;
+    return cJSON_IsArray(node) ? cJSON_GetArrayItem(node, part->position - 1) : NULL;
 }
 
 /* Puts `item` at `part` unless something is there: the first violation of a field is the one that is told. */
-static void put(cJSON *node, const char *part, cJSON *item)
+static void put(cJSON *node, const struct place_part *part, cJSON *item)
 {
-    cJSON *old = member(node, part);
-    if (old != NULL && !cJSON_IsNull(old)) {
+    const cJSON *old = member(node, part);
+    bool fits = part->name != NULL ? cJSON_IsObject(node) : cJSON_IsArray(node);
+    if (!fits || (old != NULL && !cJSON_IsNull(old))) {
         cJSON_Delete(item);
         return;
     }
-    if (!cJSON_IsArray(node)) {
-        if (old != NULL)
-            cJSON_ReplaceItemInObjectCaseSensitive(node, part, item);
-        else
-            cJSON_AddItemToObject(node, part, item);
+    if (part->name != NULL) {
+        cJSON_AddItemToObject(node, part->name, item);
         return;
     }
-    int position = position_of(part);
-    while (cJSON_GetArraySize(node) < position)
+    for (int size = cJSON_GetArraySize(node); size < part->position; size++)
         cJSON_AddItemToArray(node, cJSON_CreateNull());
-    cJSON_ReplaceItemInArray(node, position - 1, item);
+    cJSON_ReplaceItemInArray(node, part->position - 1, item);
 }
 
-/* The container at `part` for a following `next`; NULL: there is already a text. */
-static cJSON *descend(cJSON *node, const char *part, const char *next)
+/* The container that the place's parts lead to, made as far as it is missing; NULL: a text stands in the way.
+ */
+static cJSON *reach(struct violations *violations, const struct place *place, size_t depth, bool is_list)
 {
-    put(node, part, position_of(next) > 0 ? cJSON_CreateArray() : cJSON_CreateObject());
-    cJSON *child = member(node, part);
-    return cJSON_IsString(child) ? NULL : child;
+    if (violations->fields == NULL)
+        violations->fields = cJSON_CreateObject();
+    cJSON *node = violations->fields;
+    for (size_t i = 0; i < depth && node != NULL; i++) {
+        bool list_follows = i + 1 < place->depth ? place->parts[i + 1].name == NULL : is_list;
+        put(node, &place->parts[i], list_follows ? cJSON_CreateArray() : cJSON_CreateObject());
+        node = member(node, &place->parts[i]);
+    }
+    return cJSON_IsString(node) ? NULL : node;
 }
 
-static void put_at(cJSON *node, const char *path, const char *text)
+/* What a client sent may have been cut, or never was UTF-8; an answer must be. */
+static char *clean_text(const char *text)
 {
-    char part[PART_SIZE];
-    const char *dot = strchr(path, '.');
-    if (dot == NULL) {
-        if (strcmp(path, "@entity") != 0) {
-            put(node, path, cJSON_CreateString(text));
-            return;
-        }
-        if (member(node, path) == NULL)
-            cJSON_AddItemToObject(node, path, cJSON_CreateArray());
-        cJSON_AddItemToArray(member(node, path), cJSON_CreateString(text));
+    char *copy = mem_strdup(text);
+    for (struct str rest = str_of(copy); !str_is_utf8(rest);) {
+        size_t fault = utf8_fault(rest);
+        copy[(size_t)(rest.at - copy) + fault - 1] = '?';
+        rest = str_part(rest, fault - 1, rest.len);
+    }
+    return copy;
+}
+
+void violations_put_entity(struct violations *violations, const struct place *place, const char *text)
+{
+    cJSON *node = reach(violations, place, place->depth, false);
+    violations->count++;
+    if (!cJSON_IsObject(node))
+        return;
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(node, "@entity");
+    if (list == NULL)
+        list = cJSON_AddArrayToObject(node, "@entity");
+    char *clean = clean_text(text);
+    if (cJSON_IsArray(list))
+        cJSON_AddItemToArray(list, cJSON_CreateString(clean));
+    free(clean);
+}
+
+void violations_put(struct violations *violations, const struct place *place, const char *text)
+{
+    const struct place_part *last = &place->parts[place->depth - 1];
+    if (last->name != NULL && strcmp(last->name, "@entity") == 0) {
+        struct place record = *place;
+        place_pop(&record);
+        violations_put_entity(violations, &record, text);
         return;
     }
-    char next[PART_SIZE];
-    snprintf(part, sizeof(part), "%.*s", (int)(dot - path), path);
-    snprintf(next, sizeof(next), "%.*s", (int)strcspn(dot + 1, "."), dot + 1);
-    cJSON *child = descend(node, part, next);
-    if (child != NULL)
-        put_at(child, dot + 1, text);
+    char *clean = clean_text(text);
+    cJSON *node = reach(violations, place, place->depth - 1, false);
+    violations->count++;
+    if (node != NULL)
+        put(node, last, cJSON_CreateString(clean));
+    free(clean);
+}
+
+const cJSON *violations_find(const struct violations *violations, const struct place *place)
+{
+    const cJSON *node = violations->fields;
+    for (size_t i = 0; i < place->depth && node != NULL; i++)
+        node = member(node, &place->parts[i]);
+    return cJSON_IsNull(node) ? NULL : node;
+}
+
+/* "a.2" -> {"a"}, {2}. Cuts `path` into pieces, which the place borrows. */
+static struct place place_of(char *path)
+{
+    struct place place = {.depth = 0};
+    for (char *rest = path, *part; (part = strsep(&rest, ".")) != NULL;) {
+        bool is_position = part[0] >= '1' && part[0] <= '9' && strspn(part, "0123456789") == strlen(part) &&
+                           strlen(part) < 7;
+        if (is_position)
+            place_push_position(&place, (int)strtol(part, NULL, 10));
+        else
+            place_push(&place, part);
+    }
+    return place;
 }
 
 void violations_add(struct violations *violations, const char *path, const char *format, ...)
 {
-    char *text;
+    struct buf text = {0};
     va_list values;
     va_start(values, format);
-    struct buf buf = {0};
-    char stack[512];
-    int len = vsnprintf(stack, sizeof(stack), format, values);
+    va_list again;
+    va_copy(again, values);
+    int len = vsnprintf(NULL, 0, format, values);
     va_end(values);
-    if (len >= (int)sizeof(stack)) {
-        va_start(values, format);
-        vsnprintf(buf_reserve(&buf, (size_t)len + 1), (size_t)len + 1, format, values);
-        va_end(values);
-        text = buf.at;
-    } else {
-        text = stack;
-    }
-    if (violations->fields == NULL)
-        violations->fields = cJSON_CreateObject();
-    put_at(violations->fields, path != NULL ? path : "@entity", text);
-    buf_fini(&buf);
+    char *to = buf_reserve(&text, (size_t)len);
+    (void)vsnprintf(to, (size_t)len + 1, format, again);
+    va_end(again);
+
+    char *parts = mem_strdup(path != NULL ? path : "@entity");
+    struct place place = place_of(parts);
+    violations_put(violations, &place, to);
+    free(parts);
+    buf_fini(&text);
 }
 
 static int by_name(const void *a, const void *b)
@@ -132,9 +164,7 @@ static int by_name(const void *a, const void *b)
 static const cJSON **sorted(const cJSON *object, size_t *count)
 {
     *count = (size_t)cJSON_GetArraySize(object);
-    const cJSON **members = malloc((*count + 1) * sizeof(const cJSON *));
-    if (members == NULL)
-        abort();
+    const cJSON **members = mem_alloc((*count + 1) * sizeof(const cJSON *));
     size_t i = 0;
     const cJSON *child;
     cJSON_ArrayForEach(child, object) members[i++] = child;
