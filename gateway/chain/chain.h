@@ -76,6 +76,10 @@ void chain_log(struct chain *chain);
 
 /* ---- for plugins ---- */
 
+/* For a plugin that returned PLUGIN_WAIT for something of its own: ends the wait. Look-ups do it themselves. */
+void chain_resume(struct chain *chain);
+
+/* Headers of an answer are added to chain->answer.headers after the call. */
 /* Family B: compact JSON {"message":..}; message NULL: no body. */
 enum plugin_result chain_answer_message(struct chain *chain, int status, const char *message);
 /* Family A: negotiated by Accept, with request id (data-plane reference 4.1, 4.2). */

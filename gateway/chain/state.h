@@ -40,7 +40,5 @@ struct chain_state {
 
 /* The chain's; made if there is none. */
 struct chain_state *chain_state_of(struct chain *chain);
-/* Wakes the walk: its owner calls chain_access() again. */
-void chain_resume(struct chain *chain);
 /* lookup.c: forgets a wait and lets go of pins. */
 void lookup_end(struct chain_state *state, struct cache *cache);

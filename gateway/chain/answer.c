@@ -1,0 +1,82 @@
+/*
+ * answer - what plugins say to clients, and what they tell the upstream about who asks.
+ */
+
+#include "gateway/chain/chain.h"
+#include "gateway/chain/error_page.h"
+
+static void begin_answer(struct chain *chain, int status, struct str content_type, struct str body)
+{
+    exchange_answer_init(chain->exchange, &chain->answer, status);
+    if (content_type.at != NULL)
+        headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
+    chain->answer_body = body;
+    chain->answered = true;
+    chain->request_id_in_body = false;
+}
+
+enum plugin_result chain_answer_message(struct chain *chain, int status, const char *message)
+{
+    if (message == NULL) {
+        begin_answer(chain, status, STR_NONE, STR_NONE);
+        return PLUGIN_ANSWERED;
+    }
+    struct buf json = {0};
+    buf_add_text(&json, "{\"message\":");
+    error_page_add_json(&json, str_of(message));
+    buf_add_byte(&json, '}');
+    struct str body = exchange_copy(chain->exchange, buf_str(&json));
+    buf_fini(&json);
+    begin_answer(chain, status, STR("application/json; charset=utf-8"), body);
+    return PLUGIN_ANSWERED;
+}
+
+enum plugin_result chain_answer_error(struct chain *chain, int status, const char *message)
+{
+    const struct headers *headers = &exchange_request(chain->exchange)->headers;
+    const struct header *accept = headers_find(headers, STR("Accept"));
+    struct str content_type;
+    struct str body = error_page(chain->exchange, accept != NULL ? accept->value : STR_NONE, ERROR_PAGE_JSON,
+                                 status, message, chain->request_id, &content_type);
+
+    begin_answer(chain, status, content_type, body);
+    chain->request_id_in_body = true;
+    return PLUGIN_ANSWERED;
+}
+
+enum plugin_result chain_answer_body(struct chain *chain, int status, struct str content_type,
+                                     struct str body)
+{
+    begin_answer(chain, status, content_type, body);
+    return PLUGIN_ANSWERED;
+}
+
+/* A client's own line of that name never gets through. */
+static void put(struct headers *headers, struct str name, struct str value)
+{
+    if (value.at != NULL)
+        headers_set(headers, name, value);
+    else
+        (void)headers_remove(headers, name);
+}
+
+void chain_authenticate(struct chain *chain, const struct consumer *consumer, const void *credential,
+                        struct str credential_identifier)
+{
+    struct headers *headers = &exchange_request(chain->exchange)->headers;
+    struct str id = STR_NONE;
+
+    if (consumer != NULL) {
+        char text[UUID_TEXT_SIZE];
+        id = exchange_copy(chain->exchange, str_of(uuid_format(&consumer->id, text)));
+    }
+    chain->consumer = consumer;
+    chain->credential = credential;
+    chain->credential_identifier = credential != NULL ? credential_identifier : STR_NONE;
+    put(headers, STR("X-Consumer-ID"), id);
+    put(headers, STR("X-Consumer-Username"), consumer != NULL ? str_of(consumer->username) : STR_NONE);
+    put(headers, STR("X-Consumer-Custom-ID"), consumer != NULL ? str_of(consumer->custom_id) : STR_NONE);
+    put(headers, STR("X-Credential-Identifier"), chain->credential_identifier);
+    put(headers, STR("X-Anonymous-Consumer"),
+        consumer != NULL && credential == NULL ? STR("true") : STR_NONE);
+}
