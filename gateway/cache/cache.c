@@ -38,26 +38,43 @@ double cache_chance(struct cache *cache)
 
 static bool is_suspect(const struct cache *cache, const struct entry *entry)
 {
+#ifdef MUTANT_NO_GENERATION
+    return entry->suspect;
+#endif
     return entry->suspect ||
            entry->generation < atomic_load_explicit(&cache->generation, memory_order_acquire);
 }
 
 static bool is_absent(struct cache *cache, const struct entry *entry)
 {
+#ifdef MUTANT_NO_WIDE_FENCE
+    return false;
+#endif
     return entry->asof < fence_of_type(&cache->fences, entry->type);
+}
+
+static bool is_over(const struct entry *entry, int64_t now_us)
+{
+#ifdef MUTANT_TTL_IGNORED
+    return false;
+#endif
+    return entry->fresh_until_us != 0 && now_us >= entry->fresh_until_us;
 }
 
 static bool is_fresh(struct cache *cache, const struct entry *entry, int64_t now_us)
 {
-    return !is_absent(cache, entry) && !is_suspect(cache, entry) &&
-           (entry->fresh_until_us == 0 || now_us < entry->fresh_until_us);
+    return !is_absent(cache, entry) && !is_suspect(cache, entry) && !is_over(entry, now_us);
 }
 
 /* Load again ahead of the end, the likelier the nearer, so that not all notice it at once (reference 6.5). */
 static bool is_due(struct cache *cache, const struct entry *entry, int64_t now_us)
 {
-    return entry->fresh_until_us != 0 && (double)now_us - (double)entry->load_us * log(cache_chance(cache)) >=
-                                             (double)entry->fresh_until_us;
+    int64_t left_us = entry->fresh_until_us - now_us;
+    /* The dice have 53 bits, so -log of them stays below 37: far from the end nothing needs to be computed.
+     */
+    if (entry->fresh_until_us == 0 || left_us > 37 * (int64_t)entry->load_us)
+        return false;
+    return -(double)entry->load_us * log(cache_chance(cache)) >= (double)left_us;
 }
 
 enum cache_status cache_get(struct cache *cache, const struct cache_ask *ask,
@@ -129,13 +146,16 @@ static enum arrival_result test_arrival(struct cache *cache, const struct arriva
     if (atomic_load_explicit(&cache->epoch, memory_order_acquire) != arrival->epoch)
         return ARRIVAL_TOO_LATE;
 #endif
-#ifdef MUTANT_FENCE_OFF_BY_ONE
-    if (arrival->asof + 1 < fence_of_key(fences, digest, arrival->ask->type))
-        return ARRIVAL_BEHIND_FENCE;
-#elif !defined(MUTANT_NO_FENCE)
-    if (arrival->asof < fence_of_key(fences, digest, arrival->ask->type))
-        return arrival->from_replica ? ARRIVAL_BEHIND_GATE : ARRIVAL_BEHIND_FENCE;
+    uint64_t needed = fence_of_key(fences, digest, arrival->ask->type);
+#if defined(MUTANT_NO_FENCE)
+    needed = 0;
+#elif defined(MUTANT_FENCE_OFF_BY_ONE)
+    needed -= needed > 0;
+#elif defined(MUTANT_NEGATIVE_WITHOUT_FENCE)
+    needed = arrival->value != NULL ? needed : 0;
 #endif
+    if (arrival->asof < needed)
+        return arrival->from_replica ? ARRIVAL_BEHIND_GATE : ARRIVAL_BEHIND_FENCE;
 #ifdef MUTANT_HINT_BINDS_PRIMARY
     bool bound_by_hints = true;
 #else
@@ -155,7 +175,11 @@ enum arrival_result cache_arrive(struct cache *cache, const struct arrival *arri
     pthread_mutex_lock(&shard->mutex);
     enum arrival_result result = test_arrival(cache, arrival);
     const struct entry *old = shard_find(shard, digest);
+#ifdef MUTANT_OLD_REPLACES_NEW
+    bool replaces = true;
+#else
     bool replaces = old == NULL || old->asof <= arrival->asof;
+#endif
     bool admitted = arrival->value != NULL || old != NULL || arrival->wanted_twice ||
                     shard_admits_absence(shard, digest, now_us);
     if (result == ARRIVAL_TAKEN && arrival->store && replaces && admitted)
@@ -169,25 +193,37 @@ enum cache_status cache_resurrect(struct cache *cache, const struct digest *dige
 {
     struct shard *shard = cache_shard(cache, digest);
     int64_t resurrect_ms = atomic_load_explicit(&cache->resurrect_ms, memory_order_relaxed);
+    int64_t now_us = cache_now_us(cache);
     enum cache_status status = CACHE_FAILED;
     *value = NULL;
     pthread_mutex_lock(&shard->mutex);
     struct entry *entry = shard_find(shard, digest);
-    if (entry != NULL && !is_absent(cache, entry) && resurrect_ms > 0) {
+    bool fresh = entry != NULL && is_fresh(cache, entry, now_us); /* loaded by somebody else meanwhile */
+    if (entry != NULL && !fresh && !is_absent(cache, entry) && resurrect_ms > 0) {
         entry->suspect = false;
         entry->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-        entry->fresh_until_us = cache_now_us(cache) + resurrect_ms * 1000;
+        entry->fresh_until_us = now_us + resurrect_ms * 1000;
+        fresh = true;
+        metrics_add(METRIC_STALE_SERVED, 1);
+    }
+    if (fresh) {
         *value = cache_value_ref(entry->value);
         status = entry->value != NULL ? CACHE_HIT : CACHE_NEGATIVE;
-        metrics_add(METRIC_STALE_SERVED, 1);
     }
     pthread_mutex_unlock(&shard->mutex);
     return status;
 }
 
-/* Delay gate: from now on loads of this slot (or of all) avoid the replica for D. */
+/*
+ * Delay gate: from now on loads of this slot (or of all) avoid the replica for D. Always before the fence is
+ * raised: flight_new() reads the fence first, so a load that counts as new as this fence also avoids the
+ * replica.
+ */
 static void avoid_replica(struct cache *cache, unsigned slot)
 {
+#ifdef MUTANT_NO_DELAY
+    return;
+#endif
     if (cache->fences.replica_after != NULL)
         atomic_store_explicit(&cache->fences.replica_after[slot],
                               cache_now_us(cache) +
@@ -233,8 +269,9 @@ void cache_suspect(struct cache *cache, const struct digest *key, uint64_t posit
 {
     uint64_t believed = position < applied + HINT_REACH ? position : applied + HINT_REACH;
     struct shard *shard = cache_shard(cache, key);
-    atomic_store_explicit(&cache->fences.any_hinted, true, memory_order_release);
     fence_raise(&cache->fences.hinted[fence_slot(key)], believed);
+    /* After the raise: cache_clear_suspicions() may then clear once too often, never once too seldom. */
+    atomic_store_explicit(&cache->fences.any_hinted, true, memory_order_release);
     pthread_mutex_lock(&shard->mutex);
     struct entry *entry = shard_find(shard, key);
     if (entry != NULL && entry->asof < position)
@@ -260,12 +297,19 @@ void cache_restart(struct cache *cache, uint64_t head)
 {
     struct fences *fences = &cache->fences;
     for (size_t i = 0; i < CACHE_SHARDS; i++) {
+#ifdef MUTANT_RESTART_KEEPS
+        break;
+#endif
         pthread_mutex_lock(&cache->shards[i].mutex);
         shard_drop_all(&cache->shards[i]);
         pthread_mutex_unlock(&cache->shards[i].mutex);
     }
+    avoid_replica(cache, FENCE_SLOTS);
     /* Positions of another history mean nothing in this one: the one fence over everything takes their place.
      */
+#ifdef MUTANT_NO_BASE
+    head = 0;
+#endif
     atomic_store_explicit(&fences->all, head, memory_order_release);
     for (size_t i = 0; i < FENCE_SLOTS; i++) {
         atomic_store_explicit(&fences->slots[i], 0, memory_order_release);
@@ -273,7 +317,6 @@ void cache_restart(struct cache *cache, uint64_t head)
     }
     for (size_t i = 0; i < FENCE_TYPES; i++)
         atomic_store_explicit(&fences->types[i], 0, memory_order_release);
-    avoid_replica(cache, FENCE_SLOTS);
     atomic_store_explicit(&cache->frozen, false, memory_order_release);
 }
 

@@ -13,7 +13,7 @@
  * real code.
  *
  * Threads: any, except cache_open() and cache_close(). A mutex per shard, held for a few hundred nanoseconds,
- * never while a callback runs.
+ * never while load, judge or on_done runs. release may be called under it and must do nothing but free.
  */
 
 #include <stdbool.h>
@@ -100,8 +100,9 @@ enum cache_status cache_get(struct cache *cache, const struct cache_ask *ask,
  * CACHE_HIT; the receiver must only hand the result to its own loop.
  */
 struct cache_waiter {
-    struct cache_waiter *next; /* the cache's */
+    struct cache_waiter *next, **link; /* the cache's, like the two below */
     struct cache_flight *flight;
+    int64_t until_us; /* its own deadline; the load goes on */
     void (*on_done)(struct cache_waiter *waiter, enum cache_status status, const struct cache_value *value);
 };
 
@@ -147,7 +148,8 @@ struct cache_entry_info {
     int64_t expires_in_ms; /* 0: never */
     const void *object;    /* NULL when negative; valid during the callback */
 };
-/* Calls `show` for a FRESH or STALE entry. false: there is none (SUSPECT counts as none). */
+/* Calls `show`, under the shard's mutex, for a FRESH or STALE entry. false: there is none (SUSPECT counts as
+ * none). */
 bool cache_peek(struct cache *cache, const struct digest *key,
                 void (*show)(void *arg, const struct cache_entry_info *info), void *arg);
 /* Every such entry whose key starts with `prefix`, one shard after the other; the callback may not call the

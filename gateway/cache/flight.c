@@ -55,6 +55,9 @@ static struct cache_flight **bucket_of(struct flights *flights, const struct dig
 /* A flight that a request beginning now may join: begun in this generation, its key not purged since. */
 static struct cache_flight *find_joinable(struct cache *cache, const struct digest *digest)
 {
+#ifdef MUTANT_NO_SINGLE_FLIGHT
+    return NULL;
+#endif
     uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
     struct cache_flight *flight = *bucket_of(&cache->flights, digest);
     while (flight != NULL && !(digest_equal(&flight->ask.digest, digest) && !flight->outdated &&
@@ -85,9 +88,10 @@ static struct cache_flight *flight_new(struct cache *cache, const struct cache_a
     flight->ask = *ask;
     flight->ask.key.at = flight->key;
     flight->ask.value.at = flight->key + (ask->value.at - ask->key.at);
-    flight->source = first_source(cache, &ask->digest, now_us);
     flight->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-    flight->fence = fence_of_key(&cache->fences, &ask->digest, ask->type);
+    flight->fence =
+        fence_of_key(&cache->fences, &ask->digest, ask->type); /* before the source: avoid_replica() */
+    flight->source = first_source(cache, &ask->digest, now_us);
     flight->began_us = now_us;
     flight->next = *bucket;
     *bucket = flight;
@@ -122,11 +126,27 @@ static bool is_full(const struct cache *cache)
            cache->flights.queued >= cache->options.max_queued;
 }
 
-static void join(struct cache_flight *flight, struct cache_waiter *waiter)
+static void add_waiter(struct cache_waiter **list, struct cache_waiter *waiter)
+{
+    waiter->next = *list;
+    waiter->link = list;
+    if (waiter->next != NULL)
+        waiter->next->link = &waiter->next;
+    *list = waiter;
+}
+
+static void remove_waiter(struct cache_waiter *waiter)
+{
+    *waiter->link = waiter->next;
+    if (waiter->next != NULL)
+        waiter->next->link = waiter->link;
+}
+
+static void join(struct cache *cache, struct cache_flight *flight, struct cache_waiter *waiter)
 {
     waiter->flight = flight;
-    waiter->next = flight->waiters;
-    flight->waiters = waiter;
+    waiter->until_us = cache_now_us(cache) + cache->options.fill_deadline_ms * 1000;
+    add_waiter(&flight->waiters, waiter);
     flight->joined++;
 }
 
@@ -137,12 +157,12 @@ void cache_fill(struct cache *cache, const struct cache_ask *ask, struct cache_w
     pthread_mutex_lock(&flights->mutex);
     struct cache_flight *flight = find_joinable(cache, &ask->digest);
     if (flight == NULL && (is_full(cache) || ask->key.len > CACHE_KEY_MAX)) {
-        join(&flights->turned_away, waiter);
+        join(cache, &flights->turned_away, waiter);
     } else {
         bool is_new = flight == NULL;
         if (is_new)
             flight = flight_new(cache, ask);
-        join(flight, waiter);
+        join(cache, flight, waiter);
         now = is_new && enter_queue(cache, flight);
     }
     pthread_mutex_unlock(&flights->mutex);
@@ -172,10 +192,7 @@ bool cache_cancel(struct cache *cache, struct cache_waiter *waiter)
     pthread_mutex_lock(&flights->mutex);
     struct cache_flight *flight = waiter->flight;
     if (flight != NULL) {
-        struct cache_waiter **link = &flight->waiters;
-        while (*link != waiter)
-            link = &(*link)->next;
-        *link = waiter->next;
+        remove_waiter(waiter);
         waiter->flight = NULL;
     }
     pthread_mutex_unlock(&flights->mutex);
@@ -201,20 +218,6 @@ static void tell(const struct verdict *verdict)
     cache_value_unref(verdict->value);
 }
 
-/* Under the mutex: one has landed; the oldest in the queue, if any, is next. */
-static struct cache_flight *next_in_queue(struct cache *cache)
-{
-    struct flights *flights = &cache->flights;
-    flights->running--;
-    struct list *first = list_take_first(&flights->queue);
-    if (first == NULL)
-        return NULL;
-    struct cache_flight *flight = CONTAINER_OF(first, struct cache_flight, queue);
-    flights->queued--;
-    (void)enter_queue(cache, flight);
-    return flight;
-}
-
 /* Under the mutex. */
 static void remove_flight(struct flights *flights, struct cache_flight *flight)
 {
@@ -223,6 +226,25 @@ static void remove_flight(struct flights *flights, struct cache_flight *flight)
         link = &(*link)->next;
     *link = flight->next;
     flights->count--;
+}
+
+/* Under the mutex: one has landed; the oldest in the queue that somebody still waits for is next. */
+static struct cache_flight *next_in_queue(struct cache *cache)
+{
+    struct flights *flights = &cache->flights;
+    flights->running--;
+    for (struct list *first = list_take_first(&flights->queue); first != NULL;
+         first = list_take_first(&flights->queue)) {
+        struct cache_flight *flight = CONTAINER_OF(first, struct cache_flight, queue);
+        flights->queued--;
+        if (flight->waiters != NULL) {
+            (void)enter_queue(cache, flight);
+            return flight;
+        }
+        remove_flight(flights, flight);
+        free(flight);
+    }
+    return NULL;
 }
 
 /* The flight is over: its waiters hear the verdict, its place goes to the next. */
@@ -369,19 +391,33 @@ void flights_outdate(struct cache *cache, const struct digest *digest)
     pthread_mutex_unlock(&flights->mutex);
 }
 
-/* Under the mutex: waiters of flights that take too long, as one list per flight's digest in `late`. */
+/* Under the mutex: those whose time is over, as a list of their own. */
+static struct cache_waiter *take_late(struct cache_flight *flight, int64_t now_us)
+{
+    struct cache_waiter *late = NULL;
+    for (struct cache_waiter *waiter = flight->waiters, *next; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (waiter->until_us > now_us)
+            continue;
+        remove_waiter(waiter);
+        waiter->flight = NULL;
+        add_waiter(&late, waiter);
+    }
+    return late;
+}
+
+/* Under the mutex: late waiters, one list per flight, whose digest is in `digests`. */
 static size_t collect_late(struct cache *cache, struct digest *digests, struct verdict *late, size_t limit)
 {
     struct flights *flights = &cache->flights;
-    int64_t since_us = cache_now_us(cache) - cache->options.fill_deadline_ms * 1000;
+    int64_t now_us = cache_now_us(cache);
     size_t count = 0;
     for (size_t i = 0; i < FLIGHT_BUCKETS; i++) {
         for (struct cache_flight *flight = flights->buckets[i]; flight != NULL && count < limit;
              flight = flight->next) {
-            if (flight->waiters == NULL || flight->began_us > since_us)
-                continue;
-            digests[count] = flight->ask.digest;
-            late[count++].waiters = detach_waiters(flight);
+            late[count].waiters = take_late(flight, now_us);
+            if (late[count].waiters != NULL)
+                digests[count++] = flight->ask.digest;
         }
     }
     return count;
