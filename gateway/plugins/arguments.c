@@ -1,0 +1,350 @@
+/*
+ * arguments - see arguments.h. Texts are searched where they are; only what was found is copied.
+ *
+ * Removing cuts ranges out of an encoded or multipart text and leaves the other bytes as they came. JSON is
+ * written anew.
+ */
+
+#include "gateway/plugins/arguments.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "gateway/http/exchange.h"
+
+enum {
+    BOUNDARY_MAX = 70 /* RFC 2046, 5.1.1 */
+};
+
+/* ---- a=1&b=2 ---- */
+
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+/* The byte at *position of an encoded text, which moves behind it. A lone '%' stands for itself. */
+static char next_byte(struct str text, size_t *position)
+{
+    size_t at = (*position)++;
+
+    if (text.at[at] == '+')
+        return ' ';
+    if (text.at[at] != '%' || text.len - at < 3)
+        return text.at[at];
+    int high = hex_digit(text.at[at + 1]);
+    int low = hex_digit(text.at[at + 2]);
+    if (high < 0 || low < 0)
+        return '%';
+    *position = at + 3;
+    return (char)(high * 16 + low);
+}
+
+static bool is_encoded_name(struct str text, struct str name)
+{
+    size_t position = 0;
+    size_t matched = 0;
+
+    while (position < text.len && matched < name.len)
+        if (next_byte(text, &position) != name.at[matched++])
+            return false;
+    return position == text.len && matched == name.len;
+}
+
+struct str encoded_decode(struct exchange *exchange, struct str text)
+{
+    char *decoded = exchange_alloc(exchange, text.len + 1);
+    size_t len = 0;
+
+    for (size_t position = 0; position < text.len;)
+        decoded[len++] = next_byte(text, &position);
+    decoded[len] = '\0';
+    return (struct str){decoded, len};
+}
+
+/* The pair that begins at *position, which moves behind its '&'. value.at == NULL: there is no '='. */
+static struct str next_pair(struct str text, size_t *position, struct str *name, struct str *value)
+{
+    size_t end = str_find(text, '&', *position);
+    struct str pair = str_part(text, *position, end != SIZE_MAX ? end : text.len);
+    size_t equals = str_find(pair, '=', 0);
+
+    *position = end != SIZE_MAX ? end + 1 : text.len;
+    *name = str_part(pair, 0, equals != SIZE_MAX ? equals : pair.len);
+    *value = equals != SIZE_MAX ? str_part(pair, equals + 1, pair.len) : STR_NONE;
+    return pair;
+}
+
+struct argument encoded_find(struct exchange *exchange, struct str text, struct str name)
+{
+    struct argument argument = {0};
+    struct str found;
+    struct str value;
+
+    for (size_t position = 0; position < text.len;) {
+        (void)next_pair(text, &position, &found, &value);
+        if (!is_encoded_name(found, name))
+            continue;
+        if (argument.count++ == 0 && value.at != NULL)
+            argument.value = encoded_decode(exchange, value);
+    }
+    return argument;
+}
+
+struct str encoded_remove(struct exchange *exchange, struct str text, struct str name)
+{
+    char *kept = exchange_alloc(exchange, text.len + 1);
+    size_t len = 0;
+    struct str found;
+    struct str value;
+
+    for (size_t position = 0; position < text.len;) {
+        struct str pair = next_pair(text, &position, &found, &value);
+        if (pair.len == 0 || is_encoded_name(found, name))
+            continue;
+        if (len > 0)
+            kept[len++] = '&';
+        memcpy(kept + len, pair.at, pair.len);
+        len += pair.len;
+    }
+    return len > 0 ? (struct str){kept, len} : STR_NONE;
+}
+
+/* ---- JSON ---- */
+
+/* The last of that name counts, as for most readers. */
+static cJSON *find_member(const cJSON *object, struct str name)
+{
+    cJSON *last = NULL;
+    cJSON *member;
+
+    if (!cJSON_IsObject(object))
+        return NULL;
+    cJSON_ArrayForEach(member, object)
+    {
+        if (str_equal(str_of(member->string), name))
+            last = member;
+    }
+    return last;
+}
+
+static struct argument json_find(struct exchange *exchange, struct str body, struct str name)
+{
+    struct argument argument = {0};
+    cJSON *object = cJSON_ParseWithLength(body.at, body.len);
+    const cJSON *member = find_member(object, name);
+
+    if (member != NULL) {
+        argument.count = cJSON_IsArray(member) || cJSON_IsObject(member) ? 2 : 1;
+        if (cJSON_IsString(member))
+            argument.value = exchange_copy(exchange, str_of(member->valuestring));
+    }
+    cJSON_Delete(object);
+    return argument;
+}
+
+static struct str json_remove(struct exchange *exchange, struct str body, struct str name)
+{
+    cJSON *object = cJSON_ParseWithLength(body.at, body.len);
+    bool changed = false;
+
+    for (cJSON *member = find_member(object, name); member != NULL; member = find_member(object, name)) {
+        cJSON_Delete(cJSON_DetachItemViaPointer(object, member));
+        changed = true;
+    }
+    char *text = changed ? cJSON_PrintUnformatted(object) : NULL;
+    if (text != NULL)
+        body = exchange_copy(exchange, str_of(text));
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return body;
+}
+
+/* ---- multipart/form-data ---- */
+
+/* The value of `name` in "form-data; name=value; ...", without its quotes. */
+static struct str find_parameter(struct str header, struct str name)
+{
+    size_t position = str_find(header, ';', 0);
+
+    while (position != SIZE_MAX) {
+        size_t end = str_find(header, ';', position + 1);
+        struct str parameter = str_trim(str_part(header, position + 1, end != SIZE_MAX ? end : header.len));
+        size_t equals = str_find(parameter, '=', 0);
+        if (equals != SIZE_MAX && str_equal_nocase(str_trim(str_part(parameter, 0, equals)), name)) {
+            struct str value = str_trim(str_part(parameter, equals + 1, parameter.len));
+            bool is_quoted = value.len >= 2 && value.at[0] == '"' && value.at[value.len - 1] == '"';
+            return is_quoted ? str_part(value, 1, value.len - 1) : value;
+        }
+        position = end;
+    }
+    return STR_NONE;
+}
+
+struct part {
+    size_t from, to; /* from its delimiter up to the next one */
+    struct str name; /* at == NULL: none */
+    struct str value;
+};
+
+static size_t find_text(struct str in, struct str text, size_t from)
+{
+    const char *found = from < in.len ? memmem(in.at + from, in.len - from, text.at, text.len) : NULL;
+
+    return found != NULL ? (size_t)(found - in.at) : SIZE_MAX;
+}
+
+/* Position of the next line that begins with the delimiter, or SIZE_MAX. */
+static size_t find_delimiter(struct str body, struct str delimiter, size_t from)
+{
+    size_t at = find_text(body, delimiter, from);
+
+    while (at != SIZE_MAX && at != 0 && body.at[at - 1] != '\n')
+        at = find_text(body, delimiter, at + 1);
+    return at;
+}
+
+static struct str part_name(struct str head)
+{
+    static const struct str disposition = {"content-disposition:", 20};
+
+    while (head.len > 0) {
+        size_t end = str_find(head, '\n', 0);
+        struct str line = str_part(head, 0, end != SIZE_MAX ? end : head.len);
+        if (line.len > 0 && line.at[line.len - 1] == '\r')
+            line.len--;
+        if (line.len > disposition.len && str_equal_nocase(str_part(line, 0, disposition.len), disposition))
+            return find_parameter(str_part(line, disposition.len, line.len), STR("name"));
+        head = str_part(head, end != SIZE_MAX ? end + 1 : head.len, head.len);
+    }
+    return STR_NONE;
+}
+
+/* The part whose delimiter is at part->to, which moves to the next delimiter. false: that was the last. */
+static bool next_part(struct str body, struct str delimiter, struct part *part)
+{
+    size_t from = part->to;
+    size_t to = from < body.len ? find_delimiter(body, delimiter, from + delimiter.len) : SIZE_MAX;
+
+    if (to == SIZE_MAX)
+        return false;
+    struct str text = str_part(body, from + delimiter.len, to);
+    size_t blank = find_text(text, STR("\r\n\r\n"), 0);
+    *part = (struct part){.from = from, .to = to};
+    if (blank == SIZE_MAX)
+        return true;
+    part->name = part_name(str_part(text, 0, blank));
+    /* The line end before a delimiter belongs to the delimiter. */
+    size_t end = text.len;
+    end -= end > blank + 4 && text.at[end - 1] == '\n' ? 1 : 0;
+    end -= end > blank + 4 && text.at[end - 1] == '\r' ? 1 : 0;
+    part->value = str_part(text, blank + 4, end);
+    return true;
+}
+
+/* "--" and the boundary, in `storage`; len == 0: there is none. */
+static struct str make_delimiter(struct str content_type, char storage[BOUNDARY_MAX + 2])
+{
+    struct str boundary = find_parameter(content_type, STR("boundary"));
+
+    if (boundary.len == 0 || boundary.len > BOUNDARY_MAX)
+        return STR_NONE;
+    memcpy(storage, "--", 2);
+    memcpy(storage + 2, boundary.at, boundary.len);
+    return (struct str){storage, boundary.len + 2};
+}
+
+static struct argument multipart_find(struct str content_type, struct str body, struct str name)
+{
+    char storage[BOUNDARY_MAX + 2];
+    struct str delimiter = make_delimiter(content_type, storage);
+    struct argument argument = {0};
+    struct part part = {.to = delimiter.len > 0 ? find_delimiter(body, delimiter, 0) : SIZE_MAX};
+
+    while (next_part(body, delimiter, &part))
+        if (part.name.at != NULL && str_equal(part.name, name) && argument.count++ == 0)
+            argument.value = part.value;
+    return argument;
+}
+
+static struct str multipart_remove(struct exchange *exchange, struct str content_type, struct str body,
+                                   struct str name)
+{
+    char storage[BOUNDARY_MAX + 2];
+    struct str delimiter = make_delimiter(content_type, storage);
+    struct part part = {.to = delimiter.len > 0 ? find_delimiter(body, delimiter, 0) : SIZE_MAX};
+    char *kept = exchange_alloc(exchange, body.len + 1);
+    size_t len = 0;
+    size_t copied = 0;
+
+    while (next_part(body, delimiter, &part)) {
+        if (part.name.at == NULL || !str_equal(part.name, name))
+            continue;
+        memcpy(kept + len, body.at + copied, part.from - copied);
+        len += part.from - copied;
+        copied = part.to;
+    }
+    memcpy(kept + len, body.at + copied, body.len - copied);
+    return (struct str){kept, len + body.len - copied};
+}
+
+/* ---- by type ---- */
+
+enum body_type body_type_of(struct str content_type)
+{
+    size_t end = content_type.at != NULL ? str_find(content_type, ';', 0) : 0;
+    struct str media_type = str_trim(str_part(content_type, 0, end != SIZE_MAX ? end : content_type.len));
+
+    if (str_equal_nocase(media_type, STR("application/x-www-form-urlencoded")))
+        return BODY_ENCODED;
+    if (str_equal_nocase(media_type, STR("application/json")))
+        return BODY_JSON;
+    if (str_equal_nocase(media_type, STR("multipart/form-data")))
+        return BODY_MULTIPART;
+    return BODY_OTHER;
+}
+
+struct argument body_find(struct exchange *exchange, struct str content_type, struct str body,
+                          struct str name)
+{
+    enum body_type type = body.len > 0 ? body_type_of(content_type) : BODY_OTHER;
+
+    switch (type) {
+    case BODY_ENCODED:
+        return encoded_find(exchange, body, name);
+    case BODY_JSON:
+        return json_find(exchange, body, name);
+    case BODY_MULTIPART:
+        return multipart_find(content_type, body, name);
+    case BODY_OTHER:
+        break;
+    }
+    return (struct argument){0};
+}
+
+struct str body_remove(struct exchange *exchange, struct str content_type, struct str body, struct str name)
+{
+    if (body_find(exchange, content_type, body, name).count == 0)
+        return body;
+    switch (body_type_of(content_type)) {
+    case BODY_ENCODED: {
+        struct str left = encoded_remove(exchange, body, name);
+        return left.at != NULL ? left : STR("");
+    }
+    case BODY_JSON:
+        return json_remove(exchange, body, name);
+    case BODY_MULTIPART:
+        return multipart_remove(exchange, content_type, body, name);
+    case BODY_OTHER:
+        break;
+    }
+    return body;
+}
