@@ -154,13 +154,14 @@ static struct argument json_find(struct exchange *exchange, struct str body, str
 static struct str json_remove(struct exchange *exchange, struct str body, struct str name)
 {
     cJSON *object = cJSON_ParseWithLength(body.at, body.len);
-    bool changed = false;
+    cJSON *next;
 
-    for (cJSON *member = find_member(object, name); member != NULL; member = find_member(object, name)) {
-        cJSON_Delete(cJSON_DetachItemViaPointer(object, member));
-        changed = true;
+    for (cJSON *member = cJSON_IsObject(object) ? object->child : NULL; member != NULL; member = next) {
+        next = member->next;
+        if (str_equal(str_of(member->string), name))
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, member));
     }
-    char *text = changed ? cJSON_PrintUnformatted(object) : NULL;
+    char *text = cJSON_PrintUnformatted(object);
     if (text != NULL)
         body = exchange_copy(exchange, str_of(text));
     cJSON_free(text);

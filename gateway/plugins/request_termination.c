@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gateway/base/mem.h"
@@ -17,6 +16,10 @@
 #include "gateway/model/pack.h"
 #include "gateway/plugins/arguments.h"
 #include "gateway/plugins/header_name.h"
+
+enum {
+    SHOWN_MAX = 100 /* arguments of a query or a body: finding names again takes time by the square */
+};
 
 /* ---- settings ---- */
 
@@ -175,8 +178,9 @@ static cJSON *show_headers(const struct exchange_request *request)
 static cJSON *show_encoded(struct exchange *exchange, struct str text)
 {
     cJSON *shown = cJSON_CreateObject();
+    size_t count = 0;
 
-    for (size_t from = 0; from < text.len;) {
+    for (size_t from = 0; from < text.len && count < SHOWN_MAX; count++) {
         size_t end = str_find(text, '&', from);
         struct str pair = str_part(text, from, end != SIZE_MAX ? end : text.len);
         size_t equals = str_find(pair, '=', 0);
