@@ -33,8 +33,9 @@ const char *const *const protocol_groups[] = {http_group, stream_group, passthro
 size_t utf8_fault(struct str text)
 {
     for (size_t at = 0, next; at < text.len; at = next) {
+        bool is_ascii = (unsigned char)text.at[at] < 0x80;
         next = at + 1;
-        while (next < text.len && ((unsigned char)text.at[next] & 0xc0) == 0x80)
+        while (!is_ascii && next < text.len && ((unsigned char)text.at[next] & 0xc0) == 0x80)
             next++;
         if (!str_is_utf8(str_part(text, at, next)))
             return at + 1;
