@@ -14,6 +14,7 @@
 #include "gateway/base/random.h"
 #include "gateway/model/checks.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/repeated.h"
 #include "gateway/model/rules.h"
 #include "gateway/model/texts.h"
 
@@ -184,6 +185,7 @@ bool document_complete(const struct document_context *context, cJSON *document, 
     const struct field *fields = schema->fields;
     struct field own[FIELDS_MAX];
     struct field element;
+    repeated_members_drop(document);
     if (schema->expand != NULL)
         schema->expand(document, violations);
     if (has_abstract_field(schema) && schema->field_count <= FIELDS_MAX) {
@@ -265,6 +267,7 @@ void document_merge(const struct schema *schema, const struct schemas *schemas, 
                     const cJSON *change)
 {
     cJSON *copy = cJSON_Duplicate(change, true);
+    repeated_members_drop(copy);
     drop_generated(schema, copy);
     if (has_abstract_field(schema))
         merge_config(schemas, stored, copy);

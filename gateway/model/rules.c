@@ -14,6 +14,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/model/checks.h"
+#include "gateway/model/repeated.h"
 #include "gateway/model/texts.h"
 
 enum {
@@ -254,63 +255,6 @@ static void set_container_type(const struct field *field, cJSON *value)
         value->type = (value->type & ~0xff) | cJSON_Object;
 }
 
-struct member {
-    cJSON *item;
-    int position;
-};
-
-static int by_text(const void *a, const void *b)
-{
-    const struct member *left = a;
-    const struct member *right = b;
-    int order = strcmp(left->item->valuestring, right->item->valuestring);
-    return order != 0 ? order : left->position - right->position;
-}
-
-static void drop(cJSON *set, cJSON *item)
-{
-    cJSON_Delete(cJSON_DetachItemViaPointer(set, item));
-}
-
-/* Sorted, because lists of texts can be long. */
-static void drop_repeated_texts(cJSON *set)
-{
-    struct member *texts = mem_alloc((size_t)cJSON_GetArraySize(set) * sizeof(*texts));
-    cJSON *item;
-    int count = 0;
-    cJSON_ArrayForEach(item, set)
-    {
-        if (cJSON_IsString(item)) {
-            texts[count] = (struct member){item, count};
-            count++;
-        }
-    }
-    qsort(texts, (size_t)count, sizeof(*texts), by_text);
-    const char *last = NULL;
-    for (int i = 0; i < count; i++) {
-        if (last != NULL && strcmp(last, texts[i].item->valuestring) == 0)
-            drop(set, texts[i].item);
-        else
-            last = texts[i].item->valuestring;
-    }
-    free(texts);
-}
-
-/* The first of equal elements stays. */
-static void remove_duplicates(cJSON *set)
-{
-    drop_repeated_texts(set);
-    for (cJSON *item = set->child, *next; item != NULL; item = next) {
-        next = item->next;
-        for (cJSON *before = set->child; before != item && !cJSON_IsString(item); before = before->next) {
-            if (cJSON_Compare(before, item, true)) {
-                drop(set, item);
-                break;
-            }
-        }
-    }
-}
-
 static void check_value(const struct field *field, cJSON *value, enum document_op op, struct place *place,
                         struct violations *violations);
 
@@ -318,7 +262,7 @@ static void check_elements(const struct field *field, cJSON *array, enum documen
                            struct violations *violations)
 {
     if (field->kind == FIELD_SET)
-        remove_duplicates(array);
+        repeated_elements_drop(array);
     size_t most = violations->count + COMPLAINTS_MAX;
     int position = 0;
     for (cJSON *item = array->child; item != NULL && violations->count < most; item = item->next) {
