@@ -107,6 +107,18 @@ static void type_record(const struct field *fields, size_t field_count, cJSON *r
     }
 }
 
+/* By the record of the plugin that is or was named. */
+static void type_config(const struct schemas *schemas, cJSON *document, const cJSON *stored)
+{
+    const char *name = document_text(document, "name");
+    if (name == NULL)
+        name = document_text(stored, "name");
+    const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
+    cJSON *config = cJSON_GetObjectItemCaseSensitive(document, "config");
+    if (plugin != NULL && cJSON_IsObject(config))
+        type_record(plugin->config->fields, plugin->config->field_count, config);
+}
+
 void document_type_form(const struct schemas *schemas, const struct schema *schema, cJSON *document,
                         const cJSON *stored)
 {
@@ -114,12 +126,8 @@ void document_type_form(const struct schemas *schemas, const struct schema *sche
     type_record(schema->fields, schema->field_count, document);
     if (schema->has_ttl)
         type_record(&ttl, 1, document);
-    const char *name = document_text(document, "name");
-    if (name == NULL)
-        name = document_text(stored, "name");
-    const struct plugin_schema *plugin = name != NULL ? schemas_find_plugin(schemas, str_of(name)) : NULL;
-    cJSON *config = cJSON_GetObjectItemCaseSensitive(document, "config");
-    for (size_t i = 0; i < schema->field_count && plugin != NULL; i++)
-        if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0 && cJSON_IsObject(config))
-            type_record(plugin->config->fields, plugin->config->field_count, config);
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
+            type_config(schemas, document, stored);
+    }
 }
