@@ -133,8 +133,7 @@ static struct entry *entry_new(struct cache *cache, const struct arrival *arriva
     return entry;
 }
 
-/* Under the shard's lock: is this answer new enough to be kept or handed out? */
-static enum arrival_result test_arrival(struct cache *cache, const struct arrival *arrival)
+enum arrival_result cache_test_arrival(struct cache *cache, const struct arrival *arrival)
 {
     struct fences *fences = &cache->fences;
     const struct digest *digest = &arrival->ask->digest;
@@ -173,7 +172,7 @@ enum arrival_result cache_arrive(struct cache *cache, const struct arrival *arri
     struct shard *shard = cache_shard(cache, digest);
     int64_t now_us = cache_now_us(cache);
     pthread_mutex_lock(&shard->mutex);
-    enum arrival_result result = test_arrival(cache, arrival);
+    enum arrival_result result = cache_test_arrival(cache, arrival);
     const struct entry *old = shard_find(shard, digest);
 #ifdef MUTANT_OLD_REPLACES_NEW
     bool replaces = true;

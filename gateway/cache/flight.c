@@ -247,26 +247,63 @@ static struct cache_flight *next_in_queue(struct cache *cache)
     return NULL;
 }
 
-/* The flight is over: its waiters hear the verdict, its place goes to the next. */
-static void land(struct cache *cache, struct cache_flight *flight, struct verdict verdict)
+/* Under the mutex: takes the flight out of everything. Who asks from here on begins another. */
+static struct cache_flight *leave(struct cache *cache, struct cache_flight *flight, struct verdict *verdict)
 {
-    struct flights *flights = &cache->flights;
-    pthread_mutex_lock(&flights->mutex);
-    verdict.waiters = detach_waiters(flight);
-    remove_flight(flights, flight);
-    struct cache_flight *next = next_in_queue(cache);
-    pthread_mutex_unlock(&flights->mutex);
+    verdict->waiters = detach_waiters(flight);
+    remove_flight(&cache->flights, flight);
+    return next_in_queue(cache);
+}
+
+static void finish(struct cache *cache, struct cache_flight *flight, const struct verdict *verdict,
+                   struct cache_flight *next)
+{
     free(flight);
-    tell(&verdict);
+    tell(verdict);
     if (next != NULL)
         load(cache, next);
 }
 
+/*
+ * The answer was accepted: the waiters hear it, the flight's place goes to the next. false: it has been
+ * superseded since it was tested, and a waiter may have joined after that; nothing has happened.
+ */
+static bool land(struct cache *cache, struct cache_flight *flight, struct verdict *verdict,
+                 const struct arrival *arrival)
+{
+    struct flights *flights = &cache->flights;
+    struct cache_flight *next = NULL;
+    pthread_mutex_lock(&flights->mutex);
+#if defined(MUTANT_LAND_UNTESTED) || defined(MUTANT_JOIN_ANY)
+    bool good = true;
+    (void)arrival;
+#else
+    bool good = cache_test_arrival(cache, arrival) == ARRIVAL_TAKEN;
+#endif
+    if (good)
+        next = leave(cache, flight, verdict);
+    pthread_mutex_unlock(&flights->mutex);
+    if (good)
+        finish(cache, flight, verdict, next);
+    return good;
+}
+
+/* Nobody may join between the look at what is left and the waiters hearing of it: so they are taken off
+ * first. */
 static void give_up(struct cache *cache, struct cache_flight *flight)
 {
+    struct flights *flights = &cache->flights;
     struct verdict verdict = {0};
+#ifdef MUTANT_GIVE_UP_EARLY
     verdict.status = cache_resurrect(cache, &flight->ask.digest, &verdict.value);
-    land(cache, flight, verdict);
+#endif
+    pthread_mutex_lock(&flights->mutex);
+    struct cache_flight *next = leave(cache, flight, &verdict);
+    pthread_mutex_unlock(&flights->mutex);
+#ifndef MUTANT_GIVE_UP_EARLY
+    verdict.status = cache_resurrect(cache, &flight->ask.digest, &verdict.value);
+#endif
+    finish(cache, flight, &verdict, next);
 }
 
 /* Refused or failed: where to ask now, or when. */
@@ -318,67 +355,72 @@ static bool judge(struct cache *cache, const struct cache_flight *flight, const 
     }
 }
 
-/* false: refused, the object is freed. true: *value is ours, NULL when there is no such row. */
-static bool accept_answer(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer,
-                          const struct cache_value **value)
+/* An accepted answer as it goes in. Whether the flight is outdated and how many wait is known under the
+ * mutex. */
+static struct arrival describe_arrival(struct cache *cache, struct cache_flight *flight,
+                                       const struct cache_answer *answer, const struct cache_value *value)
 {
-    bool keep;
     bool by_position = flight->source == CACHE_FROM_PRIMARY || !cache->options.delay_gate;
-    uint64_t epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire);
-    *value = answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
-    if (judge(cache, flight, answer, &keep)) {
-        pthread_mutex_lock(&cache->flights.mutex);
-        struct arrival arrival = {
-            .ask = &flight->ask,
-            .value = *value,
-            .bytes = answer->bytes,
-            .asof = by_position ? answer->position : flight->fence,
-            .epoch = epoch,
-            .generation = flight->generation,
-            .suspect = flight->outdated,
-#ifndef MUTANT_UNGATED_REPLICA
-            .from_replica = flight->source == CACHE_FROM_REPLICA && by_position,
-#endif
-            .wanted_twice = flight->joined > 1,
-            .store = keep,
-            .load_us = cache_now_us(cache) - flight->asked_us,
-        };
-        pthread_mutex_unlock(&cache->flights.mutex);
+    struct arrival arrival = {
+        .ask = &flight->ask,
+        .value = value,
+        .bytes = answer->bytes,
+        .asof = by_position ? answer->position : flight->fence,
+        .generation = flight->generation,
+        .from_replica = flight->source == CACHE_FROM_REPLICA && by_position,
+        .load_us = cache_now_us(cache) - flight->asked_us,
+    };
 #ifdef MUTANT_UNGATED_REPLICA
-        if (flight->source == CACHE_FROM_REPLICA && arrival.asof < flight->fence)
-            arrival.asof = flight->fence;
+    arrival.from_replica = false;
+    if (flight->source == CACHE_FROM_REPLICA && arrival.asof < flight->fence)
+        arrival.asof = flight->fence;
 #endif
-        enum arrival_result result = cache_arrive(cache, &arrival);
-        if (result == ARRIVAL_TAKEN)
-            return true;
-        metrics_add(result == ARRIVAL_BEHIND_GATE ? METRIC_FILLS_REFUSED_GATE : METRIC_FILLS_REFUSED_FENCE,
-                    1);
-    }
+    pthread_mutex_lock(&cache->flights.mutex);
+    arrival.suspect = flight->outdated;
+    arrival.wanted_twice = flight->joined > 1;
+    pthread_mutex_unlock(&cache->flights.mutex);
+    return arrival;
+}
+
+/* true: the flight is over. false: the answer was refused and goes to nobody; `value` is still ours. */
+static bool accept_answer(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer,
+                          const struct cache_value *value)
+{
+    struct verdict verdict = {.status = value != NULL ? CACHE_HIT : CACHE_NEGATIVE, .value = value};
+    bool keep;
+    uint64_t epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire);
+    if (!judge(cache, flight, answer, &keep))
+        return false;
+    struct arrival arrival = describe_arrival(cache, flight, answer, value);
+    arrival.epoch = epoch;
+    arrival.store = keep;
+    enum arrival_result result = cache_arrive(cache, &arrival);
 #ifdef MUTANT_JOIN_ANY
-    return true;
+    result = ARRIVAL_TAKEN;
 #endif
-    cache_value_unref(*value);
-    *value = NULL;
+    if (result == ARRIVAL_TAKEN && land(cache, flight, &verdict, &arrival))
+        return true;
+    metrics_add(result == ARRIVAL_BEHIND_GATE ? METRIC_FILLS_REFUSED_GATE : METRIC_FILLS_REFUSED_FENCE, 1);
     return false;
 }
 
 void cache_fill_done(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer)
 {
     metrics_add(METRIC_FILLS, 1);
-    if (answer->failed) {
-        if (flight->source == CACHE_FROM_REPLICA)
-            retry(cache, flight);
-        else
-            give_up(cache, flight);
+    if (answer->failed && flight->source == CACHE_FROM_PRIMARY) {
+        give_up(cache, flight);
         return;
     }
-    struct verdict verdict = {0};
-    if (!accept_answer(cache, flight, answer, &verdict.value)) {
+    if (answer->failed) {
         retry(cache, flight);
         return;
     }
-    verdict.status = verdict.value != NULL ? CACHE_HIT : CACHE_NEGATIVE;
-    land(cache, flight, verdict);
+    const struct cache_value *value =
+        answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
+    if (accept_answer(cache, flight, answer, value))
+        return;
+    cache_value_unref(value);
+    retry(cache, flight);
 }
 
 void flights_outdate(struct cache *cache, const struct digest *digest)

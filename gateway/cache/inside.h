@@ -62,7 +62,9 @@ enum arrival_result {
     ARRIVAL_BEHIND_GATE,
     ARRIVAL_TOO_LATE
 };
-/* Tests the fences and inserts, in one critical section of the shard. */
+/* Is it new enough to be kept or handed out, as of now? What an event raised before is seen (acquire). */
+enum arrival_result cache_test_arrival(struct cache *cache, const struct arrival *arrival);
+/* Tests and inserts, in one critical section of the shard. */
 enum arrival_result cache_arrive(struct cache *cache, const struct arrival *arrival);
 /*
  * The database cannot answer: what is there, though STALE or SUSPECT, serves again for a while. HIT with a
