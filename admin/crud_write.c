@@ -33,8 +33,9 @@ struct write {
     struct asking asking;
     const struct request *request;
     const struct crud_target *target;
-    cJSON *result;   /* the entity as it is stored now; NULL: none */
-    bool was_insert; /* of PUT: there was nothing to replace */
+    const cJSON *change; /* of PATCH, while it is being merged; NULL otherwise */
+    cJSON *result;       /* the entity as it is stored now; NULL: none */
+    bool was_insert;     /* of PUT: there was nothing to replace */
 };
 
 static int64_t wall_us(void)
@@ -82,6 +83,18 @@ static cJSON *copy_body(const struct write *write, const cJSON *stored)
     return document;
 }
 
+/* Shorthands of a change are gone once it is merged: what is wrong with them is found here. */
+static void check_shorthands(const struct write *write, struct violations *violations)
+{
+    const struct schema *schema = write->target->schema;
+
+    if (write->change == NULL || schema->expand == NULL)
+        return;
+    cJSON *copy = cJSON_Duplicate(write->change, true);
+    schema->expand(copy, violations);
+    cJSON_Delete(copy);
+}
+
 static bool complete(struct write *write, enum document_op op, cJSON *document)
 {
     const struct document_context context = {
@@ -91,8 +104,8 @@ static bool complete(struct write *write, enum document_op op, cJSON *document)
         .now_us = wall_us(),
     };
     struct violations violations = {0};
-    bool ok = document_complete(&context, document, &violations);
-
+    check_shorthands(write, &violations);
+    bool ok = document_complete(&context, document, &violations) && !violations_any(&violations);
     if (!ok)
         answer_violations(write->asking.answer, &violations);
     violations_fini(&violations);
@@ -321,12 +334,15 @@ static bool merge_and_save(struct write *write, const cJSON *old, cJSON *change)
     cJSON *merged = cJSON_Duplicate(old, true);
     cJSON *stored_ttl = schema->has_ttl ? cJSON_DetachItemFromObjectCaseSensitive(merged, "ttl") : NULL;
     document_merge(schema, write->asking.schemas, merged, change);
-    cJSON_Delete(change);
     if (ttl == NULL)
         ttl = stored_ttl;
     else
         cJSON_Delete(stored_ttl);
-    return save(write, DOCUMENT_UPDATE, old, merged, ttl);
+    write->change = change;
+    bool ok = save(write, DOCUMENT_UPDATE, old, merged, ttl);
+    write->change = NULL;
+    cJSON_Delete(change);
+    return ok;
 }
 
 static bool patch(struct store_session *session, void *arg, struct store_error *error)

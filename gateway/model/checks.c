@@ -16,9 +16,7 @@ enum {
 struct checking {
     const struct check *check;
     const cJSON *object;
-    enum document_op op;
-    struct place *place;
-    struct violations *violations;
+    struct examination *examination;
 };
 
 /* The value at a dotted name below the object; NULL: none. */
@@ -28,7 +26,7 @@ static const cJSON *find(const cJSON *object, const char *name)
     if (dot == NULL)
         return cJSON_GetObjectItemCaseSensitive(object, name);
     char part[NAME_SIZE];
-    snprintf(part, sizeof(part), "%.*s", (int)(dot - name), name);
+    (void)snprintf(part, sizeof(part), "%.*s", (int)(dot - name), name);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(object, part);
     return inner != NULL ? find(inner, dot + 1) : NULL;
 }
@@ -37,16 +35,16 @@ static const cJSON *find(const cJSON *object, const char *name)
 static bool is_wrong(const struct checking *checking, const char *name)
 {
     char copy[NAME_SIZE];
-    struct place place = *checking->place;
-    snprintf(copy, sizeof(copy), "%s", name);
+    struct place place = checking->examination->place;
+    (void)snprintf(copy, sizeof(copy), "%s", name);
     for (char *rest = copy, *part; (part = strsep(&rest, ".")) != NULL;)
         place_push(&place, part);
-    return violations_find(checking->violations, &place) != NULL;
+    return violations_find(checking->examination->violations, &place) != NULL;
 }
 
 static void add_entity(const struct checking *checking, const char *text)
 {
-    violations_put_entity(checking->violations, checking->place, text);
+    violations_put_entity(checking->examination->violations, &checking->examination->place, text);
 }
 
 static size_t count_set(const struct checking *checking, size_t *total)
@@ -73,7 +71,7 @@ static void at_least_one_of(const struct checking *checking)
     size_t total;
     if (count_set(checking, &total) > 0)
         return;
-    complain(checking, checking->op == DOCUMENT_UPDATE
+    complain(checking, checking->examination->op == DOCUMENT_UPDATE
                            ? "when updating, at least one of these fields must be non-empty"
                            : "at least one of these fields must be non-empty");
 }
@@ -100,19 +98,21 @@ static void mutually_required(const struct checking *checking)
         complain(checking, "all or none of these fields must be set");
 }
 
+static bool are_same(const cJSON *a, const cJSON *b)
+{
+    return !rules_is_empty(a) && !rules_is_empty(b) && cJSON_Compare(a, b, true);
+}
+
 static void distinct(const struct checking *checking)
 {
     const char *const *names = checking->check->names;
-    for (size_t i = 0; names[i] != NULL; i++) {
-        for (size_t k = 0; k < i; k++) {
-            const cJSON *a = find(checking->object, names[i]);
-            const cJSON *b = find(checking->object, names[k]);
-            if (!rules_is_empty(a) && !rules_is_empty(b) && cJSON_Compare(a, b, true)) {
-                complain(checking, "values of these fields must be distinct");
-                return;
-            }
-        }
-    }
+    bool repeated = false;
+    for (size_t i = 0; names[i] != NULL; i++)
+        for (size_t k = 0; k < i; k++)
+            repeated =
+                repeated || are_same(find(checking->object, names[i]), find(checking->object, names[k]));
+    if (repeated)
+        complain(checking, "values of these fields must be distinct");
 }
 
 static void conditional(const struct checking *checking)
@@ -131,20 +131,20 @@ static void conditional(const struct checking *checking)
         wrong = "required field missing";
     if (wrong != NULL) {
         char text[MESSAGE_SIZE];
-        snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
-                 check->if_field->name);
+        (void)snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
+                       check->if_field->name);
         add_entity(checking, text);
-        place_push(checking->place, check->then_field->name);
-        violations_put(checking->violations, checking->place,
+        place_push(&checking->examination->place, check->then_field->name);
+        violations_put(checking->examination->violations, &checking->examination->place,
                        check->then_error != NULL ? check->then_error : wrong);
-        place_pop(checking->place);
+        place_pop(&checking->examination->place);
     }
     cJSON_Delete(null);
 }
 
 static void custom(const struct checking *checking)
 {
-    checking->check->run(checking->object, checking->violations);
+    checking->check->run(checking->object, checking->examination->violations);
 }
 
 static void (*const kinds[])(const struct checking *checking) = {
@@ -157,15 +157,19 @@ static void (*const kinds[])(const struct checking *checking) = {
     [CHECK_CUSTOM] = custom,
 };
 
-void checks_run(const struct check *checks, size_t count, const cJSON *object, enum document_op op,
-                struct place *place, struct violations *violations)
+static bool is_readable(const struct checking *checking)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct checking checking = {&checks[i], object, op, place, violations};
-        bool readable = true;
-        for (const char *const *name = checks[i].names; name != NULL && *name != NULL; name++)
-            readable = readable && !is_wrong(&checking, *name);
-        if (readable)
-            kinds[checks[i].kind](&checking);
+    for (const char *const *name = checking->check->names; name != NULL && *name != NULL; name++)
+        if (is_wrong(checking, *name))
+            return false;
+    return true;
+}
+
+void checks_run(const struct field *record, const cJSON *object, struct examination *examination)
+{
+    for (size_t i = 0; i < record->check_count; i++) {
+        const struct checking checking = {&record->checks[i], object, examination};
+        if (is_readable(&checking))
+            kinds[record->checks[i].kind](&checking);
     }
 }

@@ -8,5 +8,5 @@
 
 #include "gateway/model/rules.h"
 
-void checks_run(const struct check *checks, size_t count, const cJSON *object, enum document_op op,
-                struct place *place, struct violations *violations);
+/* The checks of `record` over `object`. */
+void checks_run(const struct field *record, const cJSON *object, struct examination *examination);

@@ -64,14 +64,14 @@ bool document_check_key(const struct schema *schema, struct str text, char messa
     char wrong[512];
     size_t nul = str_find(text, '\0', 0);
     if (nul != SIZE_MAX) {
-        snprintf(message, 256, "invalid utf-8 character sequence detected at position %zu", nul + 1);
+        (void)snprintf(message, 256, "invalid utf-8 character sequence detected at position %zu", nul + 1);
         return false;
     }
     buf_add_str(&buf, text);
     cJSON *value = cJSON_CreateString(buf_str(&buf).at);
     const char *fault = rules_attributes(field, value, wrong);
     if (fault != NULL)
-        snprintf(message, 256, "%s", fault);
+        (void)snprintf(message, 256, "%s", fault);
     cJSON_Delete(value);
     buf_fini(&buf);
     return fault == NULL;
@@ -79,6 +79,8 @@ bool document_check_key(const struct schema *schema, struct str text, char messa
 
 static cJSON *generated(const struct field *field, int64_t now_us)
 {
+    int64_t now_ms = now_us / 1000;
+    int64_t now_s = now_us / 1000000;
     if ((field->flags & FIELD_UUID) != 0) {
         struct uuid uuid;
         char text[UUID_TEXT_SIZE];
@@ -86,9 +88,9 @@ static cJSON *generated(const struct field *field, int64_t now_us)
         return cJSON_CreateString(uuid_format(&uuid, text));
     }
     if ((field->flags & FIELD_MILLISECONDS) != 0)
-        return cJSON_CreateNumber((double)(now_us / 1000) / 1000);
+        return cJSON_CreateNumber((double)now_ms / 1000);
     if ((field->flags & FIELD_TIMESTAMP) != 0)
-        return cJSON_CreateNumber((double)(now_us / 1000000));
+        return cJSON_CreateNumber((double)now_s);
     char key[GENERATED_KEY_LENGTH + 1];
     random_alphanumeric(key, GENERATED_KEY_LENGTH);
     return cJSON_CreateString(key);
@@ -136,14 +138,16 @@ static const struct plugin_schema *named_plugin(const struct document_context *c
                                                 struct violations *violations)
 {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(document, "name");
-    const struct plugin_schema *plugin = NULL;
-    if (name == NULL || cJSON_IsNull(name))
+    if (name == NULL || cJSON_IsNull(name)) {
         violations_add(violations, "name", "required field missing");
-    else if (!cJSON_IsString(name))
+        return NULL;
+    }
+    if (!cJSON_IsString(name)) {
         violations_add(violations, "name", "expected a string");
-    else
-        plugin = schemas_find_plugin(context->schemas, str_of(name->valuestring));
-    if (plugin == NULL && cJSON_IsString(name))
+        return NULL;
+    }
+    const struct plugin_schema *plugin = schemas_find_plugin(context->schemas, str_of(name->valuestring));
+    if (plugin == NULL)
         violations_add(violations, "name",
                        "plugin '%s' not enabled; add it to the 'plugins' configuration property",
                        name->valuestring);
@@ -197,9 +201,12 @@ bool document_complete(const struct document_context *context, cJSON *document, 
         fields = own;
     }
     generate(context, document);
-    struct place place = {.depth = 0};
-    rules_check_record(fields, schema->field_count, schema->checks, schema->check_count, document,
-                       context->op, &place, violations);
+    const struct field record = {.fields = fields,
+                                 .field_count = schema->field_count,
+                                 .checks = schema->checks,
+                                 .check_count = schema->check_count};
+    struct examination examination = {.op = context->op, .violations = violations};
+    rules_check_record(&record, document, &examination);
     if (violations_any(violations))
         return false;
     if (schema->derive != NULL)
@@ -277,5 +284,5 @@ void document_merge(const struct schema *schema, const struct schemas *schemas, 
 
 void document_fill_config(const struct plugin_schema *plugin, cJSON *config)
 {
-    rules_fill_defaults(plugin->config->fields, plugin->config->field_count, config);
+    rules_fill_defaults(plugin->config, config);
 }

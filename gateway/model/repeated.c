@@ -52,17 +52,21 @@ static void drop_repeated_texts(cJSON *set)
     free(texts);
 }
 
+static bool stands_before(const cJSON *set, const cJSON *item)
+{
+    for (const cJSON *before = set->child; before != item; before = before->next)
+        if (cJSON_Compare(before, item, true))
+            return true;
+    return false;
+}
+
 void repeated_elements_drop(cJSON *set)
 {
     drop_repeated_texts(set);
     for (cJSON *item = set->child, *next; item != NULL; item = next) {
         next = item->next;
-        for (cJSON *before = set->child; before != item && !cJSON_IsString(item); before = before->next) {
-            if (cJSON_Compare(before, item, true)) {
-                drop(set, item);
-                break;
-            }
-        }
+        if (!cJSON_IsString(item) && stands_before(set, item))
+            drop(set, item);
     }
 }
 

@@ -73,8 +73,8 @@ static void expand(cJSON *document, struct violations *violations)
 {
     const cJSON *protocols = cJSON_GetObjectItemCaseSensitive(document, "protocols");
     const cJSON *first = cJSON_IsArray(protocols) ? protocols->child : NULL;
-    bool is_grpc =
-        cJSON_IsString(first) && (protocol_of(first->valuestring) & (PROTOCOL_GRPC | PROTOCOL_GRPCS)) != 0;
+    bool is_grpc = first != NULL && cJSON_IsString(first) &&
+                   (protocol_of(first->valuestring) & (PROTOCOL_GRPC | PROTOCOL_GRPCS)) != 0;
     if (is_grpc && cJSON_GetObjectItemCaseSensitive(document, "strip_path") == NULL)
         cJSON_AddFalseToObject(document, "strip_path");
     route_expand(document, violations);

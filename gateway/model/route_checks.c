@@ -28,23 +28,30 @@ static int hex(char c)
     return isxdigit((unsigned char)c) != 0 ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
+/* The byte that "%xx" stands for, -1: it is not one. */
+static int escaped(const char *at)
+{
+    int high = at[0] == '%' ? hex(at[1]) : -1;
+    int low = high >= 0 ? hex(at[2]) : -1;
+    return low >= 0 ? high * 16 + low : -1;
+}
+
 /* Decodes what is not reserved, into `to`, which has room for as much as `path`. */
 static void decode_unreserved(const char *path, char *to)
 {
     while (*path != '\0') {
-        if (path[0] == '%' && hex(path[1]) >= 0 && hex(path[2]) >= 0) {
-            int byte = hex(path[1]) << 4 | hex(path[2]);
-            if (byte != 0 && strchr(reserved, byte) != NULL) {
-                *to++ = '%';
-                *to++ = (char)toupper((unsigned char)path[1]);
-                *to++ = (char)toupper((unsigned char)path[2]);
-            } else {
-                *to++ = (char)byte;
-            }
-            path += 3;
+        int byte = escaped(path);
+        bool is_kept = byte > 0 && strchr(reserved, byte) != NULL;
+        if (is_kept) {
+            *to++ = '%';
+            *to++ = (char)toupper((unsigned char)path[1]);
+            *to++ = (char)toupper((unsigned char)path[2]);
+        } else if (byte >= 0) {
+            *to++ = (char)byte;
         } else {
-            *to++ = *path++;
+            *to++ = *path;
         }
+        path += byte >= 0 ? 3 : 1;
     }
     *to = '\0';
 }
@@ -80,7 +87,7 @@ static bool has_bad_escape(const char *path, char message[MESSAGE_SIZE])
 {
     for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%')) {
         if (hex(at[1]) < 0 || hex(at[2]) < 0) {
-            snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
+            (void)snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
             return true;
         }
     }
@@ -90,7 +97,7 @@ static bool has_bad_escape(const char *path, char message[MESSAGE_SIZE])
 static bool check_prefix(const char *path, char message[MESSAGE_SIZE])
 {
     if (strstr(path, "//") != NULL) {
-        snprintf(message, MESSAGE_SIZE, "must not have empty segments");
+        (void)snprintf(message, MESSAGE_SIZE, "must not have empty segments");
         return false;
     }
     if (has_bad_escape(path, message))
@@ -100,7 +107,7 @@ static bool check_prefix(const char *path, char message[MESSAGE_SIZE])
     remove_dots(normal);
     bool same = strcmp(path, normal) == 0;
     if (!same)
-        snprintf(message, MESSAGE_SIZE, "non-normalized path, consider use '%.180s' instead", normal);
+        (void)snprintf(message, MESSAGE_SIZE, "non-normalized path, consider use '%.180s' instead", normal);
     free(normal);
     return same;
 }
@@ -110,8 +117,8 @@ static bool check_pattern(const char *pattern, char message[MESSAGE_SIZE])
     char words[160];
     if (pattern_is_valid(pattern, words))
         return true;
-    snprintf(message, MESSAGE_SIZE, "invalid regex: '%.40s' (PCRE returned: %.100s in \"%.40s\")", pattern,
-             words, pattern);
+    (void)snprintf(message, MESSAGE_SIZE, "invalid regex: '%.40s' (PCRE returned: %.100s in \"%.40s\")",
+                   pattern, words, pattern);
     return false;
 }
 
@@ -122,7 +129,7 @@ bool route_path_check(const cJSON *value, char message[MESSAGE_SIZE])
         return check_prefix(path, message);
     if (path[0] == '~' && path[1] == '/')
         return check_pattern(path + 1, message);
-    snprintf(message, MESSAGE_SIZE, "should start with: / (fixed path) or ~/ (regex path)");
+    (void)snprintf(message, MESSAGE_SIZE, "should start with: / (fixed path) or ~/ (regex path)");
     return false;
 }
 
@@ -142,7 +149,7 @@ static bool check_port(struct str text, struct str *host, char message[MESSAGE_S
     *host = str_part(text, 0, colon);
     if (str_to_int(str_part(text, colon + 1, text.len), &port) && port >= 0 && port <= 65535)
         return true;
-    snprintf(message, MESSAGE_SIZE, "invalid port number");
+    (void)snprintf(message, MESSAGE_SIZE, "invalid port number");
     return false;
 }
 
@@ -150,14 +157,14 @@ static bool check_wildcard(struct str host, char message[MESSAGE_SIZE])
 {
     size_t star = str_find(host, '*', 0);
     if (str_find(host, '*', star + 1) != SIZE_MAX) {
-        snprintf(message, MESSAGE_SIZE, "invalid wildcard: must have at most one wildcard");
+        (void)snprintf(message, MESSAGE_SIZE, "invalid wildcard: must have at most one wildcard");
         return false;
     }
-    bool leftmost = star == 0 && host.len > 2 && host.at[1] == '.';
-    bool rightmost = star + 1 == host.len && host.len > 2 && host.at[star - 1] == '.';
+    bool leftmost = host.len > 2 && str_starts_with(host, STR("*."));
+    bool rightmost = host.len > 2 && str_equal(str_part(host, host.len - 2, host.len), STR(".*"));
     if (leftmost || rightmost)
         return true;
-    snprintf(message, MESSAGE_SIZE, "invalid wildcard: must be placed at leftmost or rightmost label");
+    (void)snprintf(message, MESSAGE_SIZE, "invalid wildcard: must be placed at leftmost or rightmost label");
     return false;
 }
 
@@ -175,7 +182,7 @@ bool route_host_check(const cJSON *value, char message[MESSAGE_SIZE])
         host = str_part(host, 0, host.len - 2);
     if (address_is_valid(host) || host_is_valid(host))
         return true;
-    snprintf(message, MESSAGE_SIZE, "invalid hostname: %.200s", value->valuestring);
+    (void)snprintf(message, MESSAGE_SIZE, "invalid hostname: %.200s", value->valuestring);
     return false;
 }
 
@@ -183,14 +190,15 @@ bool route_header_check(const cJSON *value, char message[MESSAGE_SIZE])
 {
     const char *name = value->valuestring;
     if (str_equal_nocase(str_of(name), STR("host"))) {
-        snprintf(message, MESSAGE_SIZE,
-                 "cannot contain 'host' header, which must be specified in the 'hosts' attribute");
+        (void)snprintf(message, MESSAGE_SIZE,
+                       "cannot contain 'host' header, which must be specified in the 'hosts' attribute");
         return false;
     }
     for (const char *at = name; *at != '\0'; at++) {
         if (isalnum((unsigned char)*at) == 0 && *at != '_' && *at != '-') {
-            snprintf(message, MESSAGE_SIZE,
-                     "bad header name '%.100s', allowed characters are A-Z, a-z, 0-9, '_', and '-'", name);
+            (void)snprintf(message, MESSAGE_SIZE,
+                           "bad header name '%.100s', allowed characters are A-Z, a-z, 0-9, '_', and '-'",
+                           name);
             return false;
         }
     }

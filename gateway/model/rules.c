@@ -53,12 +53,12 @@ static const char *written(const cJSON *value, char text[MESSAGE_SIZE])
     if (cJSON_IsString(value))
         return value->valuestring;
     if (cJSON_IsNumber(value))
-        snprintf(text, MESSAGE_SIZE, "%.14g", value->valuedouble);
+        (void)snprintf(text, MESSAGE_SIZE, "%.14g", value->valuedouble);
     else
-        snprintf(text, MESSAGE_SIZE, "%s",
-                 cJSON_IsTrue(value)    ? "true"
-                 : cJSON_IsFalse(value) ? "false"
-                                        : "null");
+        (void)snprintf(text, MESSAGE_SIZE, "%s",
+                       cJSON_IsTrue(value)    ? "true"
+                       : cJSON_IsFalse(value) ? "false"
+                                              : "null");
     return text;
 }
 
@@ -84,7 +84,7 @@ static const char *unquoted(const char *json, char text[MESSAGE_SIZE])
 {
     cJSON *value = rules_parse(json);
     char scratch[MESSAGE_SIZE];
-    snprintf(text, MESSAGE_SIZE, "%s", written(value, scratch));
+    (void)snprintf(text, MESSAGE_SIZE, "%s", written(value, scratch));
     cJSON_Delete(value);
     return text;
 }
@@ -95,7 +95,7 @@ static const char *say(char message[MESSAGE_SIZE], const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    vsnprintf(message, MESSAGE_SIZE, format, values);
+    (void)vsnprintf(message, MESSAGE_SIZE, format, values);
     va_end(values);
     return message;
 }
@@ -247,7 +247,7 @@ static const char *type_fault(const struct field *field, const cJSON *value)
 /* {} where a list is wanted becomes [], and the other way round. */
 static void set_container_type(const struct field *field, cJSON *value)
 {
-    if (value->child != NULL)
+    if (value->child != NULL || !(cJSON_IsArray(value) || cJSON_IsObject(value)))
         return;
     if (field->kind == FIELD_ARRAY || field->kind == FIELD_SET)
         value->type = (value->type & ~0xff) | cJSON_Array;
@@ -255,41 +255,45 @@ static void set_container_type(const struct field *field, cJSON *value)
         value->type = (value->type & ~0xff) | cJSON_Object;
 }
 
-static void check_value(const struct field *field, cJSON *value, enum document_op op, struct place *place,
-                        struct violations *violations);
+static void found(struct examination *examination, const char *text)
+{
+    violations_put(examination->violations, &examination->place, text);
+}
 
-static void check_elements(const struct field *field, cJSON *array, enum document_op op, struct place *place,
-                           struct violations *violations)
+static void check_value(const struct field *field, cJSON *value, struct examination *examination);
+
+static void check_elements(const struct field *field, cJSON *array, struct examination *examination)
 {
     if (field->kind == FIELD_SET)
         repeated_elements_drop(array);
-    size_t most = violations->count + COMPLAINTS_MAX;
+    size_t most = examination->violations->count + COMPLAINTS_MAX;
     int position = 0;
-    for (cJSON *item = array->child; item != NULL && violations->count < most; item = item->next) {
-        place_push_position(place, ++position);
+    for (cJSON *item = array->child; item != NULL && examination->violations->count < most;
+         item = item->next) {
+        place_push_position(&examination->place, ++position);
         if (cJSON_IsNull(item))
-            violations_put(violations, place, "required field missing");
+            found(examination, "required field missing");
         else
-            check_value(field->elements, item, op, place, violations);
-        place_pop(place);
+            check_value(field->elements, item, examination);
+        place_pop(&examination->place);
     }
 }
 
 /* Entries are not named in violations: the error of one stands in the place of the map (reference 1.8). */
-static void check_entries(const struct field *field, cJSON *map, enum document_op op, struct place *place,
-                          struct violations *violations)
+static void check_entries(const struct field *field, cJSON *map, struct examination *examination)
 {
-    size_t before = violations->count;
-    for (cJSON *item = map->child; item != NULL && violations->count == before; item = item->next) {
+    size_t before = examination->violations->count;
+    for (cJSON *item = map->child; item != NULL && examination->violations->count == before;
+         item = item->next) {
         char message[MESSAGE_SIZE];
         cJSON *key = cJSON_CreateString(item->string);
         const char *wrong = field->keys != NULL ? rules_attributes(field->keys, key, message) : NULL;
         if (wrong != NULL)
-            violations_put(violations, place, wrong);
+            found(examination, wrong);
         else if (cJSON_IsNull(item))
-            violations_put(violations, place, "required field missing");
+            found(examination, "required field missing");
         else
-            check_value(field->values, item, op, place, violations);
+            check_value(field->values, item, examination);
         cJSON_Delete(key);
     }
 }
@@ -302,20 +306,20 @@ static void lower_case(char *text)
 }
 
 /* {"id": uuid}; other members have been resolved or are ignored (reference 1.16). */
-static void check_reference(cJSON *value, struct place *place, struct violations *violations)
+static void check_reference(cJSON *value, struct examination *examination)
 {
     struct uuid uuid;
     cJSON *id = cJSON_GetObjectItemCaseSensitive(value, "id");
-    place_push(place, "id");
+    place_push(&examination->place, "id");
     if (!cJSON_IsObject(value) || id == NULL)
-        violations_put(violations, place, "missing primary key");
+        found(examination, "missing primary key");
     else if (cJSON_IsNull(id))
-        violations_put(violations, place, "required field missing");
+        found(examination, "required field missing");
     else if (!cJSON_IsString(id) || !uuid_from_str(str_of(id->valuestring), &uuid))
-        violations_put(violations, place, "expected a valid UUID");
+        found(examination, "expected a valid UUID");
     else
         lower_case(id->valuestring);
-    place_pop(place);
+    place_pop(&examination->place);
     if (!cJSON_IsObject(value))
         return;
     for (cJSON *child = value->child, *next; child != NULL; child = next) {
@@ -325,96 +329,95 @@ static void check_reference(cJSON *value, struct place *place, struct violations
     }
 }
 
-static void check_value(const struct field *field, cJSON *value, enum document_op op, struct place *place,
-                        struct violations *violations)
+static void check_value(const struct field *field, cJSON *value, struct examination *examination)
 {
     char message[MESSAGE_SIZE];
     const char *wrong = type_fault(field, value);
     if (wrong != NULL) {
-        violations_put(violations, place, wrong);
+        found(examination, wrong);
         return;
     }
     set_container_type(field, value);
     switch (field->kind) {
     case FIELD_ARRAY:
     case FIELD_SET:
-        check_elements(field, value, op, place, violations);
+        check_elements(field, value, examination);
         break;
     case FIELD_MAP:
-        check_entries(field, value, op, place, violations);
+        check_entries(field, value, examination);
         break;
     case FIELD_RECORD:
-        rules_check_record(field->fields, field->field_count, field->checks, field->check_count, value, op,
-                           place, violations);
+        rules_check_record(field, value, examination);
         break;
     case FIELD_FOREIGN:
         if ((field->flags & FIELD_EQ_NULL) == 0)
-            check_reference(value, place, violations);
+            check_reference(value, examination);
         break;
     default:
         break;
     }
     wrong = rules_attributes(field, value, message);
     if (wrong != NULL)
-        violations_put(violations, place, wrong);
+        found(examination, wrong);
     else if ((field->flags & FIELD_UUID) != 0)
         lower_case(value->valuestring);
 }
 
-void rules_fill_defaults(const struct field *fields, size_t field_count, cJSON *record)
+static cJSON *fallback_of(const struct field *field)
 {
-    for (size_t i = 0; i < field_count; i++) {
-        const struct field *field = &fields[i];
-        cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field->name);
-        if (value == NULL) {
-            value = field->fallback != NULL ? rules_parse(field->fallback)
-                    : field->kind == FIELD_RECORD && (field->flags & FIELD_REQUIRED) != 0
-                        ? cJSON_CreateObject()
-                        : cJSON_CreateNull();
-            cJSON_AddItemToObject(record, field->name, value);
+    if (field->fallback != NULL)
+        return rules_parse(field->fallback);
+    bool is_record = field->kind == FIELD_RECORD && (field->flags & FIELD_REQUIRED) != 0;
+    return is_record ? cJSON_CreateObject() : cJSON_CreateNull();
+}
+
+void rules_fill_defaults(const struct field *record, cJSON *value)
+{
+    for (size_t i = 0; i < record->field_count; i++) {
+        const struct field *field = &record->fields[i];
+        cJSON *member = cJSON_GetObjectItemCaseSensitive(value, field->name);
+        if (member == NULL) {
+            member = fallback_of(field);
+            cJSON_AddItemToObject(value, field->name, member);
         }
-        if (field->kind == FIELD_RECORD &&
-            (cJSON_IsObject(value) || (cJSON_IsArray(value) && value->child == NULL))) {
-            set_container_type(field, value);
-            rules_fill_defaults(field->fields, field->field_count, value);
-        }
+        set_container_type(field, member);
+        if (field->kind == FIELD_RECORD && cJSON_IsObject(member))
+            rules_fill_defaults(field, member);
     }
 }
 
-void rules_check_member(const struct field *field, cJSON *holder, enum document_op op, struct place *place,
-                        struct violations *violations)
+static void check_member(const struct field *field, cJSON *holder, struct examination *examination)
 {
     cJSON *value = cJSON_GetObjectItemCaseSensitive(holder, field->name);
-    place_push(place, field->name);
+    place_push(&examination->place, field->name);
     if (value != NULL && !cJSON_IsNull(value))
-        check_value(field, value, op, place, violations);
+        check_value(field, value, examination);
     else if ((field->flags & FIELD_REQUIRED) != 0)
-        violations_put(violations, place, "required field missing");
-    place_pop(place);
+        found(examination, "required field missing");
+    place_pop(&examination->place);
 }
 
-static bool is_known(const struct field *fields, size_t field_count, const char *name)
+static bool is_known(const struct field *record, const char *name)
 {
-    for (size_t i = 0; i < field_count; i++)
-        if (strcmp(fields[i].name, name) == 0)
+    for (size_t i = 0; i < record->field_count; i++)
+        if (strcmp(record->fields[i].name, name) == 0)
             return true;
     return false;
 }
 
-void rules_check_record(const struct field *fields, size_t field_count, const struct check *checks,
-                        size_t check_count, cJSON *record, enum document_op op, struct place *place,
-                        struct violations *violations)
+void rules_check_record(const struct field *record, cJSON *value, struct examination *examination)
 {
-    size_t most = violations->count + COMPLAINTS_MAX;
-    for (const cJSON *child = record->child; child != NULL && violations->count < most; child = child->next) {
-        if (is_known(fields, field_count, child->string))
+    size_t most = examination->violations->count + COMPLAINTS_MAX;
+    for (const cJSON *child = value->child; child != NULL && examination->violations->count < most;
+         child = child->next) {
+        if (is_known(record, child->string))
             continue;
-        place_push(place, child->string);
-        violations_put(violations, place, "unknown field");
-        place_pop(place);
+        place_push(&examination->place, child->string);
+        found(examination, "unknown field");
+        place_pop(&examination->place);
     }
-    rules_fill_defaults(fields, field_count, record);
-    for (size_t i = 0; i < field_count; i++)
-        rules_check_member(&fields[i], record, op, place, violations);
-    checks_run(checks, check_count, record, op, place, violations);
+    rules_fill_defaults(record, value);
+    for (size_t i = 0; i < record->field_count; i++)
+        check_member(&record->fields[i], value, examination);
+    checks_run(record, value, examination);
 }

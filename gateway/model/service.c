@@ -80,66 +80,72 @@ static cJSON *text_of(struct str s)
     return value;
 }
 
+/* What a URL says; .at is NULL for what it does not. */
+struct url {
+    struct str scheme, host, path;
+    int64_t port; /* -1: not said */
+    bool has_authority;
+};
+
 /* host, [address], host:port; user information goes. */
-static int64_t take_authority(cJSON *document, struct str authority)
+static void read_authority(struct str authority, struct url *url)
 {
     for (size_t at = str_find(authority, '@', 0); at != SIZE_MAX; at = str_find(authority, '@', 0))
         authority = str_part(authority, at + 1, authority.len);
-    int64_t port = -1;
-    struct str host = authority;
-    size_t colon;
-    if (authority.len > 0 && authority.at[0] == '[' && str_find(authority, ']', 0) != SIZE_MAX) {
-        size_t bracket = str_find(authority, ']', 0);
-        host = str_part(authority, 1, bracket);
-        colon = str_find(authority, ':', bracket);
-    } else {
-        colon = str_find(authority, ':', 0);
-        host = colon != SIZE_MAX ? str_part(authority, 0, colon) : authority;
-    }
-    if (colon != SIZE_MAX && !str_to_int(str_part(authority, colon + 1, authority.len), &port))
-        port = -1;
-    if (host.len > 0)
-        set(document, "host", text_of(host));
-    return port;
+    size_t bracket = str_starts_with(authority, STR("[")) ? str_find(authority, ']', 0) : SIZE_MAX;
+    size_t colon = str_find(authority, ':', bracket != SIZE_MAX ? bracket : 0);
+    size_t end = colon != SIZE_MAX ? colon : authority.len;
+    url->host = bracket != SIZE_MAX ? str_part(authority, 1, bracket) : str_part(authority, 0, end);
+    if (colon != SIZE_MAX && !str_to_int(str_part(authority, colon + 1, authority.len), &url->port))
+        url->port = -1;
 }
 
-/* scheme://authority/path?query#fragment. What is no URL becomes fields that validation then refuses. */
-static void expand_url(cJSON *document, struct str url)
+/* Position of the first byte that is in `stops`, or the end. */
+static size_t end_before(struct str text, const char *stops, size_t from)
 {
-    size_t slashes = SIZE_MAX;
-    for (size_t i = 0; i + 1 < url.len && slashes == SIZE_MAX; i++)
-        if (url.at[i] == '/' && url.at[i + 1] == '/')
-            slashes = i;
-    bool has_scheme = slashes != SIZE_MAX && slashes > 0 && url.at[slashes - 1] == ':';
-    size_t colon = str_find(url, ':', 0);
-    struct str rest = url;
-    int64_t port = -1;
-    struct str scheme = STR_NONE;
-    if (slashes == 0 || has_scheme) {
-        scheme = has_scheme ? str_part(url, 0, slashes - 1) : STR_NONE;
-        size_t from = slashes + 2;
-        size_t end = from;
-        while (end < url.len && strchr("/?#", url.at[end]) == NULL)
-            end++;
-        port = take_authority(document, str_part(url, from, end));
-        rest = str_part(url, end, url.len);
+    while (from < text.len && strchr(stops, text.at[from]) == NULL)
+        from++;
+    return from;
+}
+
+/* scheme://authority/path?query#fragment */
+static struct url read_url(const char *text)
+{
+    struct url url = {.port = -1};
+    struct str rest = str_of(text);
+    const char *slashes = strstr(text, "//");
+    size_t at = slashes != NULL ? (size_t)(slashes - text) : SIZE_MAX;
+    size_t colon = str_find(rest, ':', 0);
+    url.has_authority = at == 0 || (at != SIZE_MAX && text[at - 1] == ':');
+    if (url.has_authority) {
+        size_t end = end_before(rest, "/?#", at + 2);
+        read_authority(str_part(rest, at + 2, end), &url);
+        if (at > 0)
+            url.scheme = str_part(rest, 0, at - 1);
+        else
+            url.scheme = url.port == 443 ? STR("https") : STR("http");
+        rest = str_part(rest, end, rest.len);
     } else if (colon != SIZE_MAX) {
-        scheme = str_part(url, 0, colon);
-        rest = str_part(url, colon + 1, url.len);
+        url.scheme = str_part(rest, 0, colon);
+        rest = str_part(rest, colon + 1, rest.len);
     }
-    size_t end = 0;
-    while (end < rest.len && rest.at[end] != '?' && rest.at[end] != '#')
-        end++;
-    rest = str_part(rest, 0, end);
-    if (scheme.at == NULL && slashes == 0)
-        scheme = port == 443 ? STR("https") : STR("http");
-    if (scheme.at != NULL)
-        set(document, "protocol", text_of(scheme));
-    if (port < 0 && slashes != SIZE_MAX)
-        port = str_equal(scheme, STR("https")) ? 443 : 80;
-    if (port >= 0)
-        set(document, "port", cJSON_CreateNumber((double)port));
-    set(document, "path", rest.len > 0 ? text_of(rest) : cJSON_CreateNull());
+    url.path = str_part(rest, 0, end_before(rest, "?#", 0));
+    if (url.port < 0 && url.has_authority)
+        url.port = str_equal(url.scheme, STR("https")) ? 443 : 80;
+    return url;
+}
+
+/* What is no URL becomes fields that validation then refuses. */
+static void expand_url(cJSON *document, const char *text)
+{
+    struct url url = read_url(text);
+    if (url.scheme.at != NULL)
+        set(document, "protocol", text_of(url.scheme));
+    if (url.host.len > 0)
+        set(document, "host", text_of(url.host));
+    if (url.port >= 0)
+        set(document, "port", cJSON_CreateNumber((double)url.port));
+    set(document, "path", url.path.len > 0 ? text_of(url.path) : cJSON_CreateNull());
 }
 
 static void expand(cJSON *document, struct violations *violations)
@@ -150,7 +156,7 @@ static void expand(cJSON *document, struct violations *violations)
     if (cJSON_IsString(url) && url->valuestring[0] == '\0')
         violations_add(violations, "url", "length must be at least 1");
     else if (cJSON_IsString(url))
-        expand_url(document, str_of(url->valuestring));
+        expand_url(document, url->valuestring);
     else if (!cJSON_IsNull(url))
         violations_add(violations, "url", "expected a string");
     cJSON_Delete(url);

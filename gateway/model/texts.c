@@ -47,13 +47,14 @@ bool text_is_name(const cJSON *value, char message[MESSAGE_SIZE])
 {
     size_t fault = utf8_fault(str_of(value->valuestring));
     if (fault != 0) {
-        snprintf(message, MESSAGE_SIZE, "invalid utf-8 character sequence detected at position %zu", fault);
+        (void)snprintf(message, MESSAGE_SIZE, "invalid utf-8 character sequence detected at position %zu",
+                       fault);
         return false;
     }
     for (const char *at = value->valuestring; *at != '\0'; at++) {
         unsigned char byte = (unsigned char)*at;
         if (byte < 0x80 && isalnum(byte) == 0 && strchr(".-_~", byte) == NULL) {
-            snprintf(
+            (void)snprintf(
                 message, MESSAGE_SIZE,
                 "invalid value '%s': the only accepted ascii characters are alphanumerics or ., -, _, and ~",
                 value->valuestring);
@@ -69,9 +70,10 @@ bool text_is_tag(const cJSON *value, char message[MESSAGE_SIZE])
     for (const char *at = value->valuestring; good && *at != '\0'; at++)
         good = (unsigned char)*at >= 0x20 && *at != 0x7f && *at != ',' && *at != '/';
     if (!good)
-        snprintf(message, MESSAGE_SIZE,
-                 "invalid tag '%s': expected printable ascii (except `,` and `/`) or valid utf-8 sequences",
-                 value->valuestring);
+        (void)snprintf(
+            message, MESSAGE_SIZE,
+            "invalid tag '%s': expected printable ascii (except `,` and `/`) or valid utf-8 sequences",
+            value->valuestring);
     return good;
 }
 
@@ -94,6 +96,8 @@ bool address_is_valid(struct str address)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr bytes;
+    if (address.at == NULL)
+        return false;
     if (address.len > 2 && address.at[0] == '[' && address.at[address.len - 1] == ']')
         address = str_part(address, 1, address.len - 1);
     if (address.len == 0 || address.len >= sizeof(text))
@@ -115,9 +119,9 @@ bool text_is_host(const cJSON *value, char message[MESSAGE_SIZE])
     if (address_is_valid(host) || host_is_valid(host))
         return true;
     if (has_port(host))
-        snprintf(message, MESSAGE_SIZE, "must not have a port");
+        (void)snprintf(message, MESSAGE_SIZE, "must not have a port");
     else
-        snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
+        (void)snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
     return false;
 }
 
@@ -125,15 +129,15 @@ bool text_is_sni(const cJSON *value, char message[MESSAGE_SIZE])
 {
     struct str name = str_of(value->valuestring);
     if (address_is_valid(name)) {
-        snprintf(message, MESSAGE_SIZE, "must not be an IP");
+        (void)snprintf(message, MESSAGE_SIZE, "must not be an IP");
         return false;
     }
     if (has_port(name)) {
-        snprintf(message, MESSAGE_SIZE, "must not have a port");
+        (void)snprintf(message, MESSAGE_SIZE, "must not have a port");
         return false;
     }
     if (!host_is_valid(name)) {
-        snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
+        (void)snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
         return false;
     }
     return true;
@@ -148,19 +152,20 @@ bool text_is_path(const cJSON *value, char message[MESSAGE_SIZE])
 {
     const char *path = value->valuestring;
     if (strstr(path, "//") != NULL) {
-        snprintf(message, MESSAGE_SIZE, "must not have empty segments");
+        (void)snprintf(message, MESSAGE_SIZE, "must not have empty segments");
         return false;
     }
     for (const char *at = path; *at != '\0'; at++) {
         if (!is_uri_byte((unsigned char)*at)) {
-            snprintf(message, MESSAGE_SIZE,
-                     "invalid path: '%s' (characters outside of the reserved list of RFC 3986 found)", path);
+            (void)snprintf(message, MESSAGE_SIZE,
+                           "invalid path: '%s' (characters outside of the reserved list of RFC 3986 found)",
+                           path);
             return false;
         }
     }
     for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%')) {
         if (isxdigit((unsigned char)at[1]) == 0 || isxdigit((unsigned char)at[2]) == 0) {
-            snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
+            (void)snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
             return false;
         }
     }
@@ -171,7 +176,7 @@ bool text_is_method(const cJSON *value, char message[MESSAGE_SIZE])
 {
     if (strspn(value->valuestring, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(value->valuestring))
         return true;
-    snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
+    (void)snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
     return false;
 }
 
@@ -186,7 +191,7 @@ bool text_is_ip_or_cidr(const cJSON *value, char message[MESSAGE_SIZE])
     if (good && slash != SIZE_MAX)
         good = str_to_int(str_part(text, slash + 1, text.len), &bits) && bits >= 0 && bits <= most;
     if (!good)
-        snprintf(message, MESSAGE_SIZE, "invalid ip or cidr range: '%s'", value->valuestring);
+        (void)snprintf(message, MESSAGE_SIZE, "invalid ip or cidr range: '%s'", value->valuestring);
     return good;
 }
 
@@ -201,6 +206,6 @@ bool pattern_is_valid(const char *pattern, char words[160])
     }
     PCRE2_UCHAR text[128];
     (void)pcre2_get_error_message(code, text, sizeof(text));
-    snprintf(words, 160, "pcre_compile() failed: %s", (const char *)text);
+    (void)snprintf(words, 160, "pcre_compile() failed: %s", (const char *)text);
     return false;
 }

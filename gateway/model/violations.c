@@ -260,7 +260,7 @@ static void add_field(struct sentence *sentence, const cJSON *field)
         cJSON_ArrayForEach(item, field)
         {
             char part[16];
-            snprintf(part, sizeof(part), "%d", ++position);
+            (void)snprintf(part, sizeof(part), "%d", ++position);
             if (!cJSON_IsNull(item))
                 add_clause(sentence, field->string, part, item);
         }
