@@ -60,12 +60,14 @@ static const struct plugin_instance *collect(struct chain *chain, size_t number)
     return instance;
 }
 
-/* What access has not come to: it takes part in the answer all the same. */
+/* What access has not come to: it takes part in the answer all the same. Once. */
 static void collect_rest(struct chain *chain)
 {
     struct chain_state *state = chain_state_of(chain);
     size_t from = state->phase == CHAIN_ACCESS ? state->number : 0;
 
+    if (state->phase == CHAIN_OVER)
+        return;
     for (size_t number = next_present(chain, from); number < PLUGINS_MAX;
          number = next_present(chain, number + 1))
         (void)collect(chain, number);
@@ -154,6 +156,8 @@ enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain 
     if (scope_present(chain->scope) == 0)
         return CHAIN_NEXT;
     struct chain_state *state = chain_state_of(chain);
+    if (state->phase == CHAIN_OVER) /* answered elsewhere while a wake-up was under way */
+        return chain->answered ? CHAIN_ANSWERED : CHAIN_NEXT;
     state->resume = resume;
     state->resume_arg = arg;
     if (state->phase == CHAIN_REWRITE) {
@@ -183,8 +187,7 @@ static const struct chain_state *state_of_answer(struct chain *chain)
 {
     if (scope_present(chain->scope) == 0)
         return NULL;
-    if (chain_state_of(chain)->phase != CHAIN_OVER)
-        collect_rest(chain);
+    collect_rest(chain);
     return chain->state;
 }
 
