@@ -4,11 +4,12 @@
 
 #include "gateway/chain/chain.h"
 #include "gateway/chain/error_page.h"
+#include "gateway/http/token.h"
 
 static void begin_answer(struct chain *chain, int status, struct str content_type, struct str body)
 {
     exchange_answer_init(chain->exchange, &chain->answer, status);
-    if (content_type.at != NULL)
+    if (content_type.at != NULL && token_is_value(content_type))
         headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
     chain->answer_body = body;
     chain->answered = true;
@@ -51,10 +52,13 @@ enum plugin_result chain_answer_body(struct chain *chain, int status, struct str
     return PLUGIN_ANSWERED;
 }
 
-/* A client's own line of that name never gets through. */
+/*
+ * A client's own line of that name never gets through. Names of consumers may be any text: with a line break
+ * in it one would be further headers, or a request, to the upstream.
+ */
 static void put(struct headers *headers, struct str name, struct str value)
 {
-    if (value.at != NULL)
+    if (value.at != NULL && token_is_value(value))
         headers_set(headers, name, value);
     else
         (void)headers_remove(headers, name);
