@@ -139,9 +139,17 @@ void error_page_add_json(struct buf *json, struct str text)
     buf_add_byte(json, '"');
 }
 
-/* For HTML and XML. */
+/* XML 1.0, section 2.2: most control bytes cannot even be escaped. */
+static bool is_character(unsigned char byte, bool is_utf8)
+{
+    return byte >= 0x80 ? is_utf8 : byte >= 0x20 || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+/* For HTML and XML. What they cannot hold becomes U+FFFD. */
 static void add_marked_up(struct buf *page, struct str text)
 {
+    bool is_utf8 = str_is_utf8(text);
+
     for (size_t i = 0; i < text.len; i++) {
         switch (text.at[i]) {
         case '&':
@@ -157,7 +165,10 @@ static void add_marked_up(struct buf *page, struct str text)
             buf_add_text(page, "&quot;");
             break;
         default:
-            buf_add_byte(page, text.at[i]);
+            if (is_character((unsigned char)text.at[i], is_utf8))
+                buf_add_byte(page, text.at[i]);
+            else
+                buf_add_text(page, "\xef\xbf\xbd");
         }
     }
 }
