@@ -33,34 +33,34 @@ struct lookup_wait {
     const struct cache_value *value;
 };
 
-/* On the stack of the question. */
-struct lookup_key {
-    char text[KEY_MAX + 1];
+/* A question with the texts it points to; on the stack of who asks. */
+struct question {
+    struct cache_ask ask;
+    char key[KEY_MAX + 1];
     char value[KEY_MAX + 1];
 };
 
 /* false: too long or with a NUL inside, so no row can have it. */
-static bool make_ask(const struct chain *chain, const struct schema *schema, int lookup, struct str value,
-                     struct lookup_key *key, struct cache_ask *ask)
+static bool make_question(const struct chain *chain, const struct schema *schema, int lookup,
+                          struct str value, struct question *question)
 {
     size_t name_len = strlen(schema->name);
     size_t room = KEY_MAX - name_len - 6 - (sizeof(DEFAULT_WORKSPACE) - 1); /* six colons */
 
     if (value.len == 0 || value.len > room || memchr(value.at, '\0', value.len) != NULL)
         return false;
-    memcpy(key->value, value.at, value.len);
-    key->value[value.len] = '\0';
+    memcpy(question->value, value.at, value.len);
+    question->value[value.len] = '\0';
     /* A buffer in storage of ours: it has room for all that is added, so it neither grows nor is freed. */
-    struct buf text = {.at = key->text, .capacity = sizeof(key->text)};
-    const char *const parts[5] = {key->value};
-    cache_key_format(&text, schema->name, parts, /* with_workspace= */ true);
-    *ask = (struct cache_ask){
-        .key = buf_str(&text),
-        .value = {key->text + name_len + 1, value.len},
+    struct buf key = {.at = question->key, .capacity = sizeof(question->key)};
+    schema_lookup_key(&key, schema, lookup, question->value);
+    question->ask = (struct cache_ask){
+        .key = buf_str(&key),
+        .value = {question->key + name_len + 1, value.len},
         .type = schemas_number(chain->world->schemas, schema),
         .lookup = (uint8_t)lookup,
     };
-    digest_make(&chain->world->salt, ask->key, &ask->digest);
+    digest_make(&chain->world->salt, question->ask.key, &question->ask.digest);
     return true;
 }
 
@@ -143,21 +143,21 @@ void lookup_end(struct chain_state *state, struct cache *cache)
 enum cache_status chain_lookup(struct chain *chain, const struct schema *schema, int lookup, struct str value,
                                const void **object)
 {
-    struct lookup_key key;
-    struct cache_ask ask;
+    struct question question;
+    const struct cache_ask *ask = &question.ask;
 
     *object = NULL;
-    if (!make_ask(chain, schema, lookup, value, &key, &ask))
+    if (!make_question(chain, schema, lookup, value, &question))
         return CACHE_NEGATIVE;
-    const struct lookup_result *result = find_result(chain_state_of(chain), &ask.digest);
+    const struct lookup_result *result = find_result(chain_state_of(chain), &ask->digest);
     if (result == NULL) {
         const struct cache_value *found = NULL;
-        enum cache_status status = cache_get(chain->world->cache, &ask, &found);
+        enum cache_status status = cache_get(chain->world->cache, ask, &found);
         if (status == CACHE_MISS) {
-            start_wait(chain, &ask);
+            start_wait(chain, ask);
             return CACHE_MISS;
         }
-        result = keep_result(chain, &ask.digest, status, found);
+        result = keep_result(chain, &ask->digest, status, found);
     }
     if (result->status == CACHE_HIT)
         *object = cache_value_object(result->value);

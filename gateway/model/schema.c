@@ -126,12 +126,20 @@ void cache_key_format(struct buf *buf, const char *name, const char *const parts
         buf_add_text(buf, DEFAULT_WORKSPACE);
 }
 
+void schema_lookup_key(struct buf *buf, const struct schema *schema, int lookup, const char *value)
+{
+    struct uuid id;
+    bool could_be_an_id = lookup > 0 && uuid_from_str(str_of(value), &id);
+    const char *const parts[5] = {value, could_be_an_id ? schema->lookups[lookup].field : NULL};
+
+    cache_key_format(buf, schema->name, parts, true);
+}
+
 static void add_key(const struct schema *schema, int lookup, const char *text,
                     void (*add)(void *arg, int lookup, struct str key), void *arg)
 {
     struct buf buf = {0};
-    const char *const parts[5] = {text};
-    cache_key_format(&buf, schema->name, parts, true);
+    schema_lookup_key(&buf, schema, lookup, text);
     add(arg, lookup, buf_str(&buf));
     buf_fini(&buf);
 }

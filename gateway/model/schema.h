@@ -208,5 +208,11 @@ cJSON *plugin_schema_describe(const struct plugin_schema *plugin);
 void schema_lookup_keys(const struct schema *schema, const cJSON *document,
                         void (*add)(void *arg, int lookup, struct str key), void *arg);
 
+/*
+ * The key of one look-up (-1: by id), also for who asks. A username that looks like an id says that it is
+ * none: "consumers:<username>:username::::<workspace>".
+ */
+void schema_lookup_key(struct buf *buf, const struct schema *schema, int lookup, const char *value);
+
 /* "name:k1:k2:k3:k4:k5:ws", missing parts empty. `parts` are texts or NULL. */
 void cache_key_format(struct buf *buf, const char *name, const char *const parts[5], bool with_workspace);

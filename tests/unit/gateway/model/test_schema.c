@@ -87,6 +87,16 @@ static void consumers_are_known_by_id_and_username(void **state)
     assert_int_equal(keys.count, 1);
 }
 
+/* Otherwise it would be found by somebody else's id, or not at all. */
+static void a_username_that_looks_like_an_id_has_a_key_of_its_own(void **state)
+{
+    (void)state;
+    struct keys keys = keys_of(&consumer_schema, "{\"id\":\"" ID "\",\"username\":\"" OTHER "\"}");
+    assert_int_equal(keys.count, 2);
+    assert_string_equal(keys.text[0], "consumers:" ID SUFFIX);
+    assert_string_equal(keys.text[1], "consumers:" OTHER ":username::::" DEFWS);
+}
+
 static void plugins_are_known_by_name_and_scope(void **state)
 {
     (void)state;
@@ -122,6 +132,7 @@ int main(void)
         cmocka_unit_test(fields_are_found_by_name),
         cmocka_unit_test(routing_entities_are_known_by_id),
         cmocka_unit_test(consumers_are_known_by_id_and_username),
+        cmocka_unit_test(a_username_that_looks_like_an_id_has_a_key_of_its_own),
         cmocka_unit_test(plugins_are_known_by_name_and_scope),
         cmocka_unit_test(keys_have_seven_parts),
     };
