@@ -177,8 +177,9 @@ enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain 
 
 void chain_resume(struct chain *chain)
 {
-    struct chain_state *state = chain_state_of(chain);
+    const struct chain_state *state = chain->state;
 
+    assert(state != NULL && state->resume != NULL); /* nothing waits before access has run */
     state->resume(chain, state->resume_arg);
 }
 
