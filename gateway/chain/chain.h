@@ -3,9 +3,9 @@
 /*
  * chain - one request's walk through the plugins, and all that a plugin may see or do.
  *
- * The proxy makes a chain per request, in the exchange's memory, and runs phases; a plugin reads the request, changes
- * what goes upstream, looks up entities, answers, or parks. After an answer in access the remaining plugins' access is
- * skipped but header_filter and log still run (data-plane reference, 9.1).
+ * The proxy makes a chain per request, in the exchange's memory, and runs phases; a plugin reads the request,
+ * changes what goes upstream, looks up entities, answers, or parks. After an answer in access the remaining
+ * plugins' access is skipped but header_filter and log still run (data-plane reference, 9.1).
  *
  * Threads: the request's loop.
  */
@@ -36,28 +36,29 @@ struct chain_world {
 
 struct chain {
     const struct chain_world *world;
-    const struct scope_index *scope;      /* of the request's snapshot */
+    const struct scope_index *scope; /* of the request's snapshot */
     struct exchange *exchange;
-    const struct route *route;            /* NULL: none */
-    const struct service *service;        /* NULL: none */
-    struct str path;                      /* normalised */
+    const struct route *route;     /* NULL: none */
+    const struct service *service; /* NULL: none */
+    struct str path;               /* normalised */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
-    struct str upstream_query;            /* behind '?'; at == NULL: none */
+    struct str upstream_query; /* behind '?'; at == NULL: none */
     struct str upstream_body;
     bool body_changed;
 
     /* Identity, set by chain_authenticate(). Values are pinned until the chain ends. */
     const struct consumer *consumer;
-    const void *credential;               /* typed; NULL: not authenticated (anonymous has none) */
+    const void *credential; /* typed; NULL: not authenticated (anonymous has none) */
     struct str credential_identifier;
 
-    /* The answer being made; header_filter may change it. Set by chain_answer() or by the proxy before the phase. */
+    /* The answer being made; header_filter may change it. Set by chain_answer() or by the proxy before the
+     * phase. */
     struct exchange_answer answer;
     struct str answer_body;
     bool answered;
-    bool request_id_in_body;              /* family A was used */
-    struct str request_id;                /* 32 hex digits */
+    bool request_id_in_body; /* family A was used */
+    struct str request_id;   /* 32 hex digits */
 
     /* Kept by chain.c: where the walk is, what it waits for, what it pinned. */
     struct chain_state *state;
@@ -68,15 +69,21 @@ void chain_start(struct chain *chain);
 /* Lets go of pins; cancels a wait. Called by exchange end. */
 void chain_end(struct chain *chain);
 
-enum chain_result { CHAIN_NEXT, CHAIN_WAIT, CHAIN_ANSWERED };
+enum chain_result {
+    CHAIN_NEXT,
+    CHAIN_WAIT,
+    CHAIN_ANSWERED
+};
 /* Runs access from where it stands. CHAIN_WAIT: `resume` will be called on the loop; then call this again. */
-enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain *chain, void *arg), void *arg);
+enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain *chain, void *arg),
+                               void *arg);
 void chain_header_filter(struct chain *chain);
 void chain_log(struct chain *chain);
 
 /* ---- for plugins ---- */
 
-/* For a plugin that returned PLUGIN_WAIT for something of its own: ends the wait. Look-ups do it themselves. */
+/* For a plugin that returned PLUGIN_WAIT for something of its own: ends the wait. Look-ups do it themselves.
+ */
 void chain_resume(struct chain *chain);
 
 /* Headers of an answer are added to chain->answer.headers after the call. */
@@ -85,22 +92,23 @@ enum plugin_result chain_answer_message(struct chain *chain, int status, const c
 /* Family A: negotiated by Accept, with request id (data-plane reference 4.1, 4.2). */
 enum plugin_result chain_answer_error(struct chain *chain, int status, const char *message);
 /* A body of the plugin's own. */
-enum plugin_result chain_answer_body(struct chain *chain, int status, struct str content_type, struct str body);
+enum plugin_result chain_answer_body(struct chain *chain, int status, struct str content_type,
+                                     struct str body);
 
 /*
- * Look-up in the keyed cache. HIT: *object (pinned until the chain ends). NEGATIVE: it does not exist. MISS never comes
- * back: PLUGIN_WAIT has been arranged and *status is CACHE_MISS: return PLUGIN_WAIT. FAILED, BUSY: no answer to be had;
- * answer 503 with Retry-After.
+ * Look-up in the keyed cache. HIT: *object (pinned until the chain ends). NEGATIVE: it does not exist. MISS
+ * never comes back: PLUGIN_WAIT has been arranged and *status is CACHE_MISS: return PLUGIN_WAIT. FAILED,
+ * BUSY: no answer to be had; answer 503 with Retry-After.
  */
 enum cache_status chain_lookup(struct chain *chain, const struct schema *schema, int lookup, struct str value,
                                const void **object) MUST_CHECK;
 
 /*
- * Sets or removes the identity headers (X-Consumer-*, X-Credential-Identifier, X-Anonymous-Consumer) and the chain's
- * consumer. credential NULL: anonymous.
+ * Sets or removes the identity headers (X-Consumer-*, X-Credential-Identifier, X-Anonymous-Consumer) and the
+ * chain's consumer. credential NULL: anonymous.
  */
 void chain_authenticate(struct chain *chain, const struct consumer *consumer, const void *credential,
                         struct str credential_identifier);
 /* Consumer by id or username, through the cache; for `anonymous`. */
-enum cache_status chain_find_consumer(struct chain *chain, struct str id_or_username, const struct consumer **consumer)
-    MUST_CHECK;
+enum cache_status chain_find_consumer(struct chain *chain, struct str id_or_username,
+                                      const struct consumer **consumer) MUST_CHECK;

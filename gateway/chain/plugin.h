@@ -3,11 +3,11 @@
 /*
  * plugin - what a plugin is: a name, a priority, a schema of settings, and one function per phase.
  *
- * A plugin is one file in gateway/plugins/ that offers one const struct plugin, and a line in registry.c. Nothing else
- * knows it. It sees a request through struct chain only.
+ * A plugin is one file in gateway/plugins/ that offers one const struct plugin, and a line in registry.c.
+ * Nothing else knows it. It sees a request through struct chain only.
  *
- * Threads: configure() and dispose() on the bus thread; phases on the loop of the request. A configured object is
- * immutable and may be used by all loops at once.
+ * Threads: configure() and dispose() on the bus thread; phases on the loop of the request. A configured
+ * object is immutable and may be used by all loops at once.
  */
 
 #include <stdbool.h>
@@ -30,8 +30,8 @@ enum plugin_result {
 };
 
 struct plugin {
-    struct plugin_schema schema;             /* name, version, priority, config record, protocols, scopes */
-    const struct schema *const *entities;    /* its own (credentials); NULL-terminated; NULL: none */
+    struct plugin_schema schema;          /* name, version, priority, config record, protocols, scopes */
+    const struct schema *const *entities; /* its own (credentials); NULL-terminated; NULL: none */
     /* From a complete config document; false: err. The object is given to every phase. */
     bool (*configure)(const cJSON *config, void **object, struct err *err);
     void (*dispose)(void *object);
@@ -44,7 +44,7 @@ struct plugin {
 
 /* A row of `plugins`, ready to run: counted by whoever shares it (chain/scope.h). */
 struct plugin_instance {
-    uint32_t refs;                  /* making thread only */
+    uint32_t refs; /* making thread only */
     const struct plugin *plugin;
     struct uuid id;
     struct uuid route, service, consumer; /* nil: any */
