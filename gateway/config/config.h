@@ -29,7 +29,10 @@ enum config_kind {
     CONFIG_BYTES,        /* int64_t; 8k, 128m, 1g */
     CONFIG_LIST,         /* struct config_list */
     CONFIG_CHOICE,       /* char *, one of the words in `choices` */
-    CONFIG_LISTEN,       /* struct config_list of addresses, checked */
+    CONFIG_LISTEN,       /* struct config_list of addresses, checked; likewise below */
+    CONFIG_NETWORKS,     /* addresses and ranges: base/network.h */
+    CONFIG_PORT_MAPS,    /* public:local ports */
+    CONFIG_HEADERS,      /* words of header_tokens.h */
 };
 
 /* Numbers without a value. */
@@ -66,6 +69,9 @@ char *config_problem_text(const struct config_problem *problem);
 #define CONFIG_TYPE_LIST         struct config_list
 #define CONFIG_TYPE_CHOICE       char *
 #define CONFIG_TYPE_LISTEN       struct config_list
+#define CONFIG_TYPE_NETWORKS     struct config_list
+#define CONFIG_TYPE_PORT_MAPS    struct config_list
+#define CONFIG_TYPE_HEADERS      struct config_list
 
 struct config {
 #define KEY(name, kind, fallback, smallest, largest, choices, applies, meaning) CONFIG_TYPE_##kind name;
@@ -110,6 +116,12 @@ struct config_listen {
     int backlog;
 };
 bool config_parse_listen(const char *text, struct config_listen *listen, char reason[160]) MUST_CHECK;
+
+/* "80:8000": requests to the local port 8000 have come to port 80 of the world. */
+struct config_port_map {
+    int public_port, local_port;
+};
+bool config_parse_port_map(const char *text, struct config_port_map *map) MUST_CHECK;
 
 /* The value as text, secrets masked; NULL: unset. The caller owns it. */
 char *config_show(const struct config *config, const struct config_key *key);

@@ -119,3 +119,17 @@ bool config_parse_listen(const char *text, struct config_listen *listen, char re
         return wrong(reason, "must be of form: [off] | <ip>:<port> [ssl] [http2] [proxy_protocol] ...");
     return true;
 }
+
+bool config_parse_port_map(const char *text, struct config_port_map *map)
+{
+    struct str all = str_of(text);
+    size_t colon = str_find(all, ':', 0);
+    int64_t to, from;
+    if (colon == SIZE_MAX || !str_to_int(str_part(all, 0, colon), &from) ||
+        !str_to_int(str_part(all, colon + 1, all.len), &to))
+        return false;
+    if (from < 1 || from > 65535 || to < 1 || to > 65535)
+        return false;
+    *map = (struct config_port_map){.public_port = (int)from, .local_port = (int)to};
+    return true;
+}

@@ -16,6 +16,8 @@
 #include <strings.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/network.h"
+#include "gateway/config/header_tokens.h"
 
 static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -184,18 +186,16 @@ static void free_list(struct config_list *list)
     *list = (struct config_list){0};
 }
 
-static bool set_listen(void *at, const struct config_key *key, const char *text,
-                       char reason[CONFIG_REASON_SIZE])
+/* Each item is looked at by `check`; a list that begins with "off" may be empty. */
+static bool set_checked(void *at, const char *text, bool (*check)(const char *item, char why[160]),
+                        char reason[CONFIG_REASON_SIZE])
 {
     struct config_list list;
-    if (!set_list(&list, key, text, reason))
-        return false;
-    if (list.count > 0 && strcmp(list.at[0], "off") == 0)
-        free_list(&list);
-    for (size_t i = 0; i < list.count; i++) {
-        struct config_listen listen;
+    (void)set_list(&list, NULL, text, reason); /* cannot fail */
+    bool is_off = list.count > 0 && strcmp(list.at[0], "off") == 0;
+    for (size_t i = 0; i < list.count && !is_off; i++) {
         char why[160];
-        if (!config_parse_listen(list.at[i], &listen, why)) {
+        if (!check(list.at[i], why)) {
             wrong(reason, "'%.60s': %s", list.at[i], why);
             free_list(&list);
             return false;
@@ -203,6 +203,65 @@ static bool set_listen(void *at, const struct config_key *key, const char *text,
     }
     *(struct config_list *)at = list;
     return true;
+}
+
+static bool check_listen(const char *item, char why[160])
+{
+    struct config_listen listen;
+    return config_parse_listen(item, &listen, why);
+}
+
+static bool check_network(const char *item, char why[160])
+{
+    struct network network;
+    (void)snprintf(why, 160, "neither an IP address nor a CIDR range");
+    return network_parse(str_of(item), &network);
+}
+
+static bool check_port_map(const char *item, char why[160])
+{
+    struct config_port_map map;
+    (void)snprintf(why, 160, "must be of form <public port>:<local port>");
+    return config_parse_port_map(item, &map);
+}
+
+static bool check_header(const char *item, char why[160])
+{
+    (void)snprintf(why, 160, "not a header the gateway adds; see the list at this setting");
+    return header_token_of(item) != 0;
+}
+
+static bool set_listen(void *at, const struct config_key *key, const char *text,
+                       char reason[CONFIG_REASON_SIZE])
+{
+    struct config_list *list = at;
+    (void)key;
+    if (!set_checked(at, text, check_listen, reason))
+        return false;
+    if (list->count > 0 && strcmp(list->at[0], "off") == 0)
+        free_list(list);
+    return true;
+}
+
+static bool set_networks(void *at, const struct config_key *key, const char *text,
+                         char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    return set_checked(at, text, check_network, reason);
+}
+
+static bool set_port_maps(void *at, const struct config_key *key, const char *text,
+                          char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    return set_checked(at, text, check_port_map, reason);
+}
+
+static bool set_headers(void *at, const struct config_key *key, const char *text,
+                        char reason[CONFIG_REASON_SIZE])
+{
+    (void)key;
+    return set_checked(at, text, check_header, reason);
 }
 
 static bool set_choice(void *at, const struct config_key *key, const char *text,
@@ -294,6 +353,9 @@ static const struct kind {
     [CONFIG_LIST]         = {set_list,    text_of_list,    free_list_at, sizeof(struct config_list)},
     [CONFIG_CHOICE]       = {set_choice,  text_of_text,    free_text,    sizeof(char *)},
     [CONFIG_LISTEN]       = {set_listen,  text_of_listen,  free_list_at, sizeof(struct config_list)},
+    [CONFIG_NETWORKS]     = {set_networks, text_of_list,   free_list_at, sizeof(struct config_list)},
+    [CONFIG_PORT_MAPS]    = {set_port_maps, text_of_list,  free_list_at, sizeof(struct config_list)},
+    [CONFIG_HEADERS]      = {set_headers, text_of_list,    free_list_at, sizeof(struct config_list)},
     /* clang-format on */
 };
 

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * network - a range of addresses, "10.0.0.0/8", "2001:db8::/32" or a single address.
+ *
+ * Threads: any; pure.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sys/socket.h>
+
+#include "gateway/base/attributes.h"
+#include "gateway/base/str.h"
+
+struct network {
+    sa_family_t family; /* AF_INET, AF_INET6; AF_UNIX: peers without an address */
+    int bits;
+    uint8_t address[16]; /* network order; the first four for AF_INET; bits beyond `bits` are 0 */
+};
+
+/* An address, or one with "/bits"; "unix:" names local peers. */
+bool network_parse(struct str text, struct network *network) MUST_CHECK;
+/* The address in the text, without a prefix, as a peer. The port is 0. */
+bool network_address(struct str text, struct sockaddr_storage *address) MUST_CHECK;
+/* An IPv4 address that is mapped into IPv6 counts as IPv4. */
+bool network_contains(const struct network *network, const struct sockaddr_storage *address);
