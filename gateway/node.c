@@ -41,6 +41,7 @@
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
 #include "gateway/plugins/registry.h"
 #include "gateway/proxy/proxy.h"
@@ -487,6 +488,15 @@ static sigset_t our_signals(void)
     return set;
 }
 
+/* Has the last good poll been too long ago? */
+static void look_at_staleness(struct node *node)
+{
+    int64_t most_ms = node->config->cluster_max_staleness;
+    struct bus_stats stats;
+    bus_read_stats(node->wiring.bus, &stats);
+    proxy_set_stale(node->proxy, most_ms > 0 && stats.since_good_poll_ms > most_ms);
+}
+
 /* Until a signal ends it; returns how long running requests may take. */
 static int64_t run(struct node *node)
 {
@@ -512,6 +522,7 @@ static int64_t run(struct node *node)
             break;
         }
         cache_tick(node->wiring.cache);
+        look_at_staleness(node);
     }
 }
 

@@ -131,8 +131,7 @@ static bool set_service(struct draft *draft, const struct uuid *id, void *value,
 
 static bool put_service(struct draft *draft, const struct uuid *id, void *object, struct err *err)
 {
-    struct shared_service *shared = mem_alloc(sizeof(*shared));
-    *shared = (struct shared_service){.refs = 1, .service = object};
+    struct shared_service *shared = shared_service_new(object);
     bool ok = set_service(draft, id, shared, err);
     snapshot_services.unref(shared);
     return ok;

@@ -3,42 +3,46 @@
 /*
  * proxy - the data plane: loops with listeners, the steps of a request, drain.
  *
- * Threads: proxy_open/close: main. Others as noted.
+ * Threads: main, unless noted.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
+#include "gateway/base/attributes.h"
 #include "gateway/base/err.h"
 #include "gateway/chain/chain.h"
-#include "gateway/http/listener.h"
 
-struct bus;
-struct client_pool_options;
 struct config;
+struct http_front;
 struct loop;
 struct proxy;
 struct resolver;
 struct snapshot_place;
 
 struct proxy_options {
-    const struct config *config;       /* borrowed for the proxy's life */
+    const struct config *config; /* borrowed for the proxy's life */
     struct chain_world world;
-    struct snapshot_place *place;
+    struct snapshot_place *place; /* its first loops are these, in this order */
     struct resolver *resolver;
-    struct loop *const *loops;         /* opened, not started; one per worker */
+    struct loop *const *loops; /* opened, not started; one per worker */
     size_t loop_count;
 };
 
+/* Opens the listening sockets. */
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err) MUST_CHECK;
-/* The front that the proxy's loops run; node.c attaches it on each loop's start. */
-struct http_front *proxy_front(struct proxy *proxy);
-/* On a loop's own thread, when it starts. */
+/* On each loop's own thread, when it starts: begins to accept. */
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err) MUST_CHECK;
-/* Stop accepting; on_empty is called once, on some loop, when no exchange is left anywhere. */
-void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg);
-/* Loops have ended. */
-void proxy_close(struct proxy *proxy);
-/* Live settings (upstream keep-alive). Any thread. */
+/* For its figures. */
+struct http_front *proxy_front(struct proxy *proxy);
+/*
+ * Live settings; what runs keeps those it began with. `config` is borrowed for the proxy's life.
+ */
 void proxy_reload(struct proxy *proxy, const struct config *config);
+/* Is the last good poll older than cluster_max_staleness? With cluster_stale_policy = refuse clients get 503.
+ */
+void proxy_set_stale(struct proxy *proxy, bool stale);
+/* Stops accepting; on_empty is called once, on some loop, when no connection is left anywhere. */
+void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg);
+/* The loops have ended. NULL is fine. */
+void proxy_close(struct proxy *proxy);

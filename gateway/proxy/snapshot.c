@@ -50,6 +50,7 @@ static void unref_service(void *value)
     struct shared_service *shared = value;
     if (--shared->refs > 0)
         return;
+    hop_fini(&shared->hop);
     service_schema.release(shared->service);
     free(shared);
 }
@@ -90,9 +91,23 @@ const struct pmap_values snapshot_groups = {ref_group, unref_group};
 const struct pmap_values snapshot_failing = {0};
 const struct pmap_values snapshot_plugins = {ref_plugin, unref_plugin};
 
+struct shared_service *shared_service_new(struct service *service)
+{
+    struct shared_service *shared = mem_zalloc(sizeof(*shared));
+    shared->refs = 1;
+    shared->service = service;
+    hop_init(&shared->hop, service);
+    return shared;
+}
+
+const struct shared_service *snapshot_find_service(const struct snapshot *snapshot, const struct uuid *id)
+{
+    return pmap_find(snapshot->services, id->bytes);
+}
+
 const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id)
 {
-    const struct shared_service *shared = pmap_find(snapshot->services, id->bytes);
+    const struct shared_service *shared = snapshot_find_service(snapshot, id);
     return shared != NULL ? shared->service : NULL;
 }
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "gateway/base/uuid.h"
+#include "gateway/proxy/hop.h"
 
 struct loop;
 struct pmap;
@@ -47,8 +48,13 @@ struct snapshot {
 struct shared_service {
     uint32_t refs;
     struct service *service; /* owned; one block */
+    struct hop hop;
 };
+/* Takes the object over. */
+struct shared_service *shared_service_new(struct service *service);
 
+/* NULL: there is none. */
+const struct shared_service *snapshot_find_service(const struct snapshot *snapshot, const struct uuid *id);
 const struct service *snapshot_service(const struct snapshot *snapshot, const struct uuid *id);
 
 /* Members are counted: these take and give back the references of the maps. Bus thread. */

@@ -1,0 +1,39 @@
+#pragma once
+
+/*
+ * hop - the way from the gateway to a service, worked out once per version of the service: what to connect to
+ * and what to call it there.
+ *
+ * Threads: made on the bus thread; immutable.
+ */
+
+#include <stdbool.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "gateway/base/str.h"
+#include "gateway/http/client.h"
+
+struct service;
+
+struct hop {
+    bool spoken;                 /* a protocol that is spoken to upstreams: http, https */
+    bool numeric;                /* hop_address() knows; otherwise `name` has to be resolved */
+    struct sockaddr_in6 address; /* or the shorter sockaddr_in */
+    struct str name;             /* the service's host; borrowed from it */
+    int port;
+    struct str host; /* the Host header: the name, with the port unless it is the usual one; owned */
+    bool tls;
+    struct client_tls client_tls; /* server_name borrowed from the service */
+};
+
+/* The service must stay as long as the hop. */
+void hop_init(struct hop *hop, const struct service *service);
+void hop_fini(struct hop *hop);
+
+/* Of a numeric one. Returns its length. */
+socklen_t hop_address(const struct hop *hop, struct sockaddr_storage *address);
+/* Of one whose name has an address: with the service's port. Returns its length. */
+socklen_t hop_resolved(const struct hop *hop, const struct sockaddr_storage *found,
+                       struct sockaddr_storage *address);

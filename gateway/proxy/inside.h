@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * inside - what the files of a running proxy know in common. For this folder only.
+ *
+ * Threads: a proxy_loop belongs to its loop; a proxy is made on main and read by all.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gateway/base/random.h"
+#include "gateway/chain/chain.h"
+#include "gateway/http/client.h"
+#include "gateway/io/loop.h"
+
+struct http_front;
+struct proxy;
+struct settings;
+
+struct proxy_loop {
+    struct proxy *proxy;
+    struct loop *loop;
+    size_t number;                   /* in the snapshot place */
+    struct client_pool *pool;        /* NULL: not attached */
+    const struct settings *settings; /* replaced by a message */
+    struct random_sequence ids[2];   /* of request ids: both halves */
+    size_t turn;                     /* which of several addresses the next request begins with */
+    struct loop_end end;
+};
+
+struct proxy {
+    struct chain_world world;
+    struct snapshot_place *place;
+    struct resolver *resolver;
+    struct http_front *front;
+    const char *ca_file; /* for upstreams; NULL: the system's */
+    struct proxy_loop *loops;
+    size_t loop_count;
+    struct client_pool_options pool_options; /* at the start */
+    struct settings *all_settings;           /* thread: main. Kept until the end: requests borrow them */
+    atomic_bool refusing;                    /* stale for too long, and told to say so rather than serve */
+    atomic_size_t undrained;                 /* loops that still have a connection */
+    void (*on_empty)(void *arg);
+    void *on_empty_arg;
+};
+
+/* The one whose thread this is. */
+struct proxy_loop *proxy_loop_of(struct proxy *proxy, const struct loop *loop);

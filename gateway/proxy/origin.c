@@ -1,0 +1,115 @@
+/*
+ * origin - see origin.h.
+ */
+
+#include "gateway/proxy/origin.h"
+
+#include "gateway/base/network.h"
+#include "gateway/http/exchange.h"
+#include "gateway/proxy/settings.h"
+
+/* The last element of a list, taken off it. */
+static struct str take_last(struct str *list)
+{
+    size_t from = list->len;
+
+    while (from > 0 && list->at[from - 1] != ',')
+        from--;
+    struct str last = str_trim(str_part(*list, from, list->len));
+    *list = from > 0 ? str_part(*list, 0, from - 1) : STR_NONE;
+    return last;
+}
+
+/* "1.2.3.4:5" and "[::1]:5" without their ports. */
+static struct str without_port(struct str text)
+{
+    size_t colon = str_find(text, ':', 0);
+    size_t bracket = str_find(text, ']', 0);
+
+    if (text.len > 0 && text.at[0] == '[' && bracket != SIZE_MAX)
+        return str_part(text, 1, bracket);
+    if (colon != SIZE_MAX && str_find(text, ':', colon + 1) == SIZE_MAX)
+        return str_part(text, 0, colon);
+    return text;
+}
+
+/* From the right: the last address, or with real_ip_recursive the first that is not one of ours. */
+static struct str walk(struct str list, const struct settings *settings, struct str fallback)
+{
+    struct str found = fallback;
+
+    while (list.len > 0) {
+        struct sockaddr_storage address;
+        struct str text = without_port(take_last(&list));
+        if (!network_address(text, &address))
+            break;
+        found = text;
+        if (!settings->real_ip_recursive || !settings_trust(settings, &address))
+            break;
+    }
+    return found;
+}
+
+/* Lines of one name are one list (RFC 9110, section 5.2). */
+static struct str real_address(struct exchange *exchange, const struct settings *settings)
+{
+    const struct exchange_request *request = exchange_request(exchange);
+    const struct header *line = headers_find(&request->headers, settings->real_ip_header);
+
+    if (line == NULL)
+        return request->peer_address;
+    struct str list = line->value;
+    while ((line = headers_find_next(&request->headers, line, settings->real_ip_header)) != NULL)
+        list = exchange_printf(exchange, "%.*s,%.*s", STR_ARG(list), STR_ARG(line->value));
+    return walk(list, settings, request->peer_address);
+}
+
+void origin_read(struct exchange *exchange, const struct settings *settings, struct origin *origin)
+{
+    const struct exchange_request *request = exchange_request(exchange);
+
+    *origin = (struct origin){
+        .trusted = settings->trusted_count > 0 && settings_trust(settings, &request->peer),
+        .address = request->peer_address,
+        .scheme = request->tls ? STR("https") : STR("http"),
+    };
+    if (!origin->trusted)
+        return;
+    const struct header *scheme = headers_find(&request->headers, STR("X-Forwarded-Proto"));
+    if (scheme != NULL)
+        origin->scheme = scheme->value;
+    if (!settings->real_ip_is_peer)
+        origin->address = real_address(exchange, settings);
+}
+
+/* What follows the last ':' is a port when it is all digits (data-plane reference, 1.3). */
+struct str origin_host_of(struct str authority)
+{
+    size_t colon = authority.len;
+
+    while (colon > 0 && authority.at[colon - 1] >= '0' && authority.at[colon - 1] <= '9')
+        colon--;
+    return colon > 0 && authority.at[colon - 1] == ':' ? str_part(authority, 0, colon - 1) : authority;
+}
+
+struct str origin_host(struct exchange *exchange, const struct origin *origin)
+{
+    const struct exchange_request *request = exchange_request(exchange);
+    const struct header *said =
+        origin->trusted ? headers_find(&request->headers, STR("X-Forwarded-Host")) : NULL;
+
+    if (said != NULL)
+        return said->value;
+    if (request->host.at == NULL)
+        return STR_NONE;
+    struct str host = origin_host_of(request->host);
+    bool is_lower = true;
+    for (size_t i = 0; i < host.len; i++)
+        is_lower = is_lower && !(host.at[i] >= 'A' && host.at[i] <= 'Z');
+    if (is_lower)
+        return host;
+    char *lower = exchange_alloc(exchange, host.len + 1);
+    for (size_t i = 0; i < host.len; i++)
+        lower[i] = (char)(host.at[i] >= 'A' && host.at[i] <= 'Z' ? host.at[i] - 'A' + 'a' : host.at[i]);
+    return (struct str){lower, host.len};
+}

@@ -1,0 +1,207 @@
+/*
+ * proxy - see proxy.h. What each loop has of its own is made on its own thread, and news reach it as
+ * messages.
+ */
+
+#include "gateway/proxy/proxy.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/config/config.h"
+#include "gateway/http/client.h"
+#include "gateway/http/listener.h"
+#include "gateway/proxy/inside.h"
+#include "gateway/proxy/listen.h"
+#include "gateway/proxy/request.h"
+#include "gateway/proxy/settings.h"
+
+/* One piece of news for one loop. */
+struct news {
+    struct loop_message super;
+    struct proxy_loop *at;
+    const struct settings *settings;
+    struct client_pool_options pool;
+};
+
+struct proxy_loop *proxy_loop_of(struct proxy *proxy, const struct loop *loop)
+{
+    size_t i = 0;
+
+    while (proxy->loops[i].loop != loop)
+        i++;
+    return &proxy->loops[i];
+}
+
+static struct client_pool_options pool_options(const struct config *config)
+{
+    return (struct client_pool_options){
+        .max_idle_per_target = (int)config->upstream_keepalive_pool_size,
+        .max_requests = (int)config->upstream_keepalive_max_requests,
+        .idle_timeout_ms = (int)config->upstream_keepalive_idle_timeout,
+    };
+}
+
+/* Kept until the end: there are as many as there were reloads. */
+static const struct settings *make_settings(struct proxy *proxy, const struct config *config)
+{
+    struct settings *settings = settings_new(config);
+
+    settings->next = proxy->all_settings;
+    proxy->all_settings = settings;
+    return settings;
+}
+
+static bool open_front(struct proxy *proxy, const struct config *config, struct err *err)
+{
+    const struct http_front_options front = {
+        .max_body_bytes = (size_t)config->nginx_http_client_max_body_size,
+        .max_head_bytes = (size_t)config->client_header_limit,
+        .request_timeout_ms = (int)config->client_timeout,
+        .max_connections = (int)config->max_connections,
+        .keepalive_requests = (int)config->nginx_http_keepalive_requests,
+        .write_timeout_ms = (int)config->client_write_timeout,
+        .spool_directory = config->prefix,
+    };
+    const struct http_server_options server = {
+        .name = "proxy_listen",
+        .certificate_file = config->ssl_cert,
+        .key_file = config->ssl_cert_key,
+        .handle = request_handle,
+        .refuse = request_refuse,
+        .arg = proxy,
+    };
+
+    proxy->front = http_front_new(&front);
+    return listen_add(proxy->front, &server, &config->proxy_listen, err);
+}
+
+bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err)
+{
+    struct proxy *made = mem_zalloc(sizeof(*made));
+    const char *ca_file = options->config->lua_ssl_trusted_certificate;
+
+    made->world = options->world;
+    made->place = options->place;
+    made->resolver = options->resolver;
+    made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
+    made->loop_count = options->loop_count;
+    made->loops = mem_zalloc(options->loop_count * sizeof(*made->loops));
+    const struct settings *settings = make_settings(made, options->config);
+    for (size_t i = 0; i < options->loop_count; i++) {
+        struct proxy_loop *at = &made->loops[i];
+        *at =
+            (struct proxy_loop){.proxy = made, .loop = options->loops[i], .number = i, .settings = settings};
+        random_seed(&at->ids[0], random_u64());
+        random_seed(&at->ids[1], random_u64());
+    }
+    made->pool_options = pool_options(options->config);
+    if (!open_front(made, options->config, err)) {
+        proxy_close(made);
+        return false;
+    }
+    *proxy = made;
+    return true;
+}
+
+static void on_loop_end(struct loop_end *end)
+{
+    struct proxy_loop *at = CONTAINER_OF(end, struct proxy_loop, end);
+
+    client_pool_free(at->pool);
+    at->pool = NULL;
+}
+
+bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
+{
+    struct proxy_loop *at = &proxy->loops[loop_number];
+
+    assert(loop_is_mine(at->loop));
+    at->pool = client_pool_new(at->loop, &proxy->pool_options);
+    at->end.on_end = on_loop_end;
+    loop_on_end(at->loop, &at->end); /* before the front's: that one ends what still uses the pool */
+    return http_front_attach(proxy->front, at->loop, err);
+}
+
+struct http_front *proxy_front(struct proxy *proxy)
+{
+    return proxy->front;
+}
+
+static void tell_loops(struct proxy *proxy, void (*run)(struct loop_message *message),
+                       const struct news *news)
+{
+    for (size_t i = 0; i < proxy->loop_count; i++) {
+        struct news *copy = mem_dup(news, sizeof(*news));
+        copy->super.run = run;
+        copy->at = &proxy->loops[i];
+        loop_post(copy->at->loop, &copy->super);
+    }
+}
+
+static void take_settings(struct loop_message *message)
+{
+    struct news *news = CONTAINER_OF(message, struct news, super);
+
+    news->at->settings = news->settings;
+    if (news->at->pool != NULL)
+        client_pool_reload(news->at->pool, &news->pool);
+    free(news);
+}
+
+void proxy_reload(struct proxy *proxy, const struct config *config)
+{
+    const struct news news = {.settings = make_settings(proxy, config), .pool = pool_options(config)};
+
+    tell_loops(proxy, take_settings, &news);
+}
+
+void proxy_set_stale(struct proxy *proxy, bool stale)
+{
+    atomic_store_explicit(&proxy->refusing, stale, memory_order_relaxed);
+}
+
+static void on_loop_empty(void *arg)
+{
+    struct proxy *proxy = arg;
+
+    if (atomic_fetch_sub_explicit(&proxy->undrained, 1, memory_order_relaxed) == 1)
+        proxy->on_empty(proxy->on_empty_arg);
+}
+
+static void drain_loop(struct loop_message *message)
+{
+    struct news *news = CONTAINER_OF(message, struct news, super);
+    struct proxy_loop *at = news->at;
+
+    free(news);
+    if (at->pool != NULL)
+        client_pool_drain(at->pool);
+    http_front_drain(at->proxy->front, at->loop, on_loop_empty, at->proxy);
+}
+
+void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg)
+{
+    const struct news news = {0};
+
+    proxy->on_empty = on_empty;
+    proxy->on_empty_arg = arg;
+    atomic_store_explicit(&proxy->undrained, proxy->loop_count, memory_order_relaxed);
+    tell_loops(proxy, drain_loop, &news);
+}
+
+void proxy_close(struct proxy *proxy)
+{
+    if (proxy == NULL)
+        return;
+    http_front_free(proxy->front);
+    while (proxy->all_settings != NULL) {
+        struct settings *settings = proxy->all_settings;
+        proxy->all_settings = settings->next;
+        settings_free(settings);
+    }
+    free(proxy->loops);
+    free(proxy);
+}

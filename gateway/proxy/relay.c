@@ -1,0 +1,266 @@
+/*
+ * relay - see relay.h.
+ *
+ *     upstream --on_body--> exchange_send() --on_sent--> client_consume() --> the next read
+ *
+ * One piece is under way at a time, so a slow client stops the reading from the upstream, and nothing is
+ * copied: the bytes stay in the upstream's input buffer until the client's kernel has them.
+ */
+
+#include "gateway/proxy/relay.h"
+
+#include <assert.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/config/header_tokens.h"
+#include "gateway/io/loop.h"
+#include "gateway/model/entities.h"
+#include "gateway/proxy/response.h"
+#include "gateway/proxy/hop.h"
+#include "gateway/proxy/hop_by_hop.h"
+#include "gateway/proxy/inside.h"
+#include "gateway/proxy/request.h"
+#include "gateway/proxy/settings.h"
+#include "gateway/proxy/upstream_head.h"
+#include "gateway/router/path.h"
+
+static struct request *of(void *arg)
+{
+    struct request *request = arg;
+
+    assert(request->magic == REQUEST_MAGIC);
+    return request;
+}
+
+/* May it be sent once more after it has gone out? (data-plane reference, 6.3) */
+static bool is_idempotent(struct str method)
+{
+    return !str_equal(method, STR("POST")) && !str_equal(method, STR("PATCH")) &&
+           !str_equal(method, STR("LOCK"));
+}
+
+static const struct client_callbacks callbacks;
+
+static void begin_try(struct request *request)
+{
+    struct relay *relay = &request->relay;
+    struct client_request *ask = &relay->ask;
+
+    if (request->hop->numeric) {
+        ask->address_length = hop_address(request->hop, &ask->address);
+    } else {
+        const struct resolver_answer *resolved = request->resolved;
+        ask->address_length =
+            hop_resolved(request->hop, &resolved->addresses[relay->turn % resolved->count], &ask->address);
+    }
+    ask->fresh = relay->fresh;
+    relay->tries++;
+    relay->client = client_start(request->at->pool, request->exchange, ask, &callbacks, request);
+}
+
+/* Is another try allowed after this failure? */
+static bool may_retry(const struct request *request, enum client_failure failure)
+{
+    const struct relay *relay = &request->relay;
+
+    switch (failure) {
+    case CLIENT_REFUSED:
+    case CLIENT_CONNECT_TIMEOUT:
+    case CLIENT_TLS_FAILED:
+        break; /* nothing was sent: any method */
+    case CLIENT_STALE:
+        return relay->idempotent && !relay->fresh; /* no try of the service's: the connection was ours */
+    case CLIENT_RESET:
+    case CLIENT_TIMEOUT:
+        if (!relay->idempotent)
+            return false;
+        break;
+    case CLIENT_BAD_ANSWER:
+    case CLIENT_CUT:
+        return false;
+    }
+    return relay->tries <= request->chain.service->retries;
+}
+
+static void give_up(struct request *request, enum client_failure failure)
+{
+    bool timed_out = failure == CLIENT_TIMEOUT || failure == CLIENT_CONNECT_TIMEOUT;
+
+    metrics_add(METRIC_UPSTREAM_FAILURES, 1);
+    response_error(request, RESPONSE_OF_ENGINE, timed_out ? 504 : 502, NULL);
+}
+
+static void on_failure(struct client *client, enum client_failure failure, void *arg)
+{
+    struct request *request = of(arg);
+    struct relay *relay = &request->relay;
+
+    (void)client;
+    relay->client = NULL;
+    log_debug("relay: a try has failed; service=%s host=%s try=%d reason=\"%s\"",
+              request->chain.service->name != NULL ? request->chain.service->name : "-",
+              request->chain.service->host, relay->tries, client_failure_text(failure));
+    if (relay->answering) {
+        metrics_add(METRIC_UPSTREAM_FAILURES, 1);
+        exchange_send(request->exchange, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
+        return;
+    }
+    if (!may_retry(request, failure)) {
+        give_up(request, failure);
+        return;
+    }
+    metrics_add(METRIC_UPSTREAM_RETRIES, 1);
+    if (failure == CLIENT_STALE) {
+        relay->fresh = true;
+        relay->tries--;
+    } else {
+        relay->turn++;
+    }
+    begin_try(request);
+}
+
+/* What the upstream has said is the answer, but for what concerns its connection only. */
+static void take_head(struct request *request, const struct client_head *head)
+{
+    struct exchange_answer *answer = &request->chain.answer;
+    const struct header *te = NULL;
+
+    exchange_answer_init(request->exchange, answer, head->status);
+    answer->reason = head->reason;
+    answer->headers = head->headers;
+    answer->keep_server_header = true;
+    hop_by_hop_drop_named(&answer->headers);
+    (void)headers_remove(&answer->headers, STR("Keep-Alive"));
+    if (!head->upgraded)
+        (void)headers_remove(&answer->headers, STR("Upgrade"));
+    if (headers_find(&answer->headers, STR("Trailer")) != NULL) {
+        te = headers_find(&exchange_request(request->exchange)->headers, STR("TE"));
+        if (te == NULL || !hop_by_hop_mentions(te->value, STR("trailers")))
+            (void)headers_remove(&answer->headers, STR("Trailer"));
+    }
+}
+
+/* The service's read timeout is the idle time of a tunnel as well. */
+static void join(struct request *request, struct client *client)
+{
+    int idle_ms = request->relay.ask.read_ms;
+
+    request->relay.client = NULL;
+    client_tunnel(client, &request->chain.answer.headers, idle_ms);
+}
+
+static void on_head(struct client *client, const struct client_head *head, void *arg)
+{
+    struct request *request = of(arg);
+    struct relay *relay = &request->relay;
+
+    relay->head_us = loop_clock_us();
+    take_head(request, head);
+    response_dress(request);
+    if ((request->settings->answer_headers & HEADER_UPSTREAM_STATUS) != 0)
+        headers_set(&request->chain.answer.headers, STR("X-Kong-Upstream-Status"),
+                    exchange_printf(request->exchange, "%d", head->status));
+    relay->answering = true;
+    if (head->upgraded) {
+        join(request, client);
+        return;
+    }
+    exchange_begin(request->exchange, &request->chain.answer, head->body_length);
+}
+
+static void on_sent(struct exchange *exchange, void *arg)
+{
+    struct request *request = of(arg);
+
+    (void)exchange;
+    if (request->relay.client != NULL)
+        client_consume(request->relay.client);
+}
+
+/* After the last piece the exchange ends, and with it the client, whose connection is kept. */
+static void on_body(struct client *client, struct str bytes, bool last, void *arg)
+{
+    struct request *request = of(arg);
+
+    (void)client;
+    exchange_send(request->exchange, bytes, last ? EXCHANGE_LAST : EXCHANGE_MORE, on_sent, request);
+}
+
+static const struct client_callbacks callbacks = {on_head, on_body, on_failure};
+
+/* The path and what strip_path took off it. */
+static void set_path(struct request *request, struct upstream_head *head)
+{
+    const struct router_match *match = &request->match;
+    const struct route *route = request->chain.route;
+    bool has_path = match->path_index != SIZE_MAX;
+    const struct path_upstream parts = {
+        .service_path = str_of(request->chain.service->path),
+        .path = request->chain.path,
+        .matched_length = match->matched_length,
+        .has_route_path = has_path,
+        .strip = route->strip_path,
+    };
+    char *path = exchange_alloc(request->exchange, path_upstream_room(&parts));
+
+    head->path = (struct str){path, path_upstream_write(&parts, path)};
+    if (route->strip_path && has_path && match->matched_length > 1)
+        head->prefix = str_part(request->chain.path, 0, match->matched_length);
+}
+
+/*
+ * With preserve_host the client's name goes into the handshake too, if the administrator has listed it: names
+ * that clients make up would each cost a TLS context.
+ */
+static void set_tls(struct request *request, bool preserved)
+{
+    struct relay *relay = &request->relay;
+    const struct texts *hosts = &request->chain.route->hosts;
+
+    if (!request->hop->tls)
+        return;
+    relay->tls = request->hop->client_tls;
+    relay->tls.ca_file = request->at->proxy->ca_file;
+    relay->ask.tls = &relay->tls;
+    if (!preserved)
+        return;
+    struct str name = origin_host_of(exchange_request(request->exchange)->host);
+    for (size_t i = 0; i < hosts->count; i++)
+        if (str_equal_nocase(name, str_of(hosts->at[i])))
+            relay->tls.server_name = str_of(hosts->at[i]);
+}
+
+void relay_start(struct request *request)
+{
+    const struct service *service = request->chain.service;
+    const struct exchange_request *from = exchange_request(request->exchange);
+    struct client_request *ask = &request->relay.ask;
+    bool preserved = request->chain.route->preserve_host && from->host.at != NULL;
+    struct upstream_head head = {
+        .settings = request->settings,
+        .origin = &request->origin,
+        .query = request->chain.upstream_query,
+        .host = preserved ? from->host : request->hop->host,
+        .request_id = request->chain.request_id,
+        .body = request->chain.upstream_body,
+    };
+
+    set_path(request, &head);
+    *ask = (struct client_request){
+        .connect_ms = service->connect_ms,
+        .write_ms = service->write_ms,
+        .read_ms = service->read_ms,
+        .method = from->method,
+        .head = upstream_head_write(request->exchange, &head),
+        .body = request->chain.upstream_body,
+        .head_only = str_equal(from->method, STR("HEAD")),
+        .upgrade = upstream_head_upgrade(request->exchange),
+    };
+    set_tls(request, preserved);
+    request->relay.idempotent = is_idempotent(from->method);
+    request->relay.turn = request->at->turn++;
+    request->proxied = true;
+    request->relay.began_us = loop_clock_us();
+    begin_try(request);
+}

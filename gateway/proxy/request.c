@@ -1,0 +1,108 @@
+/*
+ * request - see request.h. Begins and ends a request; what happens between is in steps.c.
+ */
+
+#include "gateway/proxy/request.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "gateway/base/metrics.h"
+#include "gateway/proxy/response.h"
+#include "gateway/proxy/inside.h"
+#include "gateway/proxy/settings.h"
+#include "gateway/proxy/snapshot.h"
+#include "gateway/proxy/steps.h"
+
+/* 32 hexadecimal digits; unique, not secret. */
+static void make_id(struct request *request)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t half = 0; half < 2; half++) {
+        uint64_t bits = random_next(&request->at->ids[half]);
+        for (size_t i = 0; i < REQUEST_ID_SIZE / 2; i++, bits >>= 4)
+            request->id[half * (REQUEST_ID_SIZE / 2) + i] = digits[bits & 15];
+    }
+}
+
+/* The client is answered, or gone: whatever still runs for it has ended before (client.h). */
+static void on_end(struct exchange_end *end)
+{
+    struct request *request = CONTAINER_OF(end, struct request, end);
+
+    assert(request->magic == REQUEST_MAGIC);
+    request->relay.client = NULL;
+    if (request->resolving)
+        resolver_cancel(&request->query);
+    if (request->resolved != NULL)
+        resolver_answer_unref(request->resolved);
+    chain_log(&request->chain);
+    chain_end(&request->chain);
+    snapshot_unpin(request->at->proxy->place, request->at->number, request->snapshot);
+    request->magic = 0;
+}
+
+/* The client has gone away: the upstream is told at once; the exchange ends by itself. */
+static void on_gone(struct exchange *exchange, void *arg)
+{
+    struct request *request = arg;
+
+    (void)exchange;
+    assert(request->magic == REQUEST_MAGIC);
+    if (request->relay.client != NULL)
+        client_cancel(request->relay.client);
+    request->relay.client = NULL;
+    request->step = SIZE_MAX; /* what still wakes it finds nothing to do */
+}
+
+/*
+ * The snapshot is pinned before anything is looked up in the cache: whoever sees it sees all that was purged
+ * up to it (consistency reference, 7.2).
+ */
+static struct request *begin(struct proxy *proxy, struct exchange *exchange)
+{
+    struct request *request = exchange_alloc(exchange, sizeof(*request));
+    struct proxy_loop *at = proxy_loop_of(proxy, exchange_loop(exchange));
+
+    memset(request, 0, offsetof(struct request, match));
+    request->magic = REQUEST_MAGIC;
+    request->at = at;
+    request->exchange = exchange;
+    request->settings = at->settings;
+    request->snapshot = snapshot_pin(proxy->place, at->number);
+    assert(request->snapshot != NULL); /* the first is there before a listener opens */
+    make_id(request);
+    request->chain.world = &proxy->world;
+    request->chain.scope = request->snapshot->scope;
+    request->chain.exchange = exchange;
+    request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
+    chain_start(&request->chain);
+    request->end.on_end = on_end;
+    exchange_on_end(exchange, &request->end);
+    return request;
+}
+
+void request_handle(struct exchange *exchange, void *arg)
+{
+    struct request *request = begin(arg, exchange);
+
+    metrics_add(METRIC_HTTP_REQUESTS, 1);
+    exchange_watch(exchange, on_gone, request);
+    steps_run(request);
+}
+
+void request_refuse(struct exchange *exchange, int status, const char *text, void *arg)
+{
+    struct request *request = begin(arg, exchange);
+
+    response_make_error(request, RESPONSE_OF_ENGINE, status, text);
+    request->chain.answer.close = true;
+    response_send(request);
+}
+
+void request_resume(struct request *request)
+{
+    assert(request->magic == REQUEST_MAGIC);
+    steps_run(request);
+}

@@ -1,0 +1,73 @@
+#pragma once
+
+/*
+ * request - one request on its way through the proxy: from the exchange to the last byte of its answer.
+ *
+ * A table of steps (steps.c) is run from top to bottom. A step that has to wait parks the request; when it is
+ * woken the same step runs again and finds what it waited for.
+ *
+ * Home: the exchange's memory. Threads: the exchange's loop.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/chain/chain.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/http/client.h"
+#include "gateway/http/exchange.h"
+#include "gateway/proxy/origin.h"
+#include "gateway/router/router.h"
+
+struct hop;
+struct proxy_loop;
+struct settings;
+struct snapshot;
+
+enum {
+    REQUEST_MAGIC = 0x72657173,
+    REQUEST_ID_SIZE = 32
+};
+
+/* One exchange with the upstream after another, until one gives an answer (relay.c). */
+struct relay {
+    struct client *client; /* the try that is under way or has answered; NULL: none */
+    struct client_request ask;
+    struct client_tls tls; /* what `ask` points to when it is wanted */
+    int tries;             /* begun so far */
+    size_t turn;           /* which of the addresses the next try takes */
+    bool fresh;            /* a kept connection has failed this request already */
+    bool idempotent;       /* of the method: may be sent again after it has gone out */
+    bool answering;        /* the head has gone to the client */
+    int64_t began_us;      /* the first try: until here it was the gateway's time */
+    int64_t head_us;
+};
+
+struct request {
+    uint32_t magic;
+    struct proxy_loop *at;
+    struct exchange *exchange;
+    struct exchange_end end;
+    const struct snapshot *snapshot; /* pinned */
+    const struct settings *settings;
+    struct chain chain;
+    size_t step; /* of the table, the one that runs or waits */
+    struct origin origin;
+    const struct hop *hop; /* of the service; NULL: none */
+    struct resolver_query query;
+    bool resolving;
+    const struct resolver_answer *resolved; /* a reference */
+    bool proxied;                           /* it is on its way to an upstream, or was */
+    struct relay relay;
+    char id[REQUEST_ID_SIZE];
+    /* Written by the router, and not before. */
+    struct router_match match;
+};
+
+/* Handler of the proxy's servers; arg is the proxy. */
+void request_handle(struct exchange *exchange, void *arg);
+/* What the front has refused by itself. */
+void request_refuse(struct exchange *exchange, int status, const char *text, void *arg);
+/* Runs the step that waited once more. */
+void request_resume(struct request *request);

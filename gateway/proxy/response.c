@@ -1,0 +1,127 @@
+/*
+ * response - see response.h.
+ *
+ * "Proxied" is a request that has left for an upstream, even if nothing came back: it has Via and both
+ * latencies; all others have Server and the latency of the answer.
+ */
+
+#include "gateway/proxy/response.h"
+
+#include "gateway/chain/error_page.h"
+#include "gateway/config/header_tokens.h"
+#include "gateway/io/loop.h"
+#include "gateway/model/entities.h"
+#include "gateway/proxy/request.h"
+#include "gateway/proxy/settings.h"
+
+static enum error_page_type type_for_engine(const struct request *request)
+{
+    const struct header *type =
+        headers_find(&exchange_request(request->exchange)->headers, STR("Content-Type"));
+
+    return type != NULL ? error_page_choose(type->value, request->settings->error_type)
+                        : request->settings->error_type;
+}
+
+void response_make_error(struct request *request, enum response_source source, int status, const char *message)
+{
+    struct chain *chain = &request->chain;
+    const struct header *accept = headers_find(&exchange_request(request->exchange)->headers, STR("Accept"));
+    enum error_page_type fallback = source == RESPONSE_OF_ENGINE ? type_for_engine(request) : ERROR_PAGE_JSON;
+    struct str content_type;
+
+    chain->answer_body = error_page(request->exchange, accept != NULL ? accept->value : STR_NONE, fallback,
+                                    status, message, chain->request_id, &content_type);
+    exchange_answer_init(request->exchange, &chain->answer, status);
+    headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
+    chain->answered = true;
+    chain->request_id_in_body = true;
+}
+
+/* Milliseconds as text, in the exchange's memory. */
+static struct str milliseconds(struct request *request, int64_t us)
+{
+    enum {
+        DIGITS = 20
+    };
+    char *end = (char *)exchange_alloc(request->exchange, DIGITS) + DIGITS;
+    char *at = end;
+    uint64_t left = us > 0 ? (uint64_t)us / 1000 : 0;
+
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    return (struct str){at, (size_t)(end - at)};
+}
+
+static void add_latencies(struct request *request, struct headers *headers)
+{
+    unsigned wanted = request->settings->answer_headers;
+    int64_t received_us = exchange_request(request->exchange)->received_us;
+    const struct relay *relay = &request->relay;
+
+    if (!request->proxied) {
+        if ((wanted & HEADER_RESPONSE_LATENCY) != 0)
+            headers_set(headers, STR("X-Kong-Response-Latency"),
+                        milliseconds(request, loop_clock_us() - received_us));
+        return;
+    }
+    int64_t head_us = relay->head_us != 0 ? relay->head_us : loop_clock_us();
+    if ((wanted & HEADER_UPSTREAM_LATENCY) != 0)
+        headers_set(headers, STR("X-Kong-Upstream-Latency"),
+                    milliseconds(request, head_us - relay->began_us));
+    if ((wanted & HEADER_PROXY_LATENCY) != 0)
+        headers_set(headers, STR("X-Kong-Proxy-Latency"),
+                    milliseconds(request, relay->began_us - received_us));
+}
+
+static void add_debug(struct request *request, struct headers *headers)
+{
+    const struct route *route = request->chain.route;
+    const struct service *service = request->chain.service;
+    char id[UUID_TEXT_SIZE];
+
+    if (headers_find(&exchange_request(request->exchange)->headers, STR("Kong-Debug")) == NULL)
+        return;
+    if (route != NULL) {
+        headers_set(headers, STR("Kong-Route-Id"),
+                    exchange_copy(request->exchange, str_of(uuid_format(&route->id, id))));
+        if (route->name != NULL)
+            headers_set(headers, STR("Kong-Route-Name"), str_of(route->name));
+    }
+    if (service != NULL) {
+        headers_set(headers, STR("Kong-Service-Id"),
+                    exchange_copy(request->exchange, str_of(uuid_format(&service->id, id))));
+        if (service->name != NULL)
+            headers_set(headers, STR("Kong-Service-Name"), str_of(service->name));
+    }
+}
+
+void response_dress(struct request *request)
+{
+    struct headers *headers = &request->chain.answer.headers;
+    const struct settings *settings = request->settings;
+
+    chain_header_filter(&request->chain);
+    if (request->proxied && (settings->answer_headers & HEADER_VIA) != 0)
+        headers_set(headers, STR("Via"), settings->server_token);
+    if (!request->proxied && (settings->answer_headers & HEADER_SERVER) != 0)
+        headers_set(headers, STR("Server"), settings->server_token);
+    add_latencies(request, headers);
+    if ((settings->answer_headers & HEADER_REQUEST_ID) != 0)
+        headers_set(headers, STR("X-Kong-Request-Id"), request->chain.request_id);
+    if (settings->debug_headers)
+        add_debug(request, headers);
+}
+
+void response_send(struct request *request)
+{
+    response_dress(request);
+    exchange_reply(request->exchange, &request->chain.answer, request->chain.answer_body);
+}
+
+void response_error(struct request *request, enum response_source source, int status, const char *message)
+{
+    response_make_error(request, source, status, message);
+    response_send(request);
+}

@@ -1,0 +1,212 @@
+/*
+ * steps - a step is written as if it could not wait: it is run again, from its start, when what it waited for
+ * is there. So it changes nothing before its waiting is over.
+ */
+
+#include "gateway/proxy/steps.h"
+
+#include <stdatomic.h>
+
+#include "gateway/model/entities.h"
+#include "gateway/proxy/response.h"
+#include "gateway/proxy/hop.h"
+#include "gateway/proxy/hop_by_hop.h"
+#include "gateway/proxy/inside.h"
+#include "gateway/proxy/relay.h"
+#include "gateway/proxy/request.h"
+#include "gateway/proxy/settings.h"
+#include "gateway/proxy/snapshot.h"
+#include "gateway/router/path.h"
+
+enum step_result {
+    STEP_NEXT, /* run the following step now */
+    STEP_WAIT, /* parked; exactly one wake-up is outstanding and ends in request_resume() */
+    STEP_DONE, /* an answer has begun; the request may be gone */
+};
+
+_Static_assert(sizeof(struct header) == sizeof(struct router_header) &&
+                   offsetof(struct header, value) == offsetof(struct router_header, value),
+               "header lines are shown to the router as they are");
+
+static enum step_result refuse(struct request *request, int status, const char *message)
+{
+    response_error(request, RESPONSE_OF_GATEWAY, status, message);
+    return STEP_DONE;
+}
+
+static enum step_result step_admit(struct request *request)
+{
+    if (request->settings->refuse_when_stale &&
+        atomic_load_explicit(&request->at->proxy->refusing, memory_order_relaxed))
+        return refuse(request, 503, "the configuration of this node is out of date");
+    return STEP_NEXT;
+}
+
+static struct str normal_path(struct request *request, struct str raw)
+{
+    if (path_is_normal(raw))
+        return raw;
+    char *to = exchange_alloc(request->exchange, raw.len + 1);
+    return (struct str){to, path_normalize(raw, to)};
+}
+
+static enum step_result step_route(struct request *request)
+{
+    const struct exchange_request *from = exchange_request(request->exchange);
+    struct chain *chain = &request->chain;
+
+    chain->path = normal_path(request, from->path);
+    const struct router_query query = {
+        .method = from->method,
+        .host = from->host,
+        .path = chain->path,
+        .server_name = from->server_name,
+        .tls = from->tls,
+        .headers = (const void *)from->headers.at,
+        .header_count = from->headers.count,
+    };
+    if (!router_match(request->snapshot->router, &query, &request->match))
+        return refuse(request, 404, "no Route matched with those values");
+    chain->route = request->match.route;
+    if (!uuid_is_nil(&chain->route->service)) {
+        const struct shared_service *shared =
+            snapshot_find_service(request->snapshot, &chain->route->service);
+        if (shared != NULL) {
+            chain->service = shared->service;
+            request->hop = &shared->hop;
+        }
+    }
+    return STEP_NEXT;
+}
+
+/* Where a client that came in plain text should have gone. */
+static enum step_result redirect(struct request *request, int status)
+{
+    struct chain *chain = &request->chain;
+    struct str host = origin_host(request->exchange, &request->origin);
+    struct str target = exchange_request(request->exchange)->target;
+
+    exchange_answer_init(request->exchange, &chain->answer, status);
+    headers_add(&chain->answer.headers, STR("Location"),
+                exchange_printf(request->exchange, "https://%.*s%.*s", STR_ARG(host), STR_ARG(target)));
+    chain->answered = true;
+    response_send(request);
+    return STEP_DONE;
+}
+
+/* Only the gateway's side of https is enforced; a route for http alone serves both (reference 3.1). */
+static enum step_result step_scheme(struct request *request)
+{
+    const struct route *route = request->chain.route;
+    struct headers *headers = &request->chain.answer.headers;
+
+    origin_read(request->exchange, request->settings, &request->origin);
+    bool wants_tls = (route->protocols & PROTOCOL_HTTPS) != 0 && (route->protocols & PROTOCOL_HTTP) == 0;
+    if (!wants_tls || str_equal(request->origin.scheme, STR("https")))
+        return STEP_NEXT;
+    if (route->https_redirect_status_code != 426)
+        return redirect(request, route->https_redirect_status_code);
+    response_make_error(request, RESPONSE_OF_GATEWAY, 426, "Please use HTTPS protocol");
+    headers_add(headers, STR("Connection"), STR("Upgrade"));
+    headers_add(headers, STR("Upgrade"), STR("TLS/1.2, HTTP/1.1"));
+    response_send(request);
+    return STEP_DONE;
+}
+
+/* Before plugins add lines: a client could name those in its Connection. */
+static enum step_result step_own_lines(struct request *request)
+{
+    hop_by_hop_drop_named(&exchange_request(request->exchange)->headers);
+    return STEP_NEXT;
+}
+
+static void on_resumed(struct chain *chain, void *arg)
+{
+    (void)chain;
+    request_resume(arg);
+}
+
+static enum step_result step_access(struct request *request)
+{
+    switch (chain_access(&request->chain, on_resumed, request)) {
+    case CHAIN_NEXT:
+        return STEP_NEXT;
+    case CHAIN_WAIT:
+        return STEP_WAIT;
+    case CHAIN_ANSWERED:
+        break;
+    }
+    response_send(request);
+    return STEP_DONE;
+}
+
+static enum step_result step_service(struct request *request)
+{
+    if (request->chain.service == NULL)
+        return refuse(request, 503, "no Service found with those values");
+    if (!request->hop->spoken)
+        return refuse(request, 503, "the protocol of the Service is not spoken by this gateway");
+    return STEP_NEXT;
+}
+
+static void on_resolved(struct resolver_query *query, const struct resolver_answer *answer)
+{
+    struct request *request = CONTAINER_OF(query, struct request, query);
+
+    request->resolving = false;
+    request->resolved = resolver_answer_ref(answer);
+    request_resume(request);
+}
+
+static enum step_result step_resolve(struct request *request)
+{
+    struct resolver *resolver = request->at->proxy->resolver;
+
+    if (request->hop->numeric)
+        return STEP_NEXT;
+    if (request->resolved == NULL)
+        request->resolved = resolver_find(resolver, request->hop->name);
+    if (request->resolved == NULL) {
+        request->query = (struct resolver_query){.loop = request->at->loop, .on_done = on_resolved};
+        request->resolving = true;
+        resolver_ask(resolver, request->hop->name, &request->query);
+        return STEP_WAIT;
+    }
+    if (request->resolved->count == 0)
+        return refuse(request, 503, "name resolution failed");
+    return STEP_NEXT;
+}
+
+static enum step_result step_relay(struct request *request)
+{
+    relay_start(request);
+    return STEP_DONE;
+}
+
+static const struct step {
+    const char *name; /* for a debugger */
+    enum step_result (*run)(struct request *request);
+} steps[] = {
+    {"admit", step_admit},         /* a node that has lost touch may have to say so */
+    {"route", step_route},         /* host, path and so on -> route and service, from the snapshot */
+    {"scheme", step_scheme},       /* who asks, and does it have to be TLS? */
+    {"own lines", step_own_lines}, /* what concerns the client's connection only */
+    {"access", step_access},       /* plugins: who asks, may they? */
+    {"service", step_service},     /* is there one? */
+    {"resolve", step_resolve},     /* its name -> addresses */
+    {"relay", step_relay},         /* exchange with it; another address if that is allowed */
+};
+
+void steps_run(struct request *request)
+{
+    while (request->step < COUNT(steps)) {
+        switch (steps[request->step].run(request)) {
+        case STEP_NEXT:
+            request->step++;
+            break;
+        case STEP_WAIT:
+        case STEP_DONE:
+            return;
+        }
+    }
+}
