@@ -14,6 +14,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
+#include "gateway/proxy/listen.h"
 
 struct reload {
     struct loop_message super;
@@ -52,48 +53,19 @@ static void refuse(struct exchange *exchange, int status, const char *text, void
     request_reply(request);
 }
 
-static bool read_addresses(const struct config_list *list, struct listen_address *addresses, struct err *err)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct config_listen listen;
-        char reason[160];
-        if (!config_parse_listen(list->at[i], &listen, reason))
-            return err_set(err, ERR_INVALID, "'%s': %s", list->at[i], reason);
-        addresses[i] = (struct listen_address){
-            .host = listen.host,
-            .port = listen.port,
-            .tls = listen.ssl,
-            .http2 = listen.http2,
-            .proxy_protocol = listen.proxy_protocol,
-            .reuseport = listen.reuseport,
-            .deferred = listen.deferred,
-            .bind = listen.bind,
-            .ipv6only = listen.ipv6only,
-            .backlog = listen.backlog,
-        };
-    }
-    return true;
-}
-
 static bool add_server(struct admin *admin, const char *name, const struct config_list *list,
                        struct admin_server *server, struct err *err)
 {
-    struct listen_address *addresses = mem_zalloc((list->count + 1) * sizeof(*addresses));
-    struct http_server_options options = {
+    const struct http_server_options options = {
         .name = name,
-        .addresses = addresses,
-        .address_count = list->count,
         .certificate_file = admin->config->ssl_cert,
         .key_file = admin->config->ssl_cert_key,
         .handle = handle,
         .refuse = refuse,
         .arg = server,
     };
-    bool is_off = list->count == 0 || strcmp(list->at[0], "off") == 0;
-    bool ok = is_off || (read_addresses(list, addresses, err) && http_front_add(admin->front, &options, err));
 
-    free(addresses);
-    return ok || err_wrap(err, "%s", name);
+    return listen_add(admin->front, &options, list, err);
 }
 
 static void apply_reload(struct loop_message *message)
@@ -111,6 +83,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     struct http_front_options front = {
         .max_body_bytes = (size_t)config->nginx_admin_client_max_body_size,
         .max_head_bytes = (size_t)config->client_header_limit,
+        .raw_targets = true,
         .request_timeout_ms = (int)config->client_timeout,
         .max_connections = (int)config->max_connections,
         .keepalive_requests = (int)config->nginx_http_keepalive_requests,

@@ -43,6 +43,9 @@ static void add_setting(cJSON *object, const struct config *config, const struct
         return;
     case CONFIG_LIST:
     case CONFIG_LISTEN:
+    case CONFIG_NETWORKS:
+    case CONFIG_PORT_MAPS:
+    case CONFIG_HEADERS:
         add_list(object, key->name, at);
         return;
     case CONFIG_SECRET:
