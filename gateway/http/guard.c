@@ -41,8 +41,13 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+static bool is_target_byte(unsigned char c, bool raw)
+{
+    return c > ' ' && c != '#' && c != 0x7f && (c < 0x80 || raw);
+}
+
 /* Visible bytes only, no fragment; escapes of the path are whole and none of them is NUL. */
-static bool is_origin_form(struct str target)
+static bool is_origin_form(struct str target, bool raw)
 {
     bool in_path = true;
 
@@ -51,7 +56,7 @@ static bool is_origin_form(struct str target)
     for (size_t i = 0; i < target.len; i++) {
         char c = target.at[i];
 
-        if (c <= ' ' || c >= 0x7f || c == '#')
+        if (!is_target_byte((unsigned char)c, raw))
             return false;
         if (c == '?')
             in_path = false;
@@ -145,7 +150,7 @@ static bool is_framed_once(const struct seen *seen, int version)
 }
 
 /* Leaves the target in origin form. */
-static bool settle_target(struct guard_request *request, const struct seen *seen)
+static bool settle_target(struct guard_request *request, const struct seen *seen, bool raw)
 {
     struct str authority;
     struct str origin;
@@ -160,7 +165,7 @@ static bool settle_target(struct guard_request *request, const struct seen *seen
         /* "http://host?query" has an empty path, which has no origin form that is a part of what was sent. */
         request->target = origin;
     }
-    return is_origin_form(request->target);
+    return is_origin_form(request->target, raw);
 }
 
 struct guard_refusal guard_check(struct str bytes, const struct guard_limits *limits,
@@ -191,7 +196,7 @@ struct guard_refusal guard_check(struct str bytes, const struct guard_limits *li
         if (line.len > limits->line_bytes || !read_header_line(line, &seen))
             return bad_request;
     }
-    if (!is_framed_once(&seen, checked.version) || !settle_target(&checked, &seen))
+    if (!is_framed_once(&seen, checked.version) || !settle_target(&checked, &seen, limits->raw_targets))
         return bad_request;
     *request = checked;
     return passed;

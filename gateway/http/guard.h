@@ -10,6 +10,7 @@
  * Threads: any; pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "gateway/base/attributes.h"
@@ -18,6 +19,7 @@
 struct guard_limits {
     size_t head_bytes; /* the whole head */
     size_t line_bytes; /* the request line, and each header line */
+    bool raw_targets;  /* bytes above 0x7f may stand in the target */
 };
 
 /* Parts of the head, borrowed. */

@@ -364,6 +364,7 @@ static void set_limits(struct http_front *front)
     struct rlimit files;
 
     front->limits.head_bytes = options->max_head_bytes > 0 ? options->max_head_bytes : DEFAULT_HEAD_BYTES;
+    front->limits.raw_targets = options->raw_targets;
     front->limits.line_bytes = front->limits.head_bytes < LINE_BYTES ? front->limits.head_bytes : LINE_BYTES;
     if (options->max_connections > 0)
         return;

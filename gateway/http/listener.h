@@ -50,6 +50,7 @@ struct http_server_options {
 struct http_front_options {
     size_t max_body_bytes;       /* over all servers of the front; 0: 1 GiB */
     size_t max_head_bytes;       /* default 32 KiB */
+    bool raw_targets;            /* names in URLs may be UTF-8 as it is; for servers that forward nothing */
     int request_timeout_ms;      /* idle, head and body of one request */
     int max_connections;         /* per loop; 0: from RLIMIT_NOFILE */
     int keepalive_requests;      /* per connection; 0: no limit */
