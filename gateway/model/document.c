@@ -179,6 +179,36 @@ static struct field specialised(const struct field *field, const struct plugin_s
     return own;
 }
 
+/* Members of a reference that names nothing are judged like those of the entity it was meant to name. */
+static void check_named(const struct document_context *context, const struct field *field, cJSON *reference,
+                        struct violations *violations)
+{
+    const struct schema *other = schemas_find(context->schemas, str_of(field->reference));
+    struct examination examination = {.op = context->op, .violations = violations};
+    if (other == NULL || !cJSON_IsObject(reference) ||
+        cJSON_GetObjectItemCaseSensitive(reference, "id") != NULL)
+        return;
+    place_push(&examination.place, field->name);
+    for (size_t i = 0; i < other->field_count; i++) {
+        const struct field *member = &other->fields[i];
+        cJSON *value = cJSON_GetObjectItemCaseSensitive(reference, member->name);
+        if (value == NULL || cJSON_IsNull(value) || (member->flags & (FIELD_ABSTRACT | FIELD_READ_ONLY)) != 0)
+            continue;
+        place_push(&examination.place, member->name);
+        rules_check_value(member, value, &examination);
+        place_pop(&examination.place);
+    }
+}
+
+static void check_references(const struct document_context *context, const struct field *fields,
+                             const cJSON *document, struct violations *violations)
+{
+    for (size_t i = 0; i < context->schema->field_count && context->schemas != NULL; i++)
+        if (fields[i].kind == FIELD_FOREIGN && (fields[i].flags & FIELD_EQ_NULL) == 0)
+            check_named(context, &fields[i], cJSON_GetObjectItemCaseSensitive(document, fields[i].name),
+                        violations);
+}
+
 enum {
     FIELDS_MAX = 64
 };
@@ -206,6 +236,7 @@ bool document_complete(const struct document_context *context, cJSON *document, 
                                  .checks = schema->checks,
                                  .check_count = schema->check_count};
     struct examination examination = {.op = context->op, .violations = violations};
+    check_references(context, fields, document, violations);
     rules_check_record(&record, document, &examination);
     if (violations_any(violations))
         return false;

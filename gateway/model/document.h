@@ -35,7 +35,7 @@ enum document_op {
 };
 
 struct document_context {
-    const struct schemas *schemas;
+    const struct schemas *schemas; /* NULL: what other entities say about a body is not looked at */
     const struct schema *schema;
     enum document_op op;
     int64_t now_us; /* wall clock */

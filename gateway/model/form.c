@@ -119,6 +119,15 @@ static void type_config(const struct schemas *schemas, cJSON *document, const cJ
         type_record(plugin->config->fields, plugin->config->field_count, config);
 }
 
+/* By the fields of the entity referred to. */
+static void type_reference(const struct schemas *schemas, const struct field *field, const cJSON *document)
+{
+    const struct schema *other = schemas_find(schemas, str_of(field->reference));
+    cJSON *reference = cJSON_GetObjectItemCaseSensitive(document, field->name);
+    if (other != NULL && cJSON_IsObject(reference))
+        type_record(other->fields, other->field_count, reference);
+}
+
 void document_type_form(const struct schemas *schemas, const struct schema *schema, cJSON *document,
                         const cJSON *stored)
 {
@@ -129,5 +138,7 @@ void document_type_form(const struct schemas *schemas, const struct schema *sche
     for (size_t i = 0; i < schema->field_count; i++) {
         if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
             type_config(schemas, document, stored);
+        if (schema->fields[i].kind == FIELD_FOREIGN)
+            type_reference(schemas, &schema->fields[i], document);
     }
 }

@@ -13,18 +13,37 @@
 
 static const char *const redirect_codes[] = {"426", "301", "302", "307", "308", NULL};
 static const char *const handlings[] = {"v0", "v1", NULL};
-static const struct field_note pattern_note[] = {{"match", "\"^%u+$\""}, {NULL, NULL}};
+
+/* Patterns as /schemas shows them; their effect is in the checks of the same rows. */
+static const struct field_note method_notes[] = {{"match", "\"^%u+$\""}, {NULL, NULL}};
+static const struct field_note host_notes[] = {
+    {"match_all",
+     "[{\"pattern\":\"^[^*]*%*?[^*]*$\",\"err\":\"invalid wildcard: must have at most one wildcard\"}]"},
+    {"match_any", "{\"patterns\":[\"^%*%.\",\"%.%*$\",\"^[^*]*$\"],"
+                  "\"err\":\"invalid wildcard: must be placed at leftmost or rightmost label\"}"},
+    {NULL, NULL}};
+static const struct field_note path_notes[] = {
+    {"match_any",
+     "{\"patterns\":[\"^/\",\"^~/\"],\"err\":\"should start with: / (fixed path) or ~/ (regex path)\"}"},
+    {"match_none", "[{\"pattern\":\"//\",\"err\":\"must not have empty segments\"}]"},
+    {NULL, NULL}};
+static const struct field_note header_notes[] = {
+    {"match_none",
+     "[{\"pattern\":\"^[Hh][Oo][Ss][Tt]$\","
+     "\"err\":\"cannot contain 'host' header, which must be specified in the 'hosts' attribute\"}]"},
+    {NULL, NULL}};
 
 static const struct field protocol_element = {
     .name = "elements", .kind = FIELD_STRING, .one_of = protocol_names};
 static const struct field method_element = {
-    .name = "elements", .kind = FIELD_STRING, .check = text_is_method, .notes = pattern_note};
+    .name = "elements", .kind = FIELD_STRING, .check = text_is_method, .notes = method_notes};
 static const struct field host_element = {
-    .name = "elements", .kind = FIELD_STRING, .check = route_host_check};
+    .name = "elements", .kind = FIELD_STRING, .check = route_host_check, .notes = host_notes};
 static const struct field path_element = {
-    .name = "elements", .kind = FIELD_STRING, .check = route_path_check};
+    .name = "elements", .kind = FIELD_STRING, .check = route_path_check, .notes = path_notes};
 static const struct field sni_element = {.name = "elements", .kind = FIELD_STRING, .check = text_is_sni};
-static const struct field header_key = {.name = "keys", .kind = FIELD_STRING, .check = route_header_check};
+static const struct field header_key = {
+    .name = "keys", .kind = FIELD_STRING, .check = route_header_check, .notes = header_notes};
 static const struct field header_value = {.name = "elements", .kind = FIELD_STRING};
 static const struct field header_values = {.name = "values", .kind = FIELD_ARRAY, .elements = &header_value};
 static const struct field end_fields[] = {
@@ -49,22 +68,22 @@ static const struct field fields[] = {
     {.name = "protocols", .kind = FIELD_SET, .flags = FIELD_REQUIRED, .fallback = "[\"http\",\"https\"]", .len_min = 1,
      .elements = &protocol_element, .exclusive_sets = protocol_groups,
      .description = "The protocols this Route allows."},
-    {.name = "https_redirect_status_code", .kind = FIELD_INTEGER, .flags = FIELD_REQUIRED, .fallback = "426", .one_of = redirect_codes},
-    {.name = "strip_path", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
-    {.name = "preserve_host", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},
-    {.name = "request_buffering", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
-    {.name = "response_buffering", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
-    FIELD_ROW_TAGS,
-    {.name = "service", .kind = FIELD_FOREIGN, .reference = "services"},
-    {.name = "snis", .kind = FIELD_SET, .elements = &sni_element},
-    {.name = "sources", .kind = FIELD_SET, .elements = &end_element},
-    {.name = "destinations", .kind = FIELD_SET, .elements = &end_element},
     {.name = "methods", .kind = FIELD_SET, .elements = &method_element},
     {.name = "hosts", .kind = FIELD_ARRAY, .elements = &host_element},
     {.name = "paths", .kind = FIELD_ARRAY, .elements = &path_element},
     {.name = "headers", .kind = FIELD_MAP, .keys = &header_key, .values = &header_values},
+    {.name = "https_redirect_status_code", .kind = FIELD_INTEGER, .flags = FIELD_REQUIRED, .fallback = "426", .one_of = redirect_codes},
     {.name = "regex_priority", .kind = FIELD_INTEGER, .fallback = "0"},
+    {.name = "strip_path", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
     {.name = "path_handling", .kind = FIELD_STRING, .fallback = "\"v0\"", .one_of = handlings},
+    {.name = "preserve_host", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},
+    {.name = "request_buffering", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
+    {.name = "response_buffering", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "true"},
+    {.name = "snis", .kind = FIELD_SET, .elements = &sni_element},
+    {.name = "sources", .kind = FIELD_SET, .elements = &end_element},
+    {.name = "destinations", .kind = FIELD_SET, .elements = &end_element},
+    FIELD_ROW_TAGS,
+    {.name = "service", .kind = FIELD_FOREIGN, .reference = "services"},
     /* clang-format on */
 };
 
@@ -171,8 +190,14 @@ static cJSON *show(const void *object)
 
 static const char *const read[] = {"protocols", NULL};
 static const char *const matched[] = {"paths", NULL};
+static const char snis_rule[] = "{\"conditional\":{\"if_field\":\"protocols\","
+                                "\"if_match\":{\"elements\":{\"type\":\"string\",\"not_one_of\":[\"grpcs\","
+                                "\"https\",\"tls\",\"tls_passthrough\"]}},"
+                                "\"then_field\":\"snis\",\"then_match\":{\"len_eq\":0},"
+                                "\"then_err\":\"'snis' can only be set when 'protocols' is 'grpcs', 'https', "
+                                "'tls' or 'tls_passthrough'\"}}";
 static const struct check checks[] = {
-    {.kind = CHECK_CUSTOM, .names = read, .run = route_check_snis},
+    {.kind = CHECK_CUSTOM, .names = read, .run = route_check_snis, .json = snis_rule},
     {.kind = CHECK_CUSTOM, .names = read, .run = route_check_family},
     {.kind = CHECK_CUSTOM, .names = matched, .run = route_check_patterns},
 };

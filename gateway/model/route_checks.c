@@ -83,8 +83,12 @@ static void remove_dots(char *path)
     *out = '\0';
 }
 
+/* A percent sign is judged only where all else is of a URL (reference 2.2). */
 static bool has_bad_escape(const char *path, char message[MESSAGE_SIZE])
 {
+    for (const char *at = path; *at != '\0'; at++)
+        if (isalnum((unsigned char)*at) == 0 && strchr("-._~", *at) == NULL && strchr(reserved, *at) == NULL)
+            return false;
     for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%')) {
         if (hex(at[1]) < 0 || hex(at[2]) < 0) {
             (void)snprintf(message, MESSAGE_SIZE, "invalid url-encoded value: '%.3s'", at);
@@ -96,10 +100,6 @@ static bool has_bad_escape(const char *path, char message[MESSAGE_SIZE])
 
 static bool check_prefix(const char *path, char message[MESSAGE_SIZE])
 {
-    if (strstr(path, "//") != NULL) {
-        (void)snprintf(message, MESSAGE_SIZE, "must not have empty segments");
-        return false;
-    }
     if (has_bad_escape(path, message))
         return false;
     char *normal = mem_alloc(strlen(path) + 2);
@@ -125,6 +125,10 @@ static bool check_pattern(const char *pattern, char message[MESSAGE_SIZE])
 bool route_path_check(const cJSON *value, char message[MESSAGE_SIZE])
 {
     const char *path = value->valuestring;
+    if (strstr(path, "//") != NULL) {
+        (void)snprintf(message, MESSAGE_SIZE, "must not have empty segments");
+        return false;
+    }
     if (path[0] == '/')
         return check_prefix(path, message);
     if (path[0] == '~' && path[1] == '/')

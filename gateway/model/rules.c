@@ -260,8 +260,6 @@ static void found(struct examination *examination, const char *text)
     violations_put(examination->violations, &examination->place, text);
 }
 
-static void check_value(const struct field *field, cJSON *value, struct examination *examination);
-
 static void check_elements(const struct field *field, cJSON *array, struct examination *examination)
 {
     if (field->kind == FIELD_SET)
@@ -274,7 +272,7 @@ static void check_elements(const struct field *field, cJSON *array, struct exami
         if (cJSON_IsNull(item))
             found(examination, "required field missing");
         else
-            check_value(field->elements, item, examination);
+            rules_check_value(field->elements, item, examination);
         place_pop(&examination->place);
     }
 }
@@ -293,7 +291,7 @@ static void check_entries(const struct field *field, cJSON *map, struct examinat
         else if (cJSON_IsNull(item))
             found(examination, "required field missing");
         else
-            check_value(field->values, item, examination);
+            rules_check_value(field->values, item, examination);
         cJSON_Delete(key);
     }
 }
@@ -329,7 +327,7 @@ static void check_reference(cJSON *value, struct examination *examination)
     }
 }
 
-static void check_value(const struct field *field, cJSON *value, struct examination *examination)
+void rules_check_value(const struct field *field, cJSON *value, struct examination *examination)
 {
     char message[MESSAGE_SIZE];
     const char *wrong = type_fault(field, value);
@@ -391,7 +389,7 @@ static void check_member(const struct field *field, cJSON *holder, struct examin
     cJSON *value = cJSON_GetObjectItemCaseSensitive(holder, field->name);
     place_push(&examination->place, field->name);
     if (value != NULL && !cJSON_IsNull(value))
-        check_value(field, value, examination);
+        rules_check_value(field, value, examination);
     else if ((field->flags & FIELD_REQUIRED) != 0)
         found(examination, "required field missing");
     place_pop(&examination->place);

@@ -23,6 +23,8 @@ struct examination {
  * many violations are not all told.
  */
 void rules_check_record(const struct field *record, cJSON *value, struct examination *examination);
+/* One value, not null, of a field; the place is the field's. */
+void rules_check_value(const struct field *field, cJSON *value, struct examination *examination);
 /* NULL: the value obeys the field's attributes (not its container rules). Otherwise the message, in
  * `message`. */
 const char *rules_attributes(const struct field *field, const cJSON *value, char message[512]);

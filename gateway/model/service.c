@@ -17,6 +17,8 @@ enum {
     TIMEOUT_MAX = 2147483646
 };
 
+static const struct field_note path_notes[] = {
+    {"match_none", "[{\"pattern\":\"//\",\"err\":\"must not have empty segments\"}]"}, {NULL, NULL}};
 static const struct field certificate_element = {
     .name = "elements", .kind = FIELD_STRING, .flags = FIELD_UUID};
 
@@ -34,7 +36,7 @@ static const struct field fields[] = {
      .description = "The host of the upstream."},
     {.name = "port", .kind = FIELD_INTEGER, .flags = FIELD_REQUIRED, .fallback = "80", .has_between = true, .between_max = 65535,
      .description = "The port of the upstream."},
-    {.name = "path", .kind = FIELD_STRING, .starts_with = "/", .check = text_is_path,
+    {.name = "path", .kind = FIELD_STRING, .starts_with = "/", .check = text_is_path, .notes = path_notes,
      .description = "What the paths of upstream requests begin with."},
     {.name = "connect_timeout", .kind = FIELD_INTEGER, .fallback = "60000", .has_between = true, .between_min = 1, .between_max = TIMEOUT_MAX},
     {.name = "write_timeout", .kind = FIELD_INTEGER, .fallback = "60000", .has_between = true, .between_min = 1, .between_max = TIMEOUT_MAX},

@@ -37,7 +37,9 @@ static void fields_show_what_is_set(void **state)
     assert_field(&service_schema, "protocol",
                  "{\"type\":\"string\",\"one_of\":[\"grpc\",\"grpcs\",\"http\",\"https\",\"tcp\",\"tls\","
                  "\"tls_passthrough\",\"udp\"],\"default\":\"http\",\"required\":true}");
-    assert_field(&service_schema, "path", "{\"type\":\"string\",\"starts_with\":\"/\"}");
+    assert_field(&service_schema, "path",
+                 "{\"type\":\"string\",\"starts_with\":\"/\","
+                 "\"match_none\":[{\"pattern\":\"//\",\"err\":\"must not have empty segments\"}]}");
     assert_field(&service_schema, "tags",
                  "{\"type\":\"set\",\"elements\":{\"type\":\"string\",\"required\":true}}");
     assert_field(&service_schema, "client_certificate",
@@ -53,9 +55,12 @@ static void routes_show_lists_maps_and_records(void **state)
     assert_field(&route_schema, "https_redirect_status_code",
                  "{\"type\":\"integer\",\"one_of\":[426,301,302,307,308],\"default\":426,"
                  "\"required\":true}");
-    assert_field(&route_schema, "headers",
-                 "{\"type\":\"map\",\"keys\":{\"type\":\"string\"},\"values\":{\"type\":\"array\","
-                 "\"elements\":{\"type\":\"string\"}}}");
+    assert_field(
+        &route_schema, "headers",
+        "{\"type\":\"map\",\"keys\":{\"type\":\"string\",\"match_none\":[{\"pattern\":\"^[Hh][Oo][Ss][Tt]$\","
+        "\"err\":\"cannot contain 'host' header, which must be specified in the 'hosts' attribute\"}]},"
+        "\"values\":{\"type\":\"array\","
+        "\"elements\":{\"type\":\"string\"}}}");
     assert_field(&route_schema, "sources",
                  "{\"type\":\"set\",\"elements\":{\"type\":\"record\",\"fields\":[{\"ip\":{\"type\":"
                  "\"string\"}},{\"port\":{\"type\":\"integer\",\"between\":[0,65535]}}],"

@@ -144,6 +144,8 @@ static void paths_are_normal_or_patterns(void **state)
     check_path("*", "should start with: / (fixed path) or ~/ (regex path)");
     check_path("~a", "should start with: / (fixed path) or ~/ (regex path)");
     check_path("/a//b", "must not have empty segments");
+    check_path("~/a//b", "must not have empty segments");
+    check_path("a//b", "must not have empty segments");
     check_path("/a/../b", "non-normalized path, consider use '/b' instead");
     check_path("/a/./b", "non-normalized path, consider use '/a/b' instead");
     check_path("/%61", "non-normalized path, consider use '/a' instead");
@@ -152,6 +154,7 @@ static void paths_are_normal_or_patterns(void **state)
     check_path("/a%2fb", "non-normalized path, consider use '/a%2Fb' instead");
     check_path("/..", "non-normalized path, consider use '/' instead");
     check_path("/a%zz", "invalid url-encoded value: '%zz'");
+    check_path("/a b%zz", NULL);
     check_path("", "length must be at least 1");
     check_path("~/(a", "invalid regex: '/(a' (PCRE returned: pcre_compile() failed: missing closing "
                        "parenthesis in \\\"/(a\\\")");
@@ -302,6 +305,28 @@ static void an_http_route_does_not_become_grpc_unnoticed(void **state)
     cJSON_Delete(stored);
 }
 
+static void members_that_name_no_service_are_judged_as_its_fields(void **state)
+{
+    struct schemas *schemas = schemas_new();
+    static const struct body_case rows[] = {
+        {"{\"paths\":[\"/\"],\"service\":{\"protocol\":\"foo\",\"port\":1,\"x\":1}}",
+         "{\"service\":{\"id\":\"missing primary key\",\"protocol\":\"expected one of: grpc, grpcs, http, "
+         "https, "
+         "tcp, tls, tls_passthrough, udp\"}}",
+         NULL},
+        {"{\"paths\":[\"/\"],\"service\":{\"protocol\":\"http\"}}",
+         "{\"service\":{\"id\":\"missing primary key\"}}", NULL},
+        {"{\"paths\":[\"/"
+         "\"],\"service\":{\"id\":\"00000000-0000-4000-8000-000000000001\",\"protocol\":\"foo\"}}",
+         NULL, NULL},
+    };
+    (void)state;
+    schemas_add_core(schemas);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        run_case(schemas, &route_schema, DOCUMENT_CREATE, &rows[i]);
+    schemas_free(schemas);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +335,7 @@ int main(void)
         cmocka_unit_test(what_does_not_go_with_the_family_is_refused),
         cmocka_unit_test(protocols_are_of_one_group),
         cmocka_unit_test(paths_are_normal_or_patterns),
+        cmocka_unit_test(members_that_name_no_service_are_judged_as_its_fields),
         cmocka_unit_test(patterns_do_not_look_around),
         cmocka_unit_test(hosts_have_one_wildcard_at_one_end),
         cmocka_unit_test(lists_are_told_by_position),
