@@ -1,8 +1,8 @@
 /*
  * arguments - see arguments.h. Texts are searched where they are; only what was found is copied.
  *
- * Removing cuts ranges out of an encoded or multipart text and leaves the other bytes as they came. JSON is
- * written anew.
+ * Removing cuts ranges out of a text and leaves the other bytes as they came: nobody's numbers or spellings
+ * change because a key was hidden.
  */
 
 #include "gateway/plugins/arguments.h"
@@ -136,10 +136,24 @@ static cJSON *find_member(const cJSON *object, struct str name)
     return last;
 }
 
+/* NULL: no JSON, or something behind it. */
+static cJSON *parse_json(struct str body)
+{
+    const char *end = NULL;
+    cJSON *value = cJSON_ParseWithLengthOpts(body.at, body.len, &end, /* require_null_terminated= */ false);
+
+    while (value != NULL && end < body.at + body.len && (unsigned char)*end <= ' ')
+        end++;
+    if (value != NULL && end == body.at + body.len)
+        return value;
+    cJSON_Delete(value);
+    return NULL;
+}
+
 static struct argument json_find(struct exchange *exchange, struct str body, struct str name)
 {
     struct argument argument = {0};
-    cJSON *object = cJSON_ParseWithLength(body.at, body.len);
+    cJSON *object = parse_json(body);
     const cJSON *member = find_member(object, name);
 
     if (member != NULL) {
@@ -151,34 +165,99 @@ static struct argument json_find(struct exchange *exchange, struct str body, str
     return argument;
 }
 
+/* Behind the string whose opening quote is at `at`. */
+static size_t skip_string(struct str json, size_t at)
+{
+    for (at++; at < json.len && json.at[at] != '"'; at++)
+        at += json.at[at] == '\\' ? 1 : 0;
+    return at < json.len ? at + 1 : json.len;
+}
+
+/* Of the comma or brace that ends the member at `at`. */
+static size_t find_member_end(struct str json, size_t at)
+{
+    size_t depth = 0;
+
+    while (at < json.len) {
+        char byte = json.at[at];
+        if (byte == '"') {
+            at = skip_string(json, at);
+            continue;
+        }
+        if (depth == 0 && (byte == ',' || byte == '}'))
+            break;
+        if (byte == '{' || byte == '[')
+            depth++;
+        else if (byte == '}' || byte == ']')
+            depth--;
+        at++;
+    }
+    return at;
+}
+
+static bool is_member_name(struct str member, struct str name)
+{
+    size_t quote = str_find(member, '"', 0);
+
+    if (quote == SIZE_MAX)
+        return false;
+    cJSON *text = cJSON_ParseWithLength(member.at + quote, skip_string(member, quote) - quote);
+    bool is_same = cJSON_IsString(text) && str_equal(str_of(text->valuestring), name);
+    cJSON_Delete(text);
+    return is_same;
+}
+
+/* `body` is an object: json_find() has found something in it. */
 static struct str json_remove(struct exchange *exchange, struct str body, struct str name)
 {
-    cJSON *object = cJSON_ParseWithLength(body.at, body.len);
-    cJSON *next;
+    char *kept = exchange_alloc(exchange, body.len + 1);
+    size_t first = str_find(body, '{', 0) + 1;
+    size_t len = first;
+    size_t at = first;
 
-    for (cJSON *member = cJSON_IsObject(object) ? object->child : NULL; member != NULL; member = next) {
-        next = member->next;
-        if (str_equal(str_of(member->string), name))
-            cJSON_Delete(cJSON_DetachItemViaPointer(object, member));
+    memcpy(kept, body.at, first);
+    for (;;) {
+        struct str member = str_part(body, at, find_member_end(body, at));
+        if (!is_member_name(member, name)) {
+            if (len > first)
+                kept[len++] = ',';
+            memcpy(kept + len, member.at, member.len);
+            len += member.len;
+        }
+        at += member.len;
+        if (at >= body.len || body.at[at] != ',')
+            break;
+        at++;
     }
-    char *text = cJSON_PrintUnformatted(object);
-    if (text != NULL)
-        body = exchange_copy(exchange, str_of(text));
-    cJSON_free(text);
-    cJSON_Delete(object);
-    return body;
+    memcpy(kept + len, body.at + at, body.len - at);
+    return (struct str){kept, len + body.len - at};
 }
 
 /* ---- multipart/form-data ---- */
 
+/* Of the ';' at or behind `from` that is not inside quotes, or the end. */
+static size_t parameter_end(struct str header, size_t from)
+{
+    bool is_quoted = false;
+    size_t at = from;
+
+    for (; at < header.len && (is_quoted || header.at[at] != ';'); at++) {
+        if (header.at[at] == '"')
+            is_quoted = !is_quoted;
+        else if (is_quoted && header.at[at] == '\\')
+            at++;
+    }
+    return at < header.len ? at : header.len;
+}
+
 /* The value of `name` in "form-data; name=value; ...", without its quotes. */
 static struct str find_parameter(struct str header, struct str name)
 {
-    size_t position = str_find(header, ';', 0);
+    size_t position = parameter_end(header, 0);
 
-    while (position != SIZE_MAX) {
-        size_t end = str_find(header, ';', position + 1);
-        struct str parameter = str_trim(str_part(header, position + 1, end != SIZE_MAX ? end : header.len));
+    while (position < header.len) {
+        size_t end = parameter_end(header, position + 1);
+        struct str parameter = str_trim(str_part(header, position + 1, end));
         size_t equals = str_find(parameter, '=', 0);
         if (equals != SIZE_MAX && str_equal_nocase(str_trim(str_part(parameter, 0, equals)), name)) {
             struct str value = str_trim(str_part(parameter, equals + 1, parameter.len));
@@ -238,6 +317,8 @@ static bool next_part(struct str body, struct str delimiter, struct part *part)
     if (to == SIZE_MAX)
         return false;
     struct str text = str_part(body, from + delimiter.len, to);
+    if (str_starts_with(text, STR("--")))
+        return false; /* that was the last; what follows is for nobody (RFC 2046, 5.1.1) */
     size_t blank = find_text(text, STR("\r\n\r\n"), 0);
     *part = (struct part){.from = from, .to = to};
     if (blank == SIZE_MAX)
@@ -258,7 +339,7 @@ static struct str make_delimiter(struct str content_type, char storage[BOUNDARY_
 
     if (boundary.len == 0 || boundary.len > BOUNDARY_MAX)
         return STR_NONE;
-    memcpy(storage, "--", 2);
+    storage[0] = storage[1] = '-';
     memcpy(storage + 2, boundary.at, boundary.len);
     return (struct str){storage, boundary.len + 2};
 }
@@ -301,7 +382,9 @@ static struct str multipart_remove(struct exchange *exchange, struct str content
 
 enum body_type body_type_of(struct str content_type)
 {
-    size_t end = content_type.at != NULL ? str_find(content_type, ';', 0) : 0;
+    if (content_type.at == NULL)
+        return BODY_OTHER;
+    size_t end = str_find(content_type, ';', 0);
     struct str media_type = str_trim(str_part(content_type, 0, end != SIZE_MAX ? end : content_type.len));
 
     if (str_equal_nocase(media_type, STR("application/x-www-form-urlencoded")))
