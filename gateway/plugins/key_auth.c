@@ -34,9 +34,12 @@ static const struct field fields[] = {
 /* The row says how many whole seconds are left; the one begun is still its own. */
 static int64_t expiry(const cJSON *document)
 {
-    int64_t left_s = document_int(document, "ttl", -1);
+    enum {
+        FOR_EVER = INT32_MIN
+    };
+    int64_t left_s = document_int(document, "ttl", FOR_EVER);
 
-    return left_s >= 0 ? clock_now_ms(clock_system()) + (left_s + 1) * 1000 : 0;
+    return left_s != FOR_EVER ? clock_now_ms(clock_system()) + (left_s + 1) * 1000 : 0;
 }
 
 static bool pack(struct packer *packer, const cJSON *document, struct keyauth_credential *credential,
@@ -64,8 +67,8 @@ static cJSON *show(const void *object)
     if (credential->expires_at_ms == 0) {
         (void)cJSON_AddNullToObject(shown, "ttl");
     } else {
-        int64_t left_ms = credential->expires_at_ms - clock_now_ms(clock_system());
-        (void)cJSON_AddNumberToObject(shown, "ttl", left_ms > 0 ? (double)(left_ms / 1000) : 0);
+        int64_t left_s = (credential->expires_at_ms - clock_now_ms(clock_system())) / 1000;
+        (void)cJSON_AddNumberToObject(shown, "ttl", left_s > 0 ? (double)left_s : 0);
     }
     return shown;
 }
@@ -257,18 +260,15 @@ static enum verdict verdict_of(enum cache_status status)
     return UNDECIDED;
 }
 
-static enum verdict authenticate(const struct settings *settings, struct chain *chain)
+static enum verdict authenticate(struct chain *chain, const struct key *key)
 {
-    struct key key;
     const void *object;
     char id[UUID_TEXT_SIZE];
 
-    if (!find_key(settings, chain, &key))
-        return NO_KEY;
-    if (key.found.count > 1)
+    if (key->found.count > 1)
         return DUPLICATE;
     enum verdict verdict =
-        verdict_of(chain_lookup(chain, &keyauth_credentials_schema, LOOKUP_KEY, key.found.value, &object));
+        verdict_of(chain_lookup(chain, &keyauth_credentials_schema, LOOKUP_KEY, key->found.value, &object));
     if (verdict != PASSES)
         return verdict;
     const struct keyauth_credential *credential = object;
@@ -278,8 +278,6 @@ static enum verdict authenticate(const struct settings *settings, struct chain *
                                       str_of(uuid_format(&credential->consumer, id)), &object));
     if (verdict != PASSES)
         return verdict;
-    if (settings->hide)
-        hide_key(settings, chain, key.name);
     struct str identifier = str_of(uuid_format(&credential->id, id));
     chain_authenticate(chain, object, credential, exchange_copy(chain->exchange, identifier));
     return PASSES;
@@ -332,10 +330,17 @@ static enum plugin_result access_phase(struct chain *chain, const void *object)
         return PLUGIN_NEXT;
     if (settings->anonymous != NULL && chain->credential != NULL)
         return PLUGIN_NEXT; /* somebody before has authenticated: one of several is enough */
-    enum verdict verdict = authenticate(settings, chain);
+    struct key key;
+    bool has_key = find_key(settings, chain, &key);
+    enum verdict verdict = has_key ? authenticate(chain, &key) : NO_KEY;
     bool is_stranger = verdict == NO_KEY || verdict == DUPLICATE || verdict == UNKNOWN;
-    return is_stranger && settings->anonymous != NULL ? let_in_anonymous(settings, chain)
-                                                      : refuse(chain, verdict);
+    enum plugin_result result = is_stranger && settings->anonymous != NULL ? let_in_anonymous(settings, chain)
+                                                                           : refuse(chain, verdict);
+    /* A key that is not ours may be somebody's: the upstream of an anonymous request does not get it either.
+     */
+    if (result == PLUGIN_NEXT && has_key && settings->hide)
+        hide_key(settings, chain, key.name);
+    return result;
 }
 
 static const char *const protocols[] = {"grpc", "grpcs", "http", "https", NULL};
