@@ -15,4 +15,4 @@ size_t registry_count(void);
 /* In descending priority. */
 const struct plugin *registry_at(size_t i);
 /* The settings of these plugins and their own entities. */
-void registry_add_schemas(struct schemas *schemas, const struct plugin *const *plugins, size_t count);
+void registry_add_schemas(struct schemas *schemas, const struct plugin *const *enabled, size_t count);
