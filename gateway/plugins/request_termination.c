@@ -157,6 +157,15 @@ static cJSON *text_value(struct str text)
     return value;
 }
 
+static char *lower_case(struct str name)
+{
+    char *lower = mem_strndup(name.at, name.len);
+
+    for (size_t i = 0; i < name.len; i++)
+        lower[i] = (char)tolower((unsigned char)lower[i]);
+    return lower;
+}
+
 static cJSON *show_headers(const struct exchange_request *request)
 {
     cJSON *shown = cJSON_CreateObject();
@@ -164,10 +173,7 @@ static cJSON *show_headers(const struct exchange_request *request)
     if (request->host.at != NULL)
         add_value(shown, STR("host"), text_value(request->host));
     for (size_t i = 0; i < request->headers.count; i++) {
-        struct str name = request->headers.at[i].name;
-        char *lower = mem_strndup(name.at, name.len);
-        for (char *at = lower; *at != '\0'; at++)
-            *at = (char)tolower((unsigned char)*at);
+        char *lower = lower_case(request->headers.at[i].name);
         add_value(shown, str_of(lower), text_value(request->headers.at[i].value));
         free(lower);
     }
