@@ -17,6 +17,7 @@
 
 #include "admin/state.h"
 #include "admin/status_unit.h"
+#include "gateway/base/metrics.h"
 #include "gateway/cache/cache.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
@@ -79,6 +80,9 @@ static void add_own_figures(cJSON *object, const struct admin_options *options)
     (void)cJSON_AddNumberToObject(figures, "cache_bytes", (double)cache.bytes);
     (void)cJSON_AddNumberToObject(figures, "cache_flights", (double)cache.flights);
     (void)cJSON_AddNumberToObject(figures, "cache_queued", (double)cache.queued);
+    cJSON *metrics = cJSON_AddObjectToObject(figures, "metrics");
+    for (enum metric metric = 0; metric < METRIC_COUNT; metric++)
+        (void)cJSON_AddNumberToObject(metrics, metrics_info(metric)->name, (double)metrics_read(metric));
     (void)cJSON_AddItemToObject(object, "freshet", figures);
 }
 

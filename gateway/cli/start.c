@@ -60,8 +60,10 @@ static int serve_in_background(const struct command_line *line, struct cli_start
         start->ready = tell_parent;
         start->arg = &ends[1];
         start->to_file = true;
-        return line->serve(start);
+        exit(line->serve(start)); /* the node frees what it was given */
     }
+    config_free(start->config);
+    close(start->lock);
     close(ends[1]);
     char text[512];
     ssize_t len = 0;
@@ -118,10 +120,7 @@ int command_start(const struct command_line *line)
         config_free(config);
         return 1;
     }
-    if (!line->daemon)
-        return line->serve(&start);
-    int result = serve_in_background(line, &start);
-    return result;
+    return line->daemon ? serve_in_background(line, &start) : line->serve(&start);
 }
 
 int command_restart(const struct command_line *line)

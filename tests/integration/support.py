@@ -291,6 +291,14 @@ class Redis:
             command += ["-a", self.password, "--no-auth-warning"]
         return subprocess.run([*command, *words], capture_output=True, text=True, check=False).stdout.strip()
 
+    def publish(self, channel, message):
+        """Any bytes, which no command line can carry."""
+        words = [b"PUBLISH", channel.encode(), message]
+        command = b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
+            link.sendall(command)
+            assert link.recv(100).startswith(b":"), "PUBLISH was refused"
+
     def signal(self, number):
         self.process.send_signal(number)
 

@@ -151,7 +151,7 @@ def test_a_transaction_that_holds_the_log_delays_writers_only(own_cluster):
     cluster = own_cluster(settings={"cluster_append_timeout": 1})
     protect(cluster)
     holder = cluster.postgres.sql_in_background(cluster.database, "BEGIN; SELECT 1 FROM cluster_head FOR UPDATE; SELECT pg_sleep(4)")
-    eventually(lambda: "pg_sleep" in cluster.postgres.sql("SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE pid <> pg_backend_pid()"), 5)
+    eventually(lambda: "pg_sleep" in cluster.sql("SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE pid <> pg_backend_pid()"), 5)
     began = time.monotonic()
     answer = cluster.a.admin("POST", "/consumers", json={"username": "blocked"})
     assert answer.status in (500, 503), answer
@@ -172,7 +172,7 @@ def test_another_versions_database_is_refused_with_the_command_to_run(own_cluste
     assert cluster.a.command("migrations", "bootstrap").returncode == 0
     assert cluster.a.command("migrations", "list").returncode == 0
     table = cluster.sql("SELECT table_name FROM information_schema.columns WHERE column_name = 'step' OR column_name = 'name' AND table_name LIKE '%migration%' LIMIT 1")
-    cluster.sql(f"INSERT INTO {table} (name) VALUES ('9999_from_the_future')")
+    cluster.sql(f"INSERT INTO {table} (name, program) VALUES ('9999_from_the_future', '9.9.9')")
     run = cluster.a.command("start")
     assert run.returncode == 1 and "newer version" in run.stderr, run.stderr
 
