@@ -162,7 +162,7 @@ static char *lower_case(struct str name)
     char *lower = mem_strndup(name.at, name.len);
 
     for (size_t i = 0; i < name.len; i++)
-        lower[i] = (char)tolower((unsigned char)lower[i]);
+        lower[i] = (char)(tolower)((unsigned char)lower[i]); /* the function: its macro is a page of code */
     return lower;
 }
 
