@@ -11,6 +11,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/model/texts.h"
 
 static const char json_type[] = "application/json; charset=utf-8";
 static const char unexpected[] = "An unexpected error occurred";
@@ -62,6 +63,7 @@ void answer_json(struct answer *answer, int status, cJSON *json)
     answer_empty(answer, status);
     answer->type = json_type;
     answer->body = text != NULL ? text : mem_strdup("{}");
+    utf8_mend(answer->body); /* messages quote URLs */
     answer->body_len = strlen(answer->body);
     cJSON_Delete(json);
 }
@@ -175,6 +177,16 @@ static void answer_referenced(struct answer *answer, const struct schema *schema
     free(message);
 }
 
+/* Which value it is Postgres does not say; only unique fields and tags have an index. */
+static void answer_too_long(struct answer *answer)
+{
+    struct violations violations = {0};
+
+    violations_add(&violations, NULL, "a name, key or tag is too long to be stored");
+    answer_violations(answer, &violations);
+    violations_fini(&violations);
+}
+
 void answer_store_error(struct answer *answer, const struct schema *schema, const struct store_error *error)
 {
     switch (error->failure) {
@@ -194,6 +206,9 @@ void answer_store_error(struct answer *answer, const struct schema *schema, cons
         return;
     case STORE_BAD_OFFSET:
         answer_error(answer, ANSWER_INVALID_OFFSET, NULL, error->err.text);
+        return;
+    case STORE_TOO_LONG:
+        answer_too_long(answer);
         return;
     case STORE_UNKNOWN_OUTCOME:
         log_error("admin: the outcome of a commit is unknown; entity=%s why=%s", schema->name,

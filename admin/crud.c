@@ -16,6 +16,11 @@
 #include "admin/state.h"
 #include "admin/url.h"
 
+enum {
+    MAX_CACHE_KEY =
+        4096 /* bytes of X-Cache-Key; a longer one would be refused as a URL, and by clients as a header */
+};
+
 /* Can the key be one of that schema at all? false: the answer says why not. */
 static bool check_key(struct request *request, const struct schema *schema, const struct crud_key *key)
 {
@@ -165,7 +170,7 @@ void crud_answer_document(struct request *request, int status, cJSON *document)
     if (schema->cache_keys != NULL)
         schema->cache_keys(schema, document, keep_first_key, &key);
     answer_json(&request->answer, status, document);
-    if (key.len > 0)
+    if (key.len > 0 && key.len <= MAX_CACHE_KEY)
         request->answer.cache_key = buf_take(&key);
     buf_fini(&key);
 }

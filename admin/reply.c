@@ -67,6 +67,8 @@ void reply_send(const struct admin *admin, struct exchange *exchange, const stru
     struct exchange_answer out;
 
     exchange_answer_init(exchange, &out, answer->status);
+    if (answer->status == 405)
+        out.reason = STR("Not Allowed"); /* as clients know it */
     if (wants_header(admin->config, "server_tokens", "Server"))
         headers_add(&out.headers, STR("Server"), str_of(admin->config->server_token));
     if (answer->type != NULL)

@@ -63,8 +63,11 @@ bool document_check_key(const struct schema *schema, struct str text, char messa
     struct buf buf = {0};
     char wrong[512];
     size_t nul = str_find(text, '\0', 0);
-    if (nul != SIZE_MAX) {
-        (void)snprintf(message, 256, "invalid utf-8 character sequence detected at position %zu", nul + 1);
+    size_t bad = utf8_fault(str_part(text, 0, nul != SIZE_MAX ? nul : text.len));
+    if (bad == 0 && nul != SIZE_MAX)
+        bad = nul + 1;
+    if (bad != 0) {
+        (void)snprintf(message, 256, "invalid utf-8 character sequence detected at position %zu", bad);
         return false;
     }
     buf_add_str(&buf, text);

@@ -43,6 +43,15 @@ size_t utf8_fault(struct str text)
     return 0;
 }
 
+void utf8_mend(char *text)
+{
+    for (struct str rest = str_of(text); !str_is_utf8(rest);) {
+        size_t fault = utf8_fault(rest);
+        text[(size_t)(rest.at - text) + fault - 1] = '?';
+        rest = str_part(rest, fault - 1, rest.len);
+    }
+}
+
 bool text_is_name(const cJSON *value, char message[MESSAGE_SIZE])
 {
     size_t fault = utf8_fault(str_of(value->valuestring));

@@ -25,6 +25,8 @@ bool address_is_valid(struct str address);
 bool pattern_is_valid(const char *pattern, char words[160]);
 /* Position of the first byte that is not UTF-8, 1-based; 0: all is. */
 size_t utf8_fault(struct str text);
+/* Bytes that are no UTF-8 become '?': what a client sent may be quoted in an answer, which must be UTF-8. */
+void utf8_mend(char *text);
 
 /* clang-format off */
 #define FIELD_ROW_ID         {.name = "id", .kind = FIELD_STRING, .flags = FIELD_UUID | FIELD_AUTO}

@@ -72,11 +72,7 @@ static cJSON *reach(struct violations *violations, const struct place *place, si
 static char *clean_text(const char *text)
 {
     char *copy = mem_strdup(text);
-    for (struct str rest = str_of(copy); !str_is_utf8(rest);) {
-        size_t fault = utf8_fault(rest);
-        copy[(size_t)(rest.at - copy) + fault - 1] = '?';
-        rest = str_part(rest, fault - 1, rest.len);
-    }
+    utf8_mend(copy);
     return copy;
 }
 

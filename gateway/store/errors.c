@@ -22,6 +22,7 @@ static const struct reason {
     {"25P03", STORE_UNAVAILABLE, ERR_TIMEOUT},     /* idle_in_transaction_session_timeout */
     {"25006", STORE_UNAVAILABLE, ERR_UNAVAILABLE}, /* read only: a standby */
     {"08",    STORE_UNAVAILABLE, ERR_UNAVAILABLE}, /* connection */
+    {"54000", STORE_TOO_LONG,    ERR_INVALID},     /* program limit: the size of an index entry */
     {"53",    STORE_UNAVAILABLE, ERR_UNAVAILABLE}, /* out of disk, memory, connections */
     {"57P",   STORE_UNAVAILABLE, ERR_UNAVAILABLE}, /* shutting down, starting up */
     {"58",    STORE_UNAVAILABLE, ERR_UNAVAILABLE}, /* the server's own input or output */

@@ -84,6 +84,7 @@ enum store_failure {
     STORE_FOREIGN_KEY,     /* insert/update: `key` {"service":{"id":..}}, `other` the referenced schema */
     STORE_REFERENCED,      /* delete: `other` the schema that still refers to it */
     STORE_BAD_OFFSET,      /* paging token; err says how */
+    STORE_TOO_LONG,        /* a value no index takes */
     STORE_CONFLICT,        /* serialization or deadlock, retries used up */
     STORE_REJECTED,        /* anything else Postgres refused */
 };
