@@ -102,7 +102,7 @@ static void remember_load(void *arg, struct cache_flight *flight, const struct c
     ((struct node *)arg)->flight = flight;
 }
 
-static enum cache_judgement accept(void *arg, uint64_t position, int64_t tag)
+static enum cache_judgement accept_any(void *arg, uint64_t position, int64_t tag)
 {
     (void)arg;
     (void)position;
@@ -119,7 +119,7 @@ static int open_node(void **state)
                                                 .fill_deadline_ms = 1000,
                                                 .clock = clock_system(),
                                                 .load = remember_load,
-                                                .judge = accept,
+                                                .judge = accept_any,
                                                 .release = free,
                                                 .arg = node};
     cache_open(&cache_options, &node->cache);
