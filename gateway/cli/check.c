@@ -24,7 +24,7 @@ int command_check(const struct command_line *line)
         return 1;
     for (size_t i = 0; i < config->warnings.count; i++) {
         char *text = config_problem_text(&config->warnings.at[i]);
-        fprintf(stderr, "[warn] %s\n", text);
+        (void)fprintf(stderr, "[warn] %s\n", text);
         free(text);
     }
     printf("configuration at %s is valid\n", config->file != NULL ? config->file : "the environment");

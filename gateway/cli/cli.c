@@ -64,9 +64,9 @@ int command_fail(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    fputs("Error: ", stderr);
-    vfprintf(stderr, format, values);
-    fputc('\n', stderr);
+    (void)fputs("Error: ", stderr);
+    (void)vfprintf(stderr, format, values);
+    (void)fputc('\n', stderr);
     va_end(values);
     return 1;
 }
@@ -79,7 +79,7 @@ struct config *command_config(const struct command_line *line, const char *file)
         return config;
     for (size_t i = 0; i < problems.count; i++) {
         char *text = config_problem_text(&problems.at[i]);
-        fprintf(stderr, "[error] %s\n", text);
+        (void)fprintf(stderr, "[error] %s\n", text);
         free(text);
     }
     config_problems_fini(&problems);
@@ -93,9 +93,9 @@ void command_pause_ms(int64_t milliseconds)
 
 static void print_usage(FILE *to)
 {
-    fputs("Usage: freshet COMMAND [options]\n\n", to);
+    (void)fputs("Usage: freshet COMMAND [options]\n\n", to);
     for (size_t i = 0; i < COUNT(commands); i++)
-        fprintf(to, "  freshet %s\n", commands[i].usage);
+        (void)fprintf(to, "  freshet %s\n", commands[i].usage);
 }
 
 static const struct option *find_option(const char *word)
@@ -168,7 +168,7 @@ int cli_main(int argc, char **argv, int (*serve)(const struct cli_start *start))
         if (strcmp(argv[1], commands[i].name) == 0)
             return read_words(argc, argv, &line) ? commands[i].run(&line) : 1;
     }
-    fprintf(stderr, "No such command: %s\n\n", argv[1]);
+    (void)fprintf(stderr, "No such command: %s\n\n", argv[1]);
     print_usage(stderr);
     return 1;
 }

@@ -136,7 +136,7 @@ static bool confirmed(const struct command_line *line)
         command_fail("not a terminal: 'migrations reset' needs -y");
         return false;
     }
-    fputs("This removes everything Freshet keeps in the database. Are you sure? [y/N] ", stdout);
+    (void)fputs("This removes everything Freshet keeps in the database. Are you sure? [y/N] ", stdout);
     (void)fflush(stdout);
     int answer = getchar();
     return answer == 'y' || answer == 'Y';

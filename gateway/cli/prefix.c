@@ -138,7 +138,7 @@ char *prefix_read(const char *prefix, const char *name)
     char *text = mem_alloc(SMALL_FILE_MAX + 1);
     size_t len = fread(text, 1, SMALL_FILE_MAX, file);
     text[len] = '\0';
-    fclose(file);
+    (void)fclose(file); /* it was only read */
     return text;
 }
 

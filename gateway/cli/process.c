@@ -111,7 +111,7 @@ static int print_reload_result(const char *prefix)
     if (text == NULL)
         return command_fail("the node has not said what became of the reload; see its log");
     bool refused = strncmp(text, "[error]", 7) == 0;
-    fputs(text, refused ? stderr : stdout);
+    (void)fputs(text, refused ? stderr : stdout);
     free(text);
     if (refused)
         return command_fail("nothing was changed");
