@@ -58,7 +58,7 @@ void answer_text(struct answer *answer, int status, const char *type, const char
 
 void answer_json(struct answer *answer, int status, cJSON *json)
 {
-    char *text = cJSON_PrintUnformatted(json);
+    char *text = document_print(json);
 
     answer_empty(answer, status);
     answer->type = json_type;

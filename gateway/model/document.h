@@ -67,6 +67,9 @@ bool document_check_key(const struct schema *schema, struct str text, char messa
 /* Expands and fills the defaults of a plugin's config record as stored (for rows older than a field). */
 void document_fill_config(const struct plugin_schema *plugin, cJSON *config);
 
+/* As JSON text, whole numbers in full. The caller frees it. */
+char *document_print(const cJSON *value);
+
 /* Small conveniences over cJSON; NULL or the fallback when absent or of another type. */
 const char *document_text(const cJSON *object, const char *name);
 int64_t document_int(const cJSON *object, const char *name, int64_t fallback);

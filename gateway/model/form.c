@@ -138,7 +138,7 @@ void document_type_form(const struct schemas *schemas, const struct schema *sche
     for (size_t i = 0; i < schema->field_count; i++) {
         if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
             type_config(schemas, document, stored);
-        if (schema->fields[i].kind == FIELD_FOREIGN)
+        if (schema->fields[i].kind == FIELD_FOREIGN && schemas != NULL)
             type_reference(schemas, &schema->fields[i], document);
     }
 }

@@ -22,7 +22,7 @@ enum {
     COMPLAINTS_MAX = 100 /* of one container; a body can have millions of wrong elements */
 };
 
-static const double integer_max = 9007199254740992.0; /* 2^53: beyond it JSON numbers are not exact */
+static const double integer_max = 9007199254740991.0; /* above it other numbers of a text become this one */
 
 cJSON *rules_parse(const char *json)
 {

@@ -148,7 +148,7 @@ static bool keeps_expiry(const cJSON *old, const cJSON *document)
 static bool write_row(struct store_session *session, const struct schema *schema, const cJSON *old,
                       const cJSON *document, struct store_error *error)
 {
-    char *text = cJSON_PrintUnformatted(document);
+    char *text = document_print(document);
     struct buf sql = {0};
     struct bus_err err;
     PGresult *result = NULL;

@@ -212,6 +212,8 @@ static void impossible_keys_are_told(void **state)
     assert_false(document_check_key(&consumer_schema, STR(""), message));
     assert_string_equal(message, "length must be at least 1");
     assert_false(document_check_key(&consumer_schema, STR("a\0b"), message));
+    assert_false(document_check_key(&consumer_schema, STR("ab\xff"), message));
+    assert_string_equal(message, "invalid utf-8 character sequence detected at position 3");
     assert_true(document_check_key(&consumer_schema, STR("a b"), message));
 }
 
@@ -242,9 +244,27 @@ static void conveniences_never_guess(void **state)
     cJSON_Delete(object);
 }
 
+static void whole_numbers_are_printed_in_full(void **state)
+{
+    static const char *const texts[] = {
+        "{\"a\":9007199254740991,\"b\":[-9007199254740990,1000000000000001]}",
+        "{\"a\":2147483648,\"b\":1795400267.705,\"c\":-7}",
+        "[1e+300,0.1]",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        cJSON *value = parse(texts[i]);
+        char *text = document_print(value);
+        assert_string_equal(text, texts[i]);
+        free(text);
+        cJSON_Delete(value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_numbers_are_printed_in_full),
         cmocka_unit_test(generated_values_come_from_the_server),
         cmocka_unit_test(an_id_of_the_client_is_kept_in_lower_case),
         cmocka_unit_test(consumers_are_checked),
