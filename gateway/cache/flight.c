@@ -316,15 +316,20 @@ static void retry(struct cache *cache, struct cache_flight *flight)
         load(cache, flight);
         return;
     }
+    struct verdict nobody = {0};
+    struct cache_flight *next = NULL;
     pthread_mutex_lock(&flights->mutex);
     bool wanted = flight->waiters != NULL;
     if (wanted) {
         flight->state = FLIGHT_RESTING;
         list_add_last(&flights->resting, &flight->queue);
+    } else {
+        next = leave(cache, flight, &nobody);
     }
     pthread_mutex_unlock(&flights->mutex);
+    /* Not given up: the database has answered, so nothing old may stand in. */
     if (!wanted)
-        give_up(cache, flight);
+        finish(cache, flight, &nobody, next);
 }
 
 /* Position and tag of the answer against the history this node follows. false: refused. */

@@ -462,6 +462,21 @@ static void a_refused_load_that_nobody_waits_for_ends(void **state)
     assert_int_equal(rig->released, 3);
 }
 
+static void a_refused_load_that_nobody_waits_for_brings_nothing_back(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+    rig_put(rig, 1, 5, 42);
+    cache_purge(rig->cache);
+    rig_fill(rig, 1, &waiter);
+    assert_true(cache_cancel(rig->cache, &waiter.super));
+    rig->judgement = CACHE_CONTRADICTS;
+    for (int i = 0; i < 3; i++)
+        rig_answer(rig, 6, 43);
+    assert_int_equal(rig_stats(rig).flights, 0);
+    assert_int_equal(rig_get(rig, 1), -1); /* the database is there: what was purged does not stand in */
+}
+
 static void an_absurdly_long_key_is_turned_away(void **state)
 {
     struct rig *rig = *state;
@@ -509,6 +524,7 @@ int main(void)
         FACT(a_failed_refresh_does_not_shorten_a_life, set_up_ttl),
         FACT(refusals_in_a_row_wait_for_the_tick, set_up),
         FACT(a_refused_load_that_nobody_waits_for_ends, set_up),
+        FACT(a_refused_load_that_nobody_waits_for_brings_nothing_back, set_up),
         FACT(an_absurdly_long_key_is_turned_away, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
