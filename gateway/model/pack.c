@@ -37,7 +37,10 @@ struct texts pack_texts(struct packer *packer, const cJSON *array)
 {
     struct texts texts = {0};
     const cJSON *item;
-    cJSON_ArrayForEach(item, array) texts.count += cJSON_IsString(item) ? 1 : 0;
+    cJSON_ArrayForEach(item, array)
+    {
+        texts.count += cJSON_IsString(item) ? 1 : 0;
+    }
     if (texts.count == 0)
         return texts;
     texts.at = pack_room(packer, texts.count * sizeof(char *));

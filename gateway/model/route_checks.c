@@ -5,6 +5,7 @@
 
 #include "gateway/model/route_checks.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +24,11 @@ static const char reserved[] = "!*'();:@&=+$,/?%#[]";
 
 static int hex(char c)
 {
-    if (isdigit((unsigned char)c) != 0)
+    if (c >= '0' && c <= '9')
         return c - '0';
-    return isxdigit((unsigned char)c) != 0 ? tolower((unsigned char)c) - 'a' + 10 : -1;
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* The byte that "%xx" stands for, -1: it is not one. */
@@ -39,13 +42,14 @@ static int escaped(const char *at)
 /* Decodes what is not reserved, into `to`, which has room for as much as `path`. */
 static void decode_unreserved(const char *path, char *to)
 {
+    static const char digits[] = "0123456789ABCDEF";
     while (*path != '\0') {
         int byte = escaped(path);
         bool is_kept = byte > 0 && strchr(reserved, byte) != NULL;
         if (is_kept) {
             *to++ = '%';
-            *to++ = (char)toupper((unsigned char)path[1]);
-            *to++ = (char)toupper((unsigned char)path[2]);
+            *to++ = digits[byte / 16];
+            *to++ = digits[byte % 16];
         } else if (byte >= 0) {
             *to++ = (char)byte;
         } else {
@@ -160,12 +164,13 @@ static bool check_port(struct str text, struct str *host, char message[MESSAGE_S
 static bool check_wildcard(struct str host, char message[MESSAGE_SIZE])
 {
     size_t star = str_find(host, '*', 0);
+    assert(host.at != NULL);
     if (str_find(host, '*', star + 1) != SIZE_MAX) {
         (void)snprintf(message, MESSAGE_SIZE, "invalid wildcard: must have at most one wildcard");
         return false;
     }
     bool leftmost = host.len > 2 && str_starts_with(host, STR("*."));
-    bool rightmost = host.len > 2 && str_equal(str_part(host, host.len - 2, host.len), STR(".*"));
+    bool rightmost = host.len > 2 && host.at[host.len - 2] == '.' && host.at[host.len - 1] == '*';
     if (leftmost || rightmost)
         return true;
     (void)snprintf(message, MESSAGE_SIZE, "invalid wildcard: must be placed at leftmost or rightmost label");
