@@ -90,37 +90,47 @@ bool crud_find(const struct schemas *schemas, const struct path *path, struct cr
     return find_children(schemas, path, target) || (path->count == 3 && find_parent(schemas, path, target));
 }
 
-static void add_nested(const struct schemas *schemas, const struct schema *schema, const struct field *field,
-                       struct buf *text, void (*add)(void *arg, const char *template), void *arg)
-{
-    const struct schema *parent = schemas_find(schemas, str_of(field->reference));
+/* Who is told of the templates, and the one being made. */
+struct listing {
+    struct buf text;
+    void (*add)(void *arg, const char *template);
+    void *arg;
+};
 
-    if (parent == NULL)
-        return;
+static void add_nested(struct listing *listing, const struct schema *schema, const struct field *field,
+                       const struct schema *parent)
+{
+    struct buf *text = &listing->text;
+
     buf_clear(text);
     buf_printf(text, "/%s/{%s}/%s", parent->path, parent->parameter, nested_path(schema));
-    add(arg, text->at);
+    listing->add(listing->arg, text->at);
     buf_printf(text, "/{%s}", schema->parameter);
-    add(arg, text->at);
+    listing->add(listing->arg, text->at);
     buf_clear(text);
     buf_printf(text, "/%s/{%s}/%s", schema->path, schema->parameter, field->name);
-    add(arg, text->at);
+    listing->add(listing->arg, text->at);
 }
 
 void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const char *template), void *arg)
 {
-    struct buf text = {0};
+    struct listing listing = {.add = add, .arg = arg};
+    struct buf *text = &listing.text;
 
     for (size_t i = 0; i < schemas_count(schemas); i++) {
         const struct schema *schema = schemas_at(schemas, i);
-        buf_clear(&text);
-        buf_printf(&text, "/%s", schema->path);
-        add(arg, text.at);
-        buf_printf(&text, "/{%s}", schema->parameter);
-        add(arg, text.at);
-        for (size_t k = 0; k < schema->field_count; k++)
-            if (schema->fields[k].kind == FIELD_FOREIGN)
-                add_nested(schemas, schema, &schema->fields[k], &text, add, arg);
+        buf_clear(text);
+        buf_printf(text, "/%s", schema->path);
+        add(arg, text->at);
+        buf_printf(text, "/{%s}", schema->parameter);
+        add(arg, text->at);
+        for (size_t k = 0; k < schema->field_count; k++) {
+            const struct field *field = &schema->fields[k];
+            const struct schema *parent =
+                field->kind == FIELD_FOREIGN ? schemas_find(schemas, str_of(field->reference)) : NULL;
+            if (parent != NULL)
+                add_nested(&listing, schema, field, parent);
+        }
     }
-    buf_fini(&text);
+    buf_fini(text);
 }

@@ -214,10 +214,11 @@ static bool link_child(struct write *write, const cJSON *child)
 {
     const struct schema *schema = write->target->other;
     cJSON *changed = cJSON_Duplicate(child, true);
+    int64_t now_s = wall_us() / 1000000;
 
     asking_set(changed, write->target->foreign_name, asking_reference(document_text(write->result, "id")));
     if (schema_field(schema, "updated_at") != NULL)
-        asking_set(changed, "updated_at", cJSON_CreateNumber((double)(wall_us() / 1000000)));
+        asking_set(changed, "updated_at", cJSON_CreateNumber((double)now_s));
     bool ok = store_update(write->asking.session, schema, child, changed, write->asking.error);
     cJSON_Delete(changed);
     return ok;

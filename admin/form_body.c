@@ -30,7 +30,7 @@ enum step_kind {
 
 struct step {
     enum step_kind kind;
-    char *name; /* into the copy of the field's name; NULL for STEP_APPEND */
+    const char *name; /* into the copy of the field's name; NULL for STEP_APPEND */
 };
 
 struct steps {
@@ -38,7 +38,7 @@ struct steps {
     size_t count;
 };
 
-static void add_step(struct steps *steps, enum step_kind kind, char *name)
+static void add_step(struct steps *steps, enum step_kind kind, const char *name)
 {
     if (steps->count < MAX_STEPS)
         steps->at[steps->count++] = (struct step){kind, name};

@@ -39,11 +39,11 @@ bool status_unit_read(const struct query_string *query, struct status_unit *unit
     const struct query_argument *name = query_string_find(query, "unit");
     const struct query_argument *scale = query_string_find(query, "scale");
     int64_t digits = DEFAULT_SCALE;
+    struct str wanted = name != NULL ? name->value : STR("m");
 
-    if (!find_unit(name != NULL ? name->value : STR("m"), unit)) {
+    if (!find_unit(wanted, unit)) {
         answer_message(answer, 400, "invalid unit '%.*s' (expected 'k/K', 'm/M', or 'g/G')",
-                       name->value.len > 64 ? 64 : (int)name->value.len,
-                       name->value.at != NULL ? name->value.at : "");
+                       wanted.len > 64 ? 64 : (int)wanted.len, wanted.at != NULL ? wanted.at : "");
         return false;
     }
     if (scale != NULL && !str_to_int(scale->value, &digits))

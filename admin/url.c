@@ -23,19 +23,26 @@ static bool is_plain(char c)
            (c != '\0' && strchr("-._~", c) != NULL);
 }
 
+/* The byte that "%xx" at `at` stands for, -1: it is not one. */
+static int escaped(struct str text, size_t at)
+{
+    if (text.at[at] != '%' || at + 2 >= text.len)
+        return -1;
+    int high = hex_digit(text.at[at + 1]);
+    int low = hex_digit(text.at[at + 2]);
+    return high >= 0 && low >= 0 ? high << 4 | low : -1;
+}
+
 void url_decode(struct buf *buf, struct str text, enum url_rules rules)
 {
     for (size_t i = 0; i < text.len; i++) {
+        int byte = escaped(text, i);
         char c = text.at[i];
-        if (c == '+' && rules == URL_FORM) {
+        if (byte >= 0) {
+            c = (char)byte;
+            i += 2;
+        } else if (c == '+' && rules == URL_FORM) {
             c = ' ';
-        } else if (c == '%' && i + 2 < text.len) {
-            int high = hex_digit(text.at[i + 1]);
-            int low = hex_digit(text.at[i + 2]);
-            if (high >= 0 && low >= 0) {
-                c = (char)(high << 4 | low);
-                i += 2;
-            }
         }
         buf_add_byte(buf, c);
     }
