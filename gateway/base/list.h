@@ -16,6 +16,7 @@ struct list {
 };
 
 #define list_each(position, head)                                                                            \
+    /* NOLINTNEXTLINE(bugprone-macro-parentheses): `position` is the name of a variable */                   \
     for (struct list *position = (head)->next; position != (head); position = position->next)
 
 static inline void list_init(struct list *head)

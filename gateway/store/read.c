@@ -133,6 +133,7 @@ static void fill_page(const PGresult *result, int size, struct store_page *page)
         page->next_offset = mem_strdup(page_token_make(&next, token));
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what, by which column, how, and the two that come back */
 bool store_find(struct store_session *session, const struct schema *schema, const char *field,
                 struct str value, enum store_lock lock, cJSON **document, struct store_error *error)
 {

@@ -73,6 +73,7 @@ bool store_view_all(struct pg_session *view, const struct schema *schema,
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as store_view_all(), and which rows */
 bool store_view_ids(struct pg_session *view, const struct schema *schema, const struct uuid *ids,
                     size_t count, bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
                     struct err *err)
