@@ -25,7 +25,7 @@ bool network_address(struct str text, struct sockaddr_storage *address)
     struct sockaddr_in6 *six = (void *)address;
 
     memset(address, 0, sizeof(*address));
-    if (text.len == 0 || text.len >= sizeof(copy))
+    if (text.len == 0 || text.len >= sizeof(copy) || str_find(text, '\0', 0) != SIZE_MAX)
         return false;
     memcpy(copy, text.at, text.len);
     copy[text.len] = '\0';
@@ -60,6 +60,12 @@ static void clear_behind(struct network *network)
         network->address[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 }
 
+/* Digits only: "-0" would be a range of everything. */
+static bool read_bits(struct str text, int64_t *bits)
+{
+    return text.len > 0 && text.at[0] >= '0' && text.at[0] <= '9' && str_to_int(text, bits);
+}
+
 bool network_parse(struct str text, struct network *network)
 {
     struct sockaddr_storage address;
@@ -71,8 +77,7 @@ bool network_parse(struct str text, struct network *network)
         network->family = AF_UNIX;
         return true;
     }
-    if (slash != SIZE_MAX &&
-        (!str_to_int(str_part(text, slash + 1, text.len), &bits) || bits < 0 || text.at[slash + 1] == '+'))
+    if (slash != SIZE_MAX && !read_bits(str_part(text, slash + 1, text.len), &bits))
         return false;
     if (!network_address(slash != SIZE_MAX ? str_part(text, 0, slash) : text, &address))
         return false;
