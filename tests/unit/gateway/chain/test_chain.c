@@ -134,6 +134,8 @@ static void after_an_answer_only_access_of_the_rest_is_skipped(void **state)
     assert_int_equal(memory_exchange_access(exchange), CHAIN_ANSWERED);
     walk_assert("a.access b.access ");
     assert_int_equal(exchange->chain.answer.status, 403);
+    assert_int_equal(memory_exchange_access(exchange), CHAIN_ANSWERED); /* and asking again changes nothing */
+    walk_assert("");
     walk_answer(exchange);
     walk_assert("a.head b.head c.head a.log b.log c.log ");
     memory_exchange_free(exchange);

@@ -33,6 +33,8 @@ static void be_a_node(enum behaviour behaviour, const char *reload_result, int r
         write(ready, "+", 1) != 1)
         _exit(1);
     while (sigwait(&signals, &got) == 0) {
+        if (got == SIGHUP && prefix_read(terminal.prefix, "reload_result") != NULL)
+            reload_result = "[error] the last result is still there\n";
         if (got == SIGHUP && !prefix_write(terminal.prefix, "reload_result", reload_result, &err))
             _exit(1);
         if (got == SIGTERM || (got == SIGQUIT && behaviour == NODE_POLITE))

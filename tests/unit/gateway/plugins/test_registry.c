@@ -176,6 +176,22 @@ static void settings_of_key_auth_are_checked(void **state)
                    "schema violation (config.anonymous: length must be at least 1)");
 }
 
+static void names_of_headers_are_letters_digits_dash_and_underscore(void **state)
+{
+    struct violations violations;
+    (void)state;
+    cJSON *document = complete("key-auth", "{\"key_names\":[\"X_y-09\",\"apikey\"]}", &violations);
+    assert_non_null(document);
+    cJSON_Delete(document);
+    static const char *const bad[] = {"a b", "a:", "a\\n", "\xc3\xa9", "a.b"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char config[64];
+        (void)snprintf(config, sizeof(config), "{\"key_names\":[\"%s\"]}", bad[i]);
+        assert_null(complete("key-auth", config, &violations));
+        violations_fini(&violations);
+    }
+}
+
 static void a_header_name_in_a_message_is_cut_between_characters(void **state)
 {
     struct violations violations;
@@ -250,6 +266,7 @@ int main(void)
         cmocka_unit_test(schemas_can_be_described),
         cmocka_unit_test(entities_of_plugins_are_entities),
         cmocka_unit_test(settings_of_key_auth_are_checked),
+        cmocka_unit_test(names_of_headers_are_letters_digits_dash_and_underscore),
         cmocka_unit_test(a_header_name_in_a_message_is_cut_between_characters),
         cmocka_unit_test(settings_of_request_termination_exclude_each_other),
         cmocka_unit_test(settings_that_go_together_are_taken),

@@ -139,7 +139,7 @@ static void statuses_without_content_have_none(void **state)
         "{\"status_code\":204,\"body\":\"x\"}",
         "{\"status_code\":304,\"message\":\"x\"}",
         "{\"status_code\":204,\"echo\":true}",
-        "{\"status_code\":101}",
+        "{\"status_code\":101,\"message\":\"x\"}",
     };
     (void)state;
 
