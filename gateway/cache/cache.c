@@ -288,6 +288,8 @@ void cache_clear_suspicions(struct cache *cache)
 
 void cache_freeze(struct cache *cache)
 {
+    /* A load that begins in the new epoch must not count what a replica shows by a fence of the old one. */
+    avoid_replica(cache, FENCE_SLOTS);
     atomic_store_explicit(&cache->frozen, true, memory_order_release);
     atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_acq_rel);
 }

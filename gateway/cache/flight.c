@@ -89,6 +89,7 @@ static struct cache_flight *flight_new(struct cache *cache, const struct cache_a
     flight->ask.key.at = flight->key;
     flight->ask.value.at = flight->key + (ask->value.at - ask->key.at);
     flight->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    flight->epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire); /* before the source, too */
     flight->fence =
         fence_of_key(&cache->fences, &ask->digest, ask->type); /* before the source: avoid_replica() */
     flight->source = first_source(cache, &ask->digest, now_us);
@@ -363,7 +364,8 @@ static bool judge(struct cache *cache, const struct cache_flight *flight, const 
 /* An accepted answer as it goes in. Whether the flight is outdated and how many wait is known under the
  * mutex. */
 static struct arrival describe_arrival(struct cache *cache, struct cache_flight *flight,
-                                       const struct cache_answer *answer, const struct cache_value *value)
+                                       const struct cache_answer *answer, const struct cache_value *value,
+                                       uint64_t epoch)
 {
     bool by_position = flight->source == CACHE_FROM_PRIMARY || !cache->options.delay_gate;
     struct arrival arrival = {
@@ -371,6 +373,7 @@ static struct arrival describe_arrival(struct cache *cache, struct cache_flight 
         .value = value,
         .bytes = answer->bytes,
         .asof = by_position ? answer->position : flight->fence,
+        .epoch = by_position ? epoch : flight->epoch,
         .generation = flight->generation,
         .from_replica = flight->source == CACHE_FROM_REPLICA && by_position,
         .load_us = cache_now_us(cache) - flight->asked_us,
@@ -396,8 +399,7 @@ static bool accept_answer(struct cache *cache, struct cache_flight *flight, cons
     uint64_t epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire);
     if (!judge(cache, flight, answer, &keep))
         return false;
-    struct arrival arrival = describe_arrival(cache, flight, answer, value);
-    arrival.epoch = epoch;
+    struct arrival arrival = describe_arrival(cache, flight, answer, value, epoch);
     arrival.store = keep;
     enum arrival_result result = cache_arrive(cache, &arrival);
 #ifdef MUTANT_JOIN_ANY

@@ -42,6 +42,7 @@ struct cache_flight {
     uint64_t generation; /* of the cache when it began */
     bool outdated;       /* its key was purged since: nobody may join, what it brings is SUSPECT */
     uint64_t fence;      /* when it began: what a replica's answer counts as under the delay gate */
+    uint64_t epoch;      /* when it began: under the delay gate nothing else tells of another history */
     int64_t began_us, asked_us;
     int refusals;
     char key[];

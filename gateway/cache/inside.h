@@ -48,7 +48,7 @@ struct arrival {
     const struct cache_value *value; /* NULL: absent; a reference of the caller's, who keeps it */
     size_t bytes;
     uint64_t asof;
-    uint64_t epoch; /* when it was judged */
+    uint64_t epoch; /* when it was judged; under the delay gate, when it was asked for */
     uint64_t generation;
     bool suspect;      /* purged while it was under way */
     bool from_replica; /* by position: soft fences bind it */

@@ -300,6 +300,35 @@ static void a_change_during_a_read_from_such_a_replica_refuses_it(void **state)
     assert_int_equal(waiter.object, 43);
 }
 
+static void a_restart_during_a_read_from_such_a_replica_refuses_it(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+    rig_invalidate(rig, 1, 100);
+    rig->now_us += 6 * (int64_t)SECOND;
+    rig_fill(rig, 1, &waiter);
+    assert_int_equal(rig->loads[0].source, CACHE_FROM_REPLICA);
+    cache_freeze(rig->cache);
+    cache_restart(rig->cache, /* head= */ 50); /* commits were lost */
+    rig_answer(rig, 0, 42);
+    assert_int_equal(waiter.told, 0);
+    assert_int_equal(rig->loads[1].source, CACHE_FROM_PRIMARY);
+    rig_answer(rig, 50, 43);
+    assert_int_equal(waiter.object, 43);
+}
+
+static void what_is_asked_for_while_frozen_avoids_such_a_replica(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+    cache_freeze(rig->cache);
+    rig_fill(rig, 1, &waiter);
+    assert_int_equal(rig->loads[0].source, CACHE_FROM_PRIMARY);
+    cache_restart(rig->cache, 50);
+    rig_answer(rig, 50, 43);
+    assert_int_equal(waiter.object, 43);
+}
+
 static void loads_beyond_the_limit_queue_and_beyond_that_are_busy(void **state)
 {
     struct rig *rig = *state;
@@ -513,6 +542,8 @@ int main(void)
         FACT(an_answer_older_than_memory_is_asked_of_the_primary, set_up_replica),
         FACT(changed_keys_avoid_the_replica_for_a_while, set_up_delay),
         FACT(a_change_during_a_read_from_such_a_replica_refuses_it, set_up_delay),
+        FACT(a_restart_during_a_read_from_such_a_replica_refuses_it, set_up_delay),
+        FACT(what_is_asked_for_while_frozen_avoids_such_a_replica, set_up_delay),
         FACT(loads_beyond_the_limit_queue_and_beyond_that_are_busy, set_up),
         FACT(what_nobody_waits_for_any_more_leaves_the_queue_unloaded, set_up),
         FACT(a_cancelled_waiter_is_not_told, set_up),
