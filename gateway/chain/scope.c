@@ -121,9 +121,10 @@ static void change(struct scope_index *index, struct plugin_instance *instance, 
     bool is_new = pmap_count(next) != pmap_count(index->instances);
     pmap_unref(index->instances, &instances);
     index->instances = next;
-    index->counts[number][combination] += !is_new ? 0
-                                          : in    ? 1
-                                                  : UINT32_MAX; /* adding the maximum takes one away */
+    if (is_new && in)
+        index->counts[number][combination]++;
+    else if (is_new)
+        index->counts[number][combination]--;
     uint32_t left = 0;
     for (unsigned i = 0; i < COMBINATIONS; i++)
         left += index->counts[number][i];
