@@ -105,6 +105,15 @@ enum cache_status cache_get(struct cache *cache, const struct cache_ask *ask,
     return status;
 }
 
+/* Under the shard's mutex: a purge of a key raises the count before it looks for the entry. */
+static bool was_purged_since(const struct cache *cache, const struct arrival *arrival)
+{
+#ifdef MUTANT_LATE_PURGE
+    return false;
+#endif
+    return atomic_load_explicit(&cache->key_purges, memory_order_acquire) != arrival->key_purges;
+}
+
 static struct entry *entry_new(struct cache *cache, const struct arrival *arrival, int64_t now_us)
 {
     const struct cache_ask *ask = arrival->ask;
@@ -115,7 +124,7 @@ static struct entry *entry_new(struct cache *cache, const struct arrival *arriva
     entry->digest = ask->digest;
     entry->asof = arrival->asof;
     entry->generation = arrival->generation;
-    entry->suspect = arrival->suspect;
+    entry->suspect = arrival->suspect || was_purged_since(cache, arrival);
     /* A tenth of jitter: what was loaded together does not end together. */
     if (ttl_ms > 0)
         entry->fresh_until_us = now_us + (int64_t)((double)ttl_ms * 1000 * (0.9 + 0.1 * cache_chance(cache)));
@@ -330,6 +339,7 @@ void cache_purge_key(struct cache *cache, const struct digest *key)
 {
     struct shard *shard = cache_shard(cache, key);
     flights_outdate(cache, key);
+    atomic_fetch_add_explicit(&cache->key_purges, 1, memory_order_acq_rel);
     pthread_mutex_lock(&shard->mutex);
     struct entry *entry = shard_find(shard, key);
     if (entry != NULL)

@@ -385,6 +385,7 @@ static struct arrival describe_arrival(struct cache *cache, struct cache_flight 
 #endif
     pthread_mutex_lock(&cache->flights.mutex);
     arrival.suspect = flight->outdated;
+    arrival.key_purges = atomic_load_explicit(&cache->key_purges, memory_order_acquire);
     arrival.wanted_twice = flight->joined > 1;
     pthread_mutex_unlock(&cache->flights.mutex);
     return arrival;

@@ -22,7 +22,9 @@ struct cache {
     _Atomic int64_t ttl_ms, negative_ttl_ms, resurrect_ms, propagation_ms;
     struct fences fences;
     _Atomic uint64_t generation; /* raised by cache_purge() */
-    _Atomic uint64_t epoch;      /* raised by cache_freeze(): answers judged before it are refused after it */
+    _Atomic uint64_t
+        key_purges;         /* raised by cache_purge_key(): what was on its way in meanwhile is SUSPECT */
+    _Atomic uint64_t epoch; /* raised by cache_freeze(): answers judged before it are refused after it */
     _Atomic bool frozen;
     _Atomic uint64_t dice; /* jitter: a counter, hashed */
     struct shard shards[CACHE_SHARDS];
@@ -50,10 +52,11 @@ struct arrival {
     uint64_t asof;
     uint64_t epoch; /* when it was judged; under the delay gate, when it was asked for */
     uint64_t generation;
-    bool suspect;      /* purged while it was under way */
-    bool from_replica; /* by position: soft fences bind it */
-    bool wanted_twice; /* an absence that several waited for */
-    bool store;        /* false: may be handed out, not kept */
+    bool suspect;        /* purged while it was under way */
+    uint64_t key_purges; /* as of when that was looked at */
+    bool from_replica;   /* by position: soft fences bind it */
+    bool wanted_twice;   /* an absence that several waited for */
+    bool store;          /* false: may be handed out, not kept */
     int64_t load_us;
 };
 enum arrival_result {

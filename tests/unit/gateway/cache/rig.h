@@ -28,6 +28,7 @@ struct rig {
     struct cache_options options;
     struct clock clock;
     int64_t now_us;
+    int clock_calls; /* for clocks of a test's own */
     enum cache_judgement judgement;
     void (*while_judging)(struct rig *rig); /* something that happens between read and arrival */
     struct {

@@ -258,6 +258,28 @@ static void an_answer_read_before_a_purge_arrives_suspect(void **state)
     assert_int_equal(rig_get(rig, 1), -1);
 }
 
+/* The second look at the clock is made when the answer is about to go in. */
+static int64_t purge_at_the_last_moment(void *arg)
+{
+    struct rig *rig = arg;
+    struct digest digest = rig_digest(1);
+    if (++rig->clock_calls == 2)
+        cache_purge_key(rig->cache, &digest);
+    return rig->now_us;
+}
+
+static void a_purge_of_a_key_just_before_an_answer_goes_in_makes_it_suspect(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+    rig_fill(rig, 1, &waiter);
+    rig->clock.monotonic_us = purge_at_the_last_moment;
+    rig_answer(rig, 5, 42);
+    assert_in_range(rig->clock_calls, 2, 3);
+    assert_int_equal(waiter.object, 42); /* it asked before */
+    assert_int_equal(rig_get(rig, 1), -1);
+}
+
 static void a_request_after_a_purge_does_not_join_an_older_load(void **state)
 {
     struct rig *rig = *state;
@@ -417,6 +439,7 @@ int main(void)
         FACT(a_purge_makes_everything_suspect_and_frees_nothing, set_up),
         FACT(a_purge_of_a_key_leaves_the_others, set_up),
         FACT(an_answer_read_before_a_purge_arrives_suspect, set_up),
+        FACT(a_purge_of_a_key_just_before_an_answer_goes_in_makes_it_suspect, set_up),
         FACT(a_request_after_a_purge_does_not_join_an_older_load, set_up),
         FACT(a_restart_drops_everything_and_lowers_the_fences, set_up),
         FACT(an_entry_can_be_looked_at, set_up_ttl),
