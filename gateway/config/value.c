@@ -186,59 +186,89 @@ static void free_list(struct config_list *list)
     *list = (struct config_list){0};
 }
 
-/* Each item is looked at by `check`; a list that begins with "off" may be empty. */
-static bool set_checked(void *at, const char *text, bool (*check)(const char *item, char why[160]),
+/* Instead of items, where that means something: see takes_off(). */
+static bool is_off(const struct config_list *list)
+{
+    return list->count > 0 && strcasecmp(list->at[0], "off") == 0;
+}
+
+static bool takes_off(const struct config_key *key)
+{
+    return key->kind == CONFIG_LISTEN || key->kind == CONFIG_HEADERS;
+}
+
+/* Behind what is wrong with the items before, as far as there is room. */
+static void also_wrong(char reason[CONFIG_REASON_SIZE], const char *item, const char *why)
+{
+    size_t used = strlen(reason);
+    (void)snprintf(reason + used, CONFIG_REASON_SIZE - used, "%s'%.60s': %s", used > 0 ? "; " : "", item,
+                   why);
+}
+
+typedef bool (*check_item_fn)(const struct config_key *key, const char *item, char why[160]);
+
+/* Each item is looked at by `check`; all that is wrong is in the reason. */
+static bool set_checked(void *at, const struct config_key *key, const char *text, check_item_fn check,
                         char reason[CONFIG_REASON_SIZE])
 {
     struct config_list list;
-    (void)set_list(&list, NULL, text, reason); /* cannot fail */
-    bool is_off = list.count > 0 && strcmp(list.at[0], "off") == 0;
-    for (size_t i = 0; i < list.count && !is_off; i++) {
+    bool ok = true;
+    (void)set_list(&list, key, text, reason); /* cannot fail */
+    reason[0] = '\0';
+    for (size_t i = 0; i < list.count && !(takes_off(key) && is_off(&list)); i++) {
         char why[160];
-        if (!check(list.at[i], why)) {
-            wrong(reason, "'%.60s': %s", list.at[i], why);
-            free_list(&list);
-            return false;
-        }
+        if (check(key, list.at[i], why))
+            continue;
+        also_wrong(reason, list.at[i], why);
+        ok = false;
     }
-    *(struct config_list *)at = list;
-    return true;
+    if (ok)
+        *(struct config_list *)at = list;
+    else
+        free_list(&list);
+    return ok;
 }
 
-static bool check_listen(const char *item, char why[160])
+static bool check_listen(const struct config_key *key, const char *item, char why[160])
 {
     struct config_listen listen;
+    (void)key;
     return config_parse_listen(item, &listen, why);
 }
 
-static bool check_network(const char *item, char why[160])
+static bool check_network(const struct config_key *key, const char *item, char why[160])
 {
     struct network network;
+    (void)key;
     (void)snprintf(why, 160, "neither an IP address nor a CIDR range");
     return network_parse(str_of(item), &network);
 }
 
-static bool check_port_map(const char *item, char why[160])
+static bool check_port_map(const struct config_key *key, const char *item, char why[160])
 {
     struct config_port_map map;
+    (void)key;
     (void)snprintf(why, 160, "must be of form <public port>:<local port>");
     return config_parse_port_map(item, &map);
 }
 
-static bool check_header(const char *item, char why[160])
+/* A row with a choice takes that one only. */
+static bool check_header(const struct config_key *key, const char *item, char why[160])
 {
-    (void)snprintf(why, 160, "not a header the gateway adds; see the list at this setting");
-    return header_token_of(item) != 0;
+    if (key->choices[0] == '\0')
+        (void)snprintf(why, 160, "not a header the gateway adds; see the list at this setting");
+    else
+        (void)snprintf(why, 160, "not %s", key->choices);
+    return header_token_of(item) != 0 && (key->choices[0] == '\0' || strcasecmp(item, key->choices) == 0);
 }
 
 static bool set_listen(void *at, const struct config_key *key, const char *text,
                        char reason[CONFIG_REASON_SIZE])
 {
     struct config_list *list = at;
-    (void)key;
-    if (!set_checked(at, text, check_listen, reason))
+    if (!set_checked(at, key, text, check_listen, reason))
         return false;
-    if (list->count > 0 && strcmp(list->at[0], "off") == 0)
+    if (is_off(list))
         free_list(list);
     return true;
 }
@@ -246,22 +276,19 @@ static bool set_listen(void *at, const struct config_key *key, const char *text,
 static bool set_networks(void *at, const struct config_key *key, const char *text,
                          char reason[CONFIG_REASON_SIZE])
 {
-    (void)key;
-    return set_checked(at, text, check_network, reason);
+    return set_checked(at, key, text, check_network, reason);
 }
 
 static bool set_port_maps(void *at, const struct config_key *key, const char *text,
                           char reason[CONFIG_REASON_SIZE])
 {
-    (void)key;
-    return set_checked(at, text, check_port_map, reason);
+    return set_checked(at, key, text, check_port_map, reason);
 }
 
 static bool set_headers(void *at, const struct config_key *key, const char *text,
                         char reason[CONFIG_REASON_SIZE])
 {
-    (void)key;
-    return set_checked(at, text, check_header, reason);
+    return set_checked(at, key, text, check_header, reason);
 }
 
 static bool set_choice(void *at, const struct config_key *key, const char *text,
