@@ -54,7 +54,9 @@ static void add_position(const struct admin *admin, struct exchange *exchange, u
 
 struct str reply_origin(const char *gui_url, struct str origin)
 {
-    if (gui_url == NULL || gui_url[0] == '\0')
+    bool is_anybody = gui_url == NULL || gui_url[0] == '\0';
+
+    if (is_anybody)
         return origin.len > 0 ? origin : STR("*");
     const char *host = strstr(gui_url, "://");
     host = host != NULL ? host + 3 : gui_url;
