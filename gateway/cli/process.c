@@ -21,20 +21,27 @@ enum {
     STEP_MS = 20
 };
 
-/* The prefix of the settings and the process in it. NULL: message printed. The caller owns it. */
+/* With -p nothing is read: a node must be stoppable whatever has become of its settings. */
+static char *name_prefix(const struct command_line *line)
+{
+    if (line->prefix != NULL)
+        return mem_strdup(line->prefix);
+    struct config *config = command_config(line, line->file);
+    char *prefix = config != NULL ? mem_strdup(config->prefix) : NULL;
+    config_free(config);
+    return prefix;
+}
+
+/* The prefix that is meant and the process in it. NULL: message printed. The caller owns it. */
 static char *find_prefix(const struct command_line *line, pid_t *pid)
 {
-    struct config *config = command_config(line, line->file);
-    if (config == NULL)
-        return NULL;
-    char *prefix = mem_strdup(config->prefix);
-    config_free(config);
-    if (!prefix_exists(prefix)) {
+    char *prefix = name_prefix(line);
+    if (prefix != NULL && !prefix_exists(prefix)) {
         command_fail("no such prefix: %s", prefix);
         free(prefix);
         return NULL;
     }
-    *pid = prefix_running(prefix);
+    *pid = prefix != NULL ? prefix_running(prefix) : 0;
     return prefix;
 }
 

@@ -138,6 +138,18 @@ static void stop_ends_the_node_at_once(void **state)
     assert_int_equal(run("health"), 1);
 }
 
+static void a_node_can_be_stopped_though_its_settings_are_broken(void **state)
+{
+    (void)state;
+    start_node(NODE_POLITE, "");
+    terminal_write_settings("log_level = loud\n");
+    assert_int_equal(run("stop"), 1);
+    assert_non_null(strstr(terminal.err, "log_level"));
+    assert_int_equal(terminal_run("stop", "-c", terminal.file, "-p", terminal.prefix, NULL), 0);
+    terminal_assert("Freshet stopped\n", "");
+    assert_int_equal(node_status(), 15);
+}
+
 static void quit_lets_it_end_by_itself(void **state)
 {
     (void)state;
@@ -203,6 +215,7 @@ int main(void)
         PROCESS(the_prefix_of_the_command_line_counts_before_the_settings),
         PROCESS(health_names_what_runs),
         PROCESS(stop_ends_the_node_at_once),
+        PROCESS(a_node_can_be_stopped_though_its_settings_are_broken),
         PROCESS(quit_lets_it_end_by_itself),
         PROCESS(quit_has_no_endless_patience),
         PROCESS(reload_tells_what_the_node_says),
