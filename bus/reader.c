@@ -40,6 +40,18 @@ static bool is_rewritten(const struct reader *reader, const struct reader_poll *
     return pend_contradicts_head(poll, head);
 }
 
+/*
+ * Events may be missing; or, exactly at the floor, the row whose tag would show that they continue our
+ * history: a restored backup can have been trimmed up to where we are.
+ */
+static bool is_below_floor(const struct reader_poll *poll, const struct reader_head *head)
+{
+#ifdef MUTANT_TRUST_TRIMMED
+    return poll->applied < head->floor;
+#endif
+    return poll->applied < head->floor || !head->has_tag_at_applied;
+}
+
 /* Does the event at `i` follow the one before it? Its commit is the next one, or it is the next row of the
  * same. */
 static bool is_next(const struct reader_poll *poll, const struct bus_event *events, size_t i)
@@ -102,7 +114,7 @@ enum reader_step reader_judge_head(const struct reader *reader, const struct rea
         return READER_RESYNC;
     }
 #ifndef MUTANT_NO_FLOOR
-    if (poll->applied < head->floor) {
+    if (is_below_floor(poll, head)) {
         *reason = "lag";
         return READER_RESYNC;
     }
