@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * request - clients of a node's cache and the loads they cause: the functions that gateway/wiring.c and
+ * gateway/chain/lookup.c give to the cache, and what they do with it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/cache/cache.h"
+
+struct fill;
+struct node;
+struct world;
+
+/* cache_options */
+void request_load(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
+                  enum cache_source source);
+enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag);
+void request_release(void *object);
+
+/* Who waits past its time may be told something old that stands in. */
+void request_excuse_late(struct node *node);
+/* Is something old being put in the place of an answer right now? */
+bool request_is_excusing(const struct node *node, unsigned key);
+
+/* The next stage of a load: a server answers it, or the answer arrives (in a fiber of the node). */
+void request_move_fill(struct world *world, struct fill *fill);
+/* Those that have arrived. */
+void request_sweep_fills(struct world *world);
