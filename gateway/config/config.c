@@ -243,6 +243,9 @@ char *config_describe(void)
 
 bool config_enables_plugin(const struct config *config, const char *name)
 {
+    /* "off" counts at the beginning only; elsewhere it is a name that nothing has. */
+    if (config->plugins.count > 0 && strcmp(config->plugins.at[0], "off") == 0)
+        return false;
     for (size_t i = 0; i < config->plugins.count; i++)
         if (strcmp(config->plugins.at[i], name) == 0 || strcmp(config->plugins.at[i], "bundled") == 0)
             return true;

@@ -193,6 +193,24 @@ static void a_listen_address_is_taken_apart(void **state)
     assert_false(config_parse_listen("host:80", &listen, reason));
 }
 
+static void off_counts_at_the_beginning_of_the_plugins(void **state)
+{
+    static const struct {
+        const char *text;
+        bool enabled;
+    } rows[] = {
+        {"plugins = bundled\n", true},        {"plugins = off\n", false},
+        {"plugins = off, key-auth\n", false}, {"plugins = cors, off, key-auth\n", true},
+        {"plugins = cors\n", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct config *config = load(rows[i].text);
+        assert_int_equal(config_enables_plugin(config, "key-auth"), rows[i].enabled);
+        config_free(config);
+    }
+}
+
 static int make_file(void **state)
 {
     (void)state;
@@ -220,6 +238,7 @@ int main(void)
         cmocka_unit_test(secrets_are_masked_and_differences_found),
         cmocka_unit_test(the_described_file_loads_without_a_problem),
         cmocka_unit_test(a_listen_address_is_taken_apart),
+        cmocka_unit_test(off_counts_at_the_beginning_of_the_plugins),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
