@@ -227,6 +227,14 @@ static void parts_of_a_multipart_body_are_arguments(void **state)
                      "--xx--\r\n");
 }
 
+static void a_part_without_a_name_is_no_argument(void **state)
+{
+    static const char body[] = "--xx\r\nContent-Type: a/b; name=key\r\n\r\n1\r\n"
+                               "--xx\r\nContent-Disposition: form-data; key\r\n\r\n2\r\n--xx--\r\n";
+    (void)state;
+    assert_in_body(MULTIPART, body, 0, NULL);
+}
+
 static void a_repeated_part_is_counted(void **state)
 {
     static const char body[] = "--xx\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n1\r\n"
@@ -325,6 +333,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_as_json_has_no_arguments),
         cmocka_unit_test(removing_from_json_changes_no_other_byte),
         cmocka_unit_test(parts_of_a_multipart_body_are_arguments),
+        cmocka_unit_test(a_part_without_a_name_is_no_argument),
         cmocka_unit_test(a_repeated_part_is_counted),
         cmocka_unit_test(a_boundary_counts_at_the_start_of_a_line_only),
         cmocka_unit_test(what_follows_the_last_part_is_for_nobody),
