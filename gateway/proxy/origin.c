@@ -33,35 +33,40 @@ static struct str without_port(struct str text)
     return text;
 }
 
-/* From the right: the last address, or with real_ip_recursive the first that is not one of ours. */
-static struct str walk(struct str list, const struct settings *settings, struct str fallback)
-{
-    struct str found = fallback;
+struct walk {
+    const struct settings *settings;
+    struct str found;
+    bool over;
+};
 
-    while (list.len > 0) {
-        struct sockaddr_storage address;
-        struct str text = without_port(take_last(&list));
+/* From the right: the last address, or with real_ip_recursive the first that is not one of ours. */
+static void walk_line(struct walk *walk, struct str list)
+{
+    struct sockaddr_storage address;
+
+    while (list.len > 0 && !walk->over) {
+        struct str item = take_last(&list);
+        if (item.len == 0)
+            continue;
+        struct str text = without_port(item);
+        walk->over = true;
         if (!network_address(text, &address))
-            break;
-        found = text;
-        if (!settings->real_ip_recursive || !settings_trust(settings, &address))
-            break;
+            return;
+        walk->found = text;
+        walk->over = !walk->settings->real_ip_recursive || !settings_trust(walk->settings, &address);
     }
-    return found;
 }
 
 /* Lines of one name are one list (RFC 9110, section 5.2). */
 static struct str real_address(struct exchange *exchange, const struct settings *settings)
 {
     const struct exchange_request *request = exchange_request(exchange);
-    const struct header *line = headers_find(&request->headers, settings->real_ip_header);
+    struct walk walk = {.settings = settings, .found = request->peer_address};
 
-    if (line == NULL)
-        return request->peer_address;
-    struct str list = line->value;
-    while ((line = headers_find_next(&request->headers, line, settings->real_ip_header)) != NULL)
-        list = exchange_printf(exchange, "%.*s,%.*s", STR_ARG(list), STR_ARG(line->value));
-    return walk(list, settings, request->peer_address);
+    for (size_t i = request->headers.count; i > 0 && !walk.over; i--)
+        if (str_equal_nocase(request->headers.at[i - 1].name, settings->real_ip_header))
+            walk_line(&walk, request->headers.at[i - 1].value);
+    return walk.found;
 }
 
 void origin_read(struct exchange *exchange, const struct settings *settings, struct origin *origin)
@@ -99,7 +104,7 @@ struct str origin_host(struct exchange *exchange, const struct origin *origin)
         origin->trusted ? headers_find(&request->headers, STR("X-Forwarded-Host")) : NULL;
 
     if (said != NULL)
-        return said->value;
+        return origin_host_of(said->value);
     if (request->host.at == NULL)
         return STR_NONE;
     struct str host = origin_host_of(request->host);
