@@ -41,7 +41,8 @@ static bool find_children(const struct schemas *schemas, const struct path *path
     for (size_t i = 0; i < schemas_count(schemas); i++) {
         const struct schema *child = schemas_at(schemas, i);
         const struct field *field = foreign_field(child, target->other);
-        if (field == NULL || !str_equal(path->segments[2], str_of(nested_path(child))))
+        if (field == NULL || schemas_is_hidden(schemas, child) ||
+            !str_equal(path->segments[2], str_of(nested_path(child))))
             continue;
         target->schema = child;
         target->foreign_name = field->name;
@@ -119,6 +120,8 @@ void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const 
 
     for (size_t i = 0; i < schemas_count(schemas); i++) {
         const struct schema *schema = schemas_at(schemas, i);
+        if (schemas_is_hidden(schemas, schema))
+            continue;
         buf_clear(text);
         buf_printf(text, "/%s", schema->path);
         add(arg, text->at);

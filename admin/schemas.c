@@ -67,14 +67,24 @@ static const struct plugin_schema *find_plugin(struct request *request)
     return plugin;
 }
 
+/* NULL: the answer says that there is none. */
+static const struct schema *find_entity(struct request *request)
+{
+    const struct schemas *schemas = request->admin->options.schemas;
+    struct str name = request->path.segments[1];
+    const struct schema *schema = schemas_find(schemas, name);
+
+    if (schema != NULL && !schemas_is_hidden(schemas, schema))
+        return schema;
+    answer_unknown(request, "entity", name);
+    return NULL;
+}
+
 void schema_show(struct request *request)
 {
-    struct str name = request->path.segments[1];
-    const struct schema *schema = schemas_find(request->admin->options.schemas, name);
+    const struct schema *schema = find_entity(request);
 
-    if (schema == NULL)
-        answer_unknown(request, "entity", name);
-    else
+    if (schema != NULL)
         answer_json(&request->answer, 200, schema_describe(schema));
 }
 
@@ -112,12 +122,9 @@ void schema_show_plugin_config(struct request *request)
 
 void schema_validate(struct request *request)
 {
-    struct str name = request->path.segments[1];
-    const struct schema *schema = schemas_find(request->admin->options.schemas, name);
+    const struct schema *schema = find_entity(request);
 
-    if (schema == NULL)
-        answer_unknown(request, "entity", name);
-    else
+    if (schema != NULL)
         validate(request, schema);
 }
 

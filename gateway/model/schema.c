@@ -17,6 +17,7 @@ enum {
 
 struct schemas {
     const struct schema *at[SCHEMA_MAX_COUNT];
+    bool hidden[SCHEMA_MAX_COUNT];
     size_t count;
     const struct plugin_schema *plugins[PLUGIN_MAX_COUNT];
     size_t plugin_count;
@@ -38,6 +39,17 @@ void schemas_add(struct schemas *schemas, const struct schema *schema)
     schemas->at[schemas->count++] = schema;
 }
 
+void schemas_add_hidden(struct schemas *schemas, const struct schema *schema)
+{
+    schemas_add(schemas, schema);
+    schemas->hidden[schemas->count - 1] = true;
+}
+
+bool schemas_is_hidden(const struct schemas *schemas, const struct schema *schema)
+{
+    return schemas->hidden[schemas_number(schemas, schema)];
+}
+
 void schemas_add_core(struct schemas *schemas)
 {
     static const struct schema *const core[] = {&service_schema, &route_schema, &consumer_schema,
@@ -57,7 +69,7 @@ const struct schema *schemas_find(const struct schemas *schemas, struct str name
 const struct schema *schemas_find_path(const struct schemas *schemas, struct str path)
 {
     for (size_t i = 0; i < schemas->count; i++)
-        if (str_equal(str_of(schemas->at[i]->path), path))
+        if (!schemas->hidden[i] && str_equal(str_of(schemas->at[i]->path), path))
             return schemas->at[i];
     return NULL;
 }

@@ -175,7 +175,12 @@ void schemas_free(struct schemas *schemas);
 /* Keeps the pointer. The core entities of this folder: schemas_add_core(). */
 void schemas_add(struct schemas *schemas, const struct schema *schema);
 void schemas_add_core(struct schemas *schemas);
+/* An entity that clients do not see, of a plugin that is not enabled: its rows still go with their parents.
+ */
+void schemas_add_hidden(struct schemas *schemas, const struct schema *schema);
+bool schemas_is_hidden(const struct schemas *schemas, const struct schema *schema);
 const struct schema *schemas_find(const struct schemas *schemas, struct str name);
+/* Not hidden ones. */
 const struct schema *schemas_find_path(const struct schemas *schemas, struct str path);
 const struct schema *schemas_at(const struct schemas *schemas, size_t index);
 size_t schemas_count(const struct schemas *schemas);

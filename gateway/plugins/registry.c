@@ -27,12 +27,22 @@ const struct plugin *registry_at(size_t i)
     return plugins[i];
 }
 
+static bool is_among(const struct plugin *plugin, const struct plugin *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == plugin)
+            return true;
+    return false;
+}
+
 void registry_add_schemas(struct schemas *schemas, const struct plugin *const *enabled, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        schemas_add_plugin(schemas, &enabled[i]->schema);
-        for (const struct schema *const *entity = enabled[i]->entities; entity != NULL && *entity != NULL;
+    for (size_t i = 0; i < COUNT(plugins); i++) {
+        bool is_enabled = is_among(plugins[i], enabled, count);
+        if (is_enabled)
+            schemas_add_plugin(schemas, &plugins[i]->schema);
+        for (const struct schema *const *entity = plugins[i]->entities; entity != NULL && *entity != NULL;
              entity++)
-            schemas_add(schemas, *entity);
+            (is_enabled ? schemas_add : schemas_add_hidden)(schemas, *entity);
     }
 }

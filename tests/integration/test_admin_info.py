@@ -90,6 +90,24 @@ def test_the_plugins_setting(alone, value, expected):
             assert node.admin("GET", f"/schemas/plugins/{name}").status == 404
 
 
+def test_rows_of_a_plugin_that_is_not_enabled(own_cluster, postgres):
+    """Its entities are not to be seen, but they go with their parents, and other nodes hear of it."""
+    cluster = own_cluster(redis=False, postgres=postgres, names=("a",))
+    consumer = cluster.consumer("c")
+    cluster.key("k")
+    cluster.a.stop()
+    cluster.a.settings["plugins"] = "request-termination"
+    cluster.a.start()
+    for path in ("/key-auths", "/key-auths/k", "/key-auths/k/consumer", "/consumers/c/key-auth", "/consumers/c/key-auth/k"):
+        assert_answer(cluster.a.admin("GET", path), 404, {"message": "Not found"})
+    assert_answer(cluster.a.admin("GET", "/schemas/keyauth_credentials"), 404, {"message": "No entity named 'keyauth_credentials'"})
+    assert not any("key-auth" in path for path in cluster.a.admin("GET", "/endpoints").json["data"])
+    assert cluster.a.admin("DELETE", f"/consumers/{consumer['id']}").status == 204
+    assert cluster.sql("SELECT count(*) FROM keyauth_credentials") == "0"
+    rows = cluster.sql("SELECT entity FROM cluster_log WHERE pos = (SELECT max(pos) FROM cluster_log)").splitlines()
+    assert sorted(rows) == ["consumers", "keyauth_credentials"]
+
+
 def test_admin_listen_off_and_twice(own_cluster, postgres):
     one = own_cluster(redis=False, postgres=postgres, settings={"admin_listen": "off"}, names=("a",)).a
     assert ask(one.status_port, "GET", "/status/ready").status == 200

@@ -39,6 +39,23 @@ static int teardown(void **state)
     return 0;
 }
 
+static void entities_of_plugins_that_are_not_enabled_are_hidden(void **state)
+{
+    struct schemas *none = schemas_new();
+    const struct schema *keys;
+
+    (void)state;
+    assert_false(schemas_is_hidden(schemas, schemas_find(schemas, STR("keyauth_credentials"))));
+    schemas_add_core(none);
+    registry_add_schemas(none, all, 0);
+    assert_int_equal(schemas_plugin_count(none), 0);
+    keys = schemas_find(none, STR("keyauth_credentials"));
+    assert_true(schemas_is_hidden(none, keys));
+    assert_null(schemas_find_path(none, STR("key-auths")));
+    assert_non_null(schemas_find_path(none, STR("consumers")));
+    schemas_free(none);
+}
+
 static const struct plugin *find(const char *name)
 {
     for (size_t i = 0; i < registry_count(); i++)
@@ -257,6 +274,7 @@ static void settings_that_go_together_are_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entities_of_plugins_that_are_not_enabled_are_hidden),
         cmocka_unit_test(priorities_descend_and_equal_ones_descend_by_name),
         cmocka_unit_test(a_chain_can_number_them_all),
         cmocka_unit_test(every_plugin_is_there_once),
