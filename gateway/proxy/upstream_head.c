@@ -205,7 +205,7 @@ struct str upstream_head_upgrade(struct exchange *exchange)
 {
     const struct exchange_request *request = exchange_request(exchange);
 
-    return request->version < 0x200 && str_equal_nocase(request->upgrade, STR("websocket")) ? request->upgrade
+    return request->version < 0x200 && str_equal_nocase(request->upgrade, STR("websocket")) ? STR("websocket")
                                                                                             : STR_NONE;
 }
 

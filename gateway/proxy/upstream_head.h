@@ -27,8 +27,8 @@ struct upstream_head {
     struct str body; /* at == NULL: none */
 };
 
-/* "websocket" in the client's spelling when it asks for that; at == NULL otherwise: nothing else is passed.
- */
+/* "websocket" when the client asks for that, in whatever spelling; at == NULL otherwise: nothing else is
+ * passed. */
 struct str upstream_head_upgrade(struct exchange *exchange);
 /* Request line, header lines, empty line; in the exchange's memory. */
 struct str upstream_head_write(struct exchange *exchange, const struct upstream_head *head);
