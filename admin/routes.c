@@ -139,9 +139,17 @@ static bool has_body(enum method method)
     return method == METHOD_POST || method == METHOD_PUT || method == METHOD_PATCH;
 }
 
-static int compare_texts(const void *a, const void *b)
+/* The order clients know: '/' is below every other character. */
+static int compare_templates(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const unsigned char *left = *(unsigned char *const *)a;
+    const unsigned char *right = *(unsigned char *const *)b;
+
+    while (*left != '\0' && *left == *right) {
+        left++;
+        right++;
+    }
+    return (*left == '/' ? 1 : *left) - (*right == '/' ? 1 : *right);
 }
 
 struct templates {
@@ -157,7 +165,6 @@ static void add_template(void *arg, const char *template)
     templates->at[templates->count++] = mem_strdup(template);
 }
 
-/* '/' is below every other character that templates are made of, so strcmp() gives the order clients know. */
 void endpoints_show(struct request *request)
 {
     struct templates templates = {0};
@@ -168,7 +175,7 @@ void endpoints_show(struct request *request)
         if ((routes[i].apis & ADMIN_API) != 0)
             add_template(&templates, routes[i].form);
     crud_templates(request->admin->options.schemas, add_template, &templates);
-    qsort(templates.at, templates.count, sizeof(char *), compare_texts);
+    qsort(templates.at, templates.count, sizeof(char *), compare_templates);
     for (size_t i = 0; i < templates.count; i++)
         if (i == 0 || strcmp(templates.at[i], templates.at[i - 1]) != 0)
             (void)cJSON_AddItemToArray(data, cJSON_CreateString(templates.at[i]));

@@ -63,10 +63,10 @@ bool text_is_name(const cJSON *value, char message[MESSAGE_SIZE])
     for (const char *at = value->valuestring; *at != '\0'; at++) {
         unsigned char byte = (unsigned char)*at;
         if (byte < 0x80 && isalnum(byte) == 0 && strchr(".-_~", byte) == NULL) {
-            (void)snprintf(
-                message, MESSAGE_SIZE,
-                "invalid value '%s': the only accepted ascii characters are alphanumerics or ., -, _, and ~",
-                value->valuestring);
+            (void)snprintf(message, MESSAGE_SIZE,
+                           "invalid value '%.150s': the only accepted ascii characters are alphanumerics or "
+                           "., -, _, and ~",
+                           value->valuestring);
             return false;
         }
     }
@@ -81,7 +81,7 @@ bool text_is_tag(const cJSON *value, char message[MESSAGE_SIZE])
     if (!good)
         (void)snprintf(
             message, MESSAGE_SIZE,
-            "invalid tag '%s': expected printable ascii (except `,` and `/`) or valid utf-8 sequences",
+            "invalid tag '%.150s': expected printable ascii (except `,` and `/`) or valid utf-8 sequences",
             value->valuestring);
     return good;
 }
@@ -166,9 +166,9 @@ bool text_is_path(const cJSON *value, char message[MESSAGE_SIZE])
     }
     for (const char *at = path; *at != '\0'; at++) {
         if (!is_uri_byte((unsigned char)*at)) {
-            (void)snprintf(message, MESSAGE_SIZE,
-                           "invalid path: '%s' (characters outside of the reserved list of RFC 3986 found)",
-                           path);
+            (void)snprintf(
+                message, MESSAGE_SIZE,
+                "invalid path: '%.150s' (characters outside of the reserved list of RFC 3986 found)", path);
             return false;
         }
     }

@@ -1,5 +1,6 @@
 """Bodies of requests: what is read, how forms become entities, and everything that cannot be (reference 1.4-1.6; checklist 47-52, 363, 490)."""
 
+import contextlib
 import json
 import random
 import socket
@@ -223,6 +224,19 @@ def test_a_body_over_the_limit(cluster):
     assert answer.headers["Content-Type"].startswith("text/html") and b"<html>" in answer.body
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert_nothing_was_stored(cluster)
+
+
+def test_a_chunked_body_over_the_limit(cluster):
+    head = b"POST /consumers HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    part = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", cluster.a.admin_port), timeout=20) as link:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            link.sendall(head)
+            for _ in range(12):
+                link.sendall(part)
+        with contextlib.suppress(ConnectionResetError):
+            assert link.recv(1000).startswith(b"HTTP/1.1 413")
+    assert cluster.a.admin("GET", "/consumers").status == 200
 
 
 def test_a_body_just_under_the_limit(cluster):

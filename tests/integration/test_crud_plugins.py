@@ -1,6 +1,7 @@
 """Plugins: by themselves and under services, routes and consumers (Admin API reference 2.4; checklist 80-121, 308-318, 347-362)."""
 
 import json
+import time
 
 import pytest
 
@@ -208,6 +209,17 @@ def test_by_instance_name(cluster, name, sent):
     assert_answer(cluster.a.admin("GET", path), 404, NOT_FOUND)
     fresh = cluster.a.admin("PUT", path, json={"name": "key-auth"})
     assert (fresh.status, fresh.json["instance_name"]) == (200, name)
+
+
+def test_put_by_a_new_id_and_time(cluster):
+    key = new_id()
+    made = cluster.a.admin("PUT", f"/plugins/{key}", json={"name": "key-auth"})
+    assert (made.status, made.json["id"]) == (200, key)
+    assert_answer(cluster.a.admin("GET", f"/plugins/{key}", headers={"Content-Type": "application/json"}, data="{junk"), 200, made.json)
+    time.sleep(1.1)
+    changed = cluster.a.admin("PATCH", f"/plugins/{key}", json={"config": {"key_names": ["x"]}})
+    assert changed.json["updated_at"] > made.json["updated_at"]
+    assert without(changed.json, "updated_at", "config") == without(made.json, "updated_at", "config")
 
 
 def test_what_is_not_there(cluster):

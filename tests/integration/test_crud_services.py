@@ -145,6 +145,12 @@ def test_what_is_wrong_is_told_to_the_letter(cluster, body, kinds, expected):
     assert cluster.a.admin("GET", "/services").json["data"] == []
 
 
+def test_a_long_value_does_not_hide_what_is_wrong_with_it(cluster):
+    for field, value, end in (("name", "a " * 500, NAME_RULE), ("path", "/ä" * 500, "(characters outside of the reserved list of RFC 3986 found)")):
+        answer = cluster.a.admin("POST", "/services", json={"host": "h", field: value})
+        assert answer.status == 400 and answer.json["fields"][field].endswith(end), answer
+
+
 def test_numbers_are_not_bound_to_one_notation(cluster):
     answer = cluster.a.admin("POST", "/services", headers={"Content-Type": "application/json"}, data='{"host":"h","port":80.0,"retries":1e1}')
     assert (answer.status, answer.json["port"], answer.json["retries"]) == (201, 80, 10)
@@ -254,6 +260,7 @@ def test_put_creates_and_replaces_wholly(cluster, kind):
         assert without(again.json, "id", "created_at", "updated_at") == DEFAULTS | {"host": "two.test", "name": answer.json["name"]}
         assert (again.status, again.json["created_at"]) == (200, 1600000000)
         assert_stored(cluster, path, again.json)
+        assert send(cluster.a, kind, "PUT", path, {"host": "two.test"}).json["created_at"] > 1700000000
     assert cluster.a.admin("GET", f"/services/{key}").json["name"] is None
 
 
