@@ -91,6 +91,13 @@ static void failures_of_the_store_become_errors(void **state)
               "references this "
               "'services' entity\",\"fields\":{\"@referenced_by\":\"routes\"}}");
 
+    error.failure = STORE_TOO_LONG;
+    answer_store_error(&answer, &service_schema, &error);
+    is_answer(&answer, 400,
+              "{\"code\":2,\"name\":\"schema violation\",\"message\":\"schema violation (a name, key or tag "
+              "is too long "
+              "to be stored)\",\"fields\":{\"@entity\":[\"a name, key or tag is too long to be stored\"]}}");
+
     error.failure = STORE_UNAVAILABLE;
     answer_store_error(&answer, &service_schema, &error);
     is_answer(&answer, 500, "{\"message\":\"An unexpected error occurred\"}");
@@ -113,9 +120,23 @@ static void what_is_missing_is_named_by_its_key(void **state)
     is_answer(&answer, 400, "{\"code\":10,\"name\":\"invalid unique name\",\"message\":\"bad\"}");
 }
 
+static void what_clients_sent_is_quoted_as_utf8(void **state)
+{
+    struct answer answer = {0};
+
+    (void)state;
+    answer_message(&answer, 404, "No entity named '%s'", "\xff\xc3\xa4\xc3(\xe5\x86.");
+    is_answer(&answer, 404, "{\"message\":\"No entity named '?\xc3\xa4?(??.'\"}");
+    answer_missing(&answer, cJSON_Parse("{\"username\":\"a\xff\"}"));
+    is_answer(&answer, 404,
+              "{\"code\":6,\"name\":\"not found\",\"message\":\"could not find the entity with "
+              "'{username=\\\"a?\\\"}'\",\"fields\":{\"username\":\"a?\"}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_clients_sent_is_quoted_as_utf8),
         cmocka_unit_test(messages_stand_alone),
         cmocka_unit_test(violations_have_message_and_fields),
         cmocka_unit_test(failures_of_the_store_become_errors),
