@@ -297,8 +297,6 @@ void cache_clear_suspicions(struct cache *cache)
 
 void cache_freeze(struct cache *cache)
 {
-    /* A load that begins in the new epoch must not count what a replica shows by a fence of the old one. */
-    avoid_replica(cache, FENCE_SLOTS);
     atomic_store_explicit(&cache->frozen, true, memory_order_release);
     atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_acq_rel);
 }
@@ -327,6 +325,8 @@ void cache_restart(struct cache *cache, uint64_t head)
     }
     for (size_t i = 0; i < FENCE_TYPES; i++)
         atomic_store_explicit(&fences->types[i], 0, memory_order_release);
+    /* Once more: what was asked for while frozen may have looked at fences that were about to go. */
+    atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_acq_rel);
     atomic_store_explicit(&cache->frozen, false, memory_order_release);
 }
 

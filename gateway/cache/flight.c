@@ -89,7 +89,7 @@ static struct cache_flight *flight_new(struct cache *cache, const struct cache_a
     flight->ask.key.at = flight->key;
     flight->ask.value.at = flight->key + (ask->value.at - ask->key.at);
     flight->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-    flight->epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire); /* before the source, too */
+    flight->epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire); /* before the fence */
     flight->fence =
         fence_of_key(&cache->fences, &ask->digest, ask->type); /* before the source: avoid_replica() */
     flight->source = first_source(cache, &ask->digest, now_us);
@@ -378,6 +378,9 @@ static struct arrival describe_arrival(struct cache *cache, struct cache_flight 
         .from_replica = flight->source == CACHE_FROM_REPLICA && by_position,
         .load_us = cache_now_us(cache) - flight->asked_us,
     };
+#ifdef MUTANT_LATE_EPOCH
+    arrival.epoch = epoch;
+#endif
 #ifdef MUTANT_UNGATED_REPLICA
     arrival.from_replica = false;
     if (flight->source == CACHE_FROM_REPLICA && arrival.asof < flight->fence)

@@ -23,8 +23,9 @@ struct cache {
     struct fences fences;
     _Atomic uint64_t generation; /* raised by cache_purge() */
     _Atomic uint64_t
-        key_purges;         /* raised by cache_purge_key(): what was on its way in meanwhile is SUSPECT */
-    _Atomic uint64_t epoch; /* raised by cache_freeze(): answers judged before it are refused after it */
+        key_purges; /* raised by cache_purge_key(): what was on its way in meanwhile is SUSPECT */
+    _Atomic uint64_t
+        epoch; /* raised by cache_freeze() and cache_restart(): answers judged before are refused after */
     _Atomic bool frozen;
     _Atomic uint64_t dice; /* jitter: a counter, hashed */
     struct shard shards[CACHE_SHARDS];

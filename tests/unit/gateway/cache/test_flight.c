@@ -317,14 +317,18 @@ static void a_restart_during_a_read_from_such_a_replica_refuses_it(void **state)
     assert_int_equal(waiter.object, 43);
 }
 
-static void what_is_asked_for_while_frozen_avoids_such_a_replica(void **state)
+static void what_such_a_replica_was_asked_while_frozen_is_refused(void **state)
 {
     struct rig *rig = *state;
     struct rig_waiter waiter;
+    rig_invalidate(rig, 1, 100);
+    rig->now_us += 6 * (int64_t)SECOND;
     cache_freeze(rig->cache);
-    rig_fill(rig, 1, &waiter);
-    assert_int_equal(rig->loads[0].source, CACHE_FROM_PRIMARY);
+    rig_fill(rig, 1, &waiter); /* the fence is still that of the history before */
+    assert_int_equal(rig->loads[0].source, CACHE_FROM_REPLICA);
     cache_restart(rig->cache, 50);
+    rig_answer(rig, 0, 42);
+    assert_int_equal(waiter.told, 0);
     rig_answer(rig, 50, 43);
     assert_int_equal(waiter.object, 43);
 }
@@ -543,7 +547,7 @@ int main(void)
         FACT(changed_keys_avoid_the_replica_for_a_while, set_up_delay),
         FACT(a_change_during_a_read_from_such_a_replica_refuses_it, set_up_delay),
         FACT(a_restart_during_a_read_from_such_a_replica_refuses_it, set_up_delay),
-        FACT(what_is_asked_for_while_frozen_avoids_such_a_replica, set_up_delay),
+        FACT(what_such_a_replica_was_asked_while_frozen_is_refused, set_up_delay),
         FACT(loads_beyond_the_limit_queue_and_beyond_that_are_busy, set_up),
         FACT(what_nobody_waits_for_any_more_leaves_the_queue_unloaded, set_up),
         FACT(a_cancelled_waiter_is_not_told, set_up),
