@@ -52,7 +52,11 @@ static enum cursor_verdict judge_ahead(struct cursor *cursor, uint64_t position,
 #endif
     }
     if (cursor->pend_count == CURSOR_PEND)
+#ifdef MUTANT_PEND_FULL
+        return CURSOR_ACCEPT;
+#else
         return CURSOR_PASS;
+#endif
     cursor->pend[cursor->pend_count++] = (struct cursor_mark){.position = position, .tag = tag};
     return CURSOR_ACCEPT;
 }

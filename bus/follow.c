@@ -180,6 +180,18 @@ static bool resync(struct follow *follow, const char *reason, struct bus_err *er
     return true;
 }
 
+#ifdef MUTANT_ACK_EARLY
+static void acknowledge_early(struct follow *follow, const struct reader_head *head)
+{
+    struct registry_row row = {0};
+    struct reader_head unused;
+    struct bus_err ignored;
+
+    registry_fill_row(&follow->self, REGISTRY_LIVE, head->head, head->head_tag, &row);
+    (void)poller_peek(&follow->poller, head->head, &row, &unused, &ignored);
+}
+#endif
+
 static bool apply(struct follow *follow, const struct reader_head *head, struct bus_err *err)
 {
     const struct poller *poller = &follow->poller;
@@ -192,15 +204,24 @@ static bool apply(struct follow *follow, const struct reader_head *head, struct 
     };
     bool acknowledge = reader_must_acknowledge(poller->events, poller->event_count);
 
+#ifdef MUTANT_ACK_EARLY
+    acknowledge_early(follow, head);
+#endif
+#ifdef MUTANT_PUBLISH_FIRST
+    (void)board_finish(follow->board, head, poller->events, poller->event_count);
+    board_publish(follow->board);
+#endif
     if (!follow->subscriber.apply(follow->subscriber.arg, &batch, err)) {
         abandon_view(follow);
         return false;
     }
+#ifndef MUTANT_PUBLISH_FIRST
     if (!board_finish(follow->board, head, poller->events, poller->event_count)) {
         abandon_view(follow);
         return resync(follow, "history", err);
     }
     board_publish(follow->board);
+#endif
     close_view(follow, acknowledge);
     return true;
 }
