@@ -20,8 +20,9 @@
 #include "tests/sim/dice.h"
 
 enum {
-    KEYS = 12,  /* rows of keyed entities; their type is key % KEY_TYPES */
-    ROUTES = 6, /* rows of routing entities; their type is KEY_TYPES + route % ROUTE_TYPES */
+    KEYS = 12,    /* rows of keyed entities; their type is key % KEY_TYPES */
+    HOT_KEYS = 3, /* of these */
+    ROUTES = 6,   /* rows of routing entities; their type is KEY_TYPES + route % ROUTE_TYPES */
     ROWS = KEYS + ROUTES,
     KEY_TYPES = 3,
     ROUTE_TYPES = 2,

@@ -21,6 +21,8 @@ enum {
     FIBERS = 512,
     STACK_BYTES = 256 * 1024,
     PATIENCE_US = 5000, /* of virtual time: who has been ready for so long runs before time goes on */
+    NAP_US = 50000,     /* a thread that loses its processor may come back late */
+    NAPS = 8,           /* one preemption in so many is one */
 };
 
 enum fiber_state {
@@ -35,6 +37,7 @@ struct fiber {
     enum fiber_state state;
     int group;
     uint64_t serial;
+    bool is_steady; /* takes no naps: bounds of time are promised by it */
     int64_t ready_us, until_us;
     const void *awaits;
     void (*run)(void *arg);
@@ -269,8 +272,12 @@ bool fibers_is_unlocked(void)
 
 static void maybe_give_way(void)
 {
-    if (machine.current != NULL && machine.yields > 0 && machine.held == NULL &&
-        dice_chance(machine.dice, machine.yields))
+    if (machine.current == NULL || machine.yields == 0 || machine.held != NULL ||
+        !dice_chance(machine.dice, machine.yields))
+        return;
+    if (!machine.current->is_steady && dice_below(machine.dice, NAPS) == 0)
+        fiber_sleep(dice_up_to(machine.dice, NAP_US));
+    else
         give_way(FIBER_READY);
 }
 
@@ -339,6 +346,7 @@ static void run_thread(void *arg)
 {
     struct thread thread = *(struct thread *)arg;
 
+    machine.current->is_steady = true;
     free(arg);
     (void)thread.run(thread.arg);
 }

@@ -24,7 +24,8 @@ struct row {
     struct node *node;
     unsigned key;
     uint64_t read_step;
-    uint64_t judged_step; /* the bus has seen its position by then */
+    bool is_without_position; /* of a replica under the delay gate */
+    uint64_t judged_step;     /* the bus has seen its position by then */
     int64_t delivered_us;
 };
 
@@ -45,13 +46,19 @@ struct routing {
     int32_t rows[ROUTES];
 };
 
+/* What a request may insist on: what was so when it began. */
+struct debt {
+    const struct commit *owed; /* applied */
+    const struct routing *routing;
+    uint64_t good_step; /* the last good poll began */
+};
+
 struct request {
     struct cache_waiter waiter;
     struct request *next; /* of all of the node */
     struct node *node;
     unsigned key;
-    const struct commit *owed;     /* applied when it began */
-    const struct routing *routing; /* pinned */
+    struct debt debt;
     uint64_t began_step;
     int64_t filled_us;  /* when it began to wait */
     bool is_cancelling; /* a fiber has its address */
@@ -94,6 +101,7 @@ struct node {
     bool was_woken;                 /* by a commit of its own, which the bell does not count */
     int64_t bells_full_us;          /* the bell's allowance, kept independently */
     struct absences absences[KEYS];
+    uint64_t cached_at[KEYS]; /* position of the entry when it was last looked at; 0: there was none */
     int64_t excused_us[KEYS]; /* when a load of the key failed last: what is old may have stood in */
     uint64_t excused_step[KEYS];
     struct {

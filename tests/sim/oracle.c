@@ -41,35 +41,32 @@ static bool is_comparable(const struct database *database, const struct commit *
 }
 
 /*
- * A replica without positions shows whatever the present primary has; until the node hears that commits were
- * lost, nothing can tell it.
+ * A replica without positions shows whatever the present primary has. Until the node hears that commits were
+ * lost nothing can tell it, and what was read of commits that were lost later cannot be told from what was
+ * not.
  */
-static bool is_lost_to_delay(const struct world *world, const struct commit *owed)
+static bool is_lost_to_delay(const struct world *world, const struct row *row, const struct commit *owed)
 {
-    return world->plan.delay_gate && !database_is_present(&world->database, owed);
+    return world->plan.delay_gate &&
+           (!database_is_present(&world->database, owed) ||
+            (row->is_without_position && !database_is_present(&world->database, row->at)));
 }
 
-static bool is_newer(const struct node *node, const struct row *row, const struct commit *owed)
+static bool is_new_enough(const struct node *node, const struct row *row, const struct debt *debt)
 {
     const struct database *database = &node->world->database;
-    const struct commit *seen = row->at;
+    const struct commit *seen = row->at, *owed = debt->owed, *cursor = cursor_commit(node);
+    /* Has the node left the branch of what it owed? Then anything of the branch that it follows now will do.
+     */
+    bool has_left = cursor != NULL && !database_is_within(database, owed, cursor);
 
-    if (database_is_within(database, owed, seen) || is_lost_to_delay(node->world, owed))
+    if (database_is_within(database, owed, seen) || is_lost_to_delay(node->world, row, owed))
+        return true;
+    if (has_left && (is_comparable(database, seen, cursor) || seen->position > cursor->position))
         return true;
     if (database_is_within(database, seen, owed))
         return seen->rows[row->key] == owed->rows[row->key];
-    return seen->position > owed->position && row->judged_step >= node->good_step;
-}
-
-static bool is_new_enough(const struct node *node, const struct row *row, const struct commit *owed)
-{
-    const struct commit *cursor = cursor_commit(node);
-
-    if (is_newer(node, row, owed))
-        return true;
-    /* Or has the node left the branch of what it owed? Then what it follows now counts. */
-    return cursor != NULL && !database_is_within(&node->world->database, owed, cursor) &&
-           is_newer(node, row, cursor);
+    return seen->position > owed->position && row->judged_step >= debt->good_step;
 }
 
 /* I7: a row is never behind the routing snapshot it is used with. Rewritten histories have no order. */
@@ -87,7 +84,7 @@ static bool is_behind_routing(const struct node *node, const struct row *row, co
         return false;
     return row->at != routing->at && database_is_within(database, row->at, routing->at) &&
            row->at->rows[row->key] != routing->at->rows[row->key] &&
-           !is_lost_to_delay(node->world, routing->at);
+           !is_lost_to_delay(node->world, row, routing->at);
 }
 
 static void check_routing(const struct node *node, const struct routing *routing)
@@ -101,12 +98,17 @@ static void check_routing(const struct node *node, const struct routing *routing
 }
 
 /* What is wrong with serving this row; NULL: nothing. */
-static const char *find_fault(const struct node *node, const struct row *row, const struct commit *owed,
-                              const struct routing *routing)
+static const char *find_fault(const struct node *node, const struct row *row, const struct debt *debt)
 {
-    if (!is_new_enough(node, row, owed))
-        return is_comparable(&node->world->database, row->at, owed) ? "I1" : "I9";
-    return is_behind_routing(node, row, routing) ? "I7" : NULL;
+    if (!is_new_enough(node, row, debt))
+        return is_comparable(&node->world->database, row->at, debt->owed) ? "I1" : "I9";
+    return is_behind_routing(node, row, debt->routing) ? "I7" : NULL;
+}
+
+/* What a request could insist on that begins now. */
+static struct debt current_debt(const struct node *node)
+{
+    return (struct debt){node->published, node->routing, node->good_step};
 }
 
 static void report_row(const char *fault, const char *how, const struct row *row, const struct commit *owed)
@@ -123,12 +125,14 @@ static void report_row(const char *fault, const char *how, const struct row *row
 struct look {
     const struct node *node;
     unsigned key;
+    uint64_t position; /* what was found */
 };
 
 static void check_absence(const struct look *look, uint64_t position)
 {
     const struct node *node = look->node;
     const struct absences *absences = &node->absences[look->key];
+    const struct debt debt = current_debt(node);
     const struct row *last = NULL;
 
     if (absences->count > ABSENCES)
@@ -137,28 +141,32 @@ static void check_absence(const struct look *look, uint64_t position)
         if (absences->positions[i] != position && !node->world->plan.delay_gate)
             continue;
         last = &absences->rows[i];
-        if (find_fault(node, last, node->published, node->routing) == NULL)
+        if (find_fault(node, last, &debt) == NULL)
             return;
     }
     if (last == NULL)
         report_violation("I2", "node %d: key %u is cached as absent at %" PRIu64 ", which nobody has told it",
                          node->index, look->key, position);
-    report_row(find_fault(node, last, node->published, node->routing), "is cached as absent", last,
-               node->published);
+    report_row(find_fault(node, last, &debt), "is cached as absent", last, node->published);
 }
 
 static void check_entry(void *arg, const struct cache_entry_info *info)
 {
-    const struct look *look = arg;
+    struct look *look = arg;
     const struct node *node = look->node;
     const struct row *row = info->object;
+    const struct debt debt = current_debt(node);
     const char *fault;
 
+    look->position = info->position;
+    if (info->position < node->cached_at[look->key])
+        report_violation("6.1", "node %d: key %u as of %" PRIu64 " has taken the place of %" PRIu64,
+                         node->index, look->key, info->position, node->cached_at[look->key]);
     if (info->negative) {
         check_absence(look, info->position);
         return;
     }
-    fault = find_fault(node, row, node->published, node->routing);
+    fault = find_fault(node, row, &debt);
     if (fault != NULL)
         report_row(fault, "is cached", row, node->published);
     if (row->key != look->key)
@@ -242,14 +250,15 @@ static void check_bound(const struct node *node)
                          bound_us / 1000);
 }
 
-void oracle_check_node(const struct node *node)
+void oracle_check_node(struct node *node)
 {
     if (node->published == NULL)
         return;
     for (unsigned key = 0; key < KEYS; key++) {
-        struct look look = {node, key};
+        struct look look = {.node = node, .key = key};
 
         (void)cache_peek(node->cache, node_digest(node->world, key), check_entry, &look);
+        node->cached_at[key] = look.position;
     }
     check_routing(node, node->routing);
     check_flights(node);
@@ -284,7 +293,7 @@ static const char *find_age_fault(const struct request *request, const struct ro
 
 static const char *find_answer_fault(const struct request *request, const struct row *row)
 {
-    const char *fault = find_fault(request->node, row, request->owed, request->routing);
+    const char *fault = find_fault(request->node, row, &request->debt);
 
     return fault != NULL ? fault : find_age_fault(request, row);
 }
@@ -300,14 +309,14 @@ static void check_absent_answer(const struct request *request)
         fault = find_answer_fault(request, &absences->rows[i]);
     if (fault != NULL)
         report_row(fault, "was answered to be absent",
-                   &absences->rows[absences->count > 0 ? absences->count - 1 : 0], request->owed);
+                   &absences->rows[absences->count > 0 ? absences->count - 1 : 0], request->debt.owed);
 }
 
 void oracle_check_answer(const struct request *request, enum cache_status status, const struct row *row)
 {
     const char *fault;
 
-    check_routing(request->node, request->routing);
+    check_routing(request->node, request->debt.routing);
     if (status == CACHE_NEGATIVE)
         check_absent_answer(request);
     if (status != CACHE_HIT)
@@ -315,7 +324,7 @@ void oracle_check_answer(const struct request *request, enum cache_status status
     report_say("key %u is answered, read at %" PRIu64, request->key, row->at->position);
     fault = find_answer_fault(request, row);
     if (fault != NULL)
-        report_row(fault, request->filled_us == 0 ? "was a hit" : "was answered", row, request->owed);
+        report_row(fault, request->filled_us == 0 ? "was a hit" : "was answered", row, request->debt.owed);
 }
 
 bool oracle_must_accept(const struct node *node, const struct fill *fill)
@@ -432,7 +441,7 @@ static void check_rest_of_node(const struct node *node)
                              i);
     }
     for (unsigned key = 0; key < KEYS; key++) {
-        struct look look = {node, key};
+        struct look look = {.node = node, .key = key};
 
         (void)cache_peek(node->cache, node_digest(node->world, key), check_rest_of_entry, &look);
     }

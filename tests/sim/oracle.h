@@ -18,9 +18,10 @@ struct routing;
 struct row;
 struct world;
 
-/* I1, I2, I7, I9: everything the node could serve now. I6, I14: snapshot and bounds. I3: how far it has come.
+/* I1, I2, I7, I9, 6.1: everything the node could serve now. I6, I14: snapshot and bounds. I3: how far it has
+ * come.
  */
-void oracle_check_node(const struct node *node);
+void oracle_check_node(struct node *node);
 /* I1, I6, I7, I9, age and purges: what a request was told. */
 void oracle_check_answer(const struct request *request, enum cache_status status, const struct row *row);
 /* I4, I5: an answer of the primary that nothing speaks against. */

@@ -10,7 +10,7 @@
 #include "tests/sim/fiber.h"
 
 enum {
-    LINES = 120,
+    LINES = 4000,
     LINE_BYTES = 200
 };
 

@@ -139,6 +139,11 @@ static void read_snapshot(struct world *world, struct fill *fill)
                fill->failed ? "fails to read" : "reads", fill->key, fill->position, snapshot.at->branch);
 }
 
+static bool is_position_known(const struct world *world, const struct fill *fill)
+{
+    return !fill->from_replica || !world->plan.delay_gate;
+}
+
 static void fill_row(struct row *row, const struct fill *fill)
 {
     struct node *node = fill->node;
@@ -148,6 +153,7 @@ static void fill_row(struct row *row, const struct fill *fill)
         .node = node,
         .key = fill->key,
         .read_step = fill->read_step,
+        .is_without_position = !is_position_known(node->world, fill),
         .judged_step = node->world->step,
         .delivered_us = fibers_now_us(),
     };
@@ -162,11 +168,6 @@ static struct row *note_absence(struct node *node, const struct fill *fill)
     absences->count++;
     fill_row(row, fill);
     return row;
-}
-
-static bool is_position_known(const struct world *world, const struct fill *fill)
-{
-    return !fill->from_replica || !world->plan.delay_gate;
 }
 
 void node_deliver(struct node *node, struct fill *fill)
@@ -308,8 +309,7 @@ static void run_request(void *arg)
 
     make_ask(node->world, request->key, text, &ask);
     request->began_step = node->world->step;
-    request->owed = node->published;
-    request->routing = node->routing;
+    request->debt = (struct debt){node->published, node->routing, node->good_step};
     status = cache_get(node->cache, &ask, &value);
     tallies->requests++;
     tallies->hits += status == CACHE_HIT;

@@ -59,7 +59,7 @@ static void step_request(struct world *world)
 {
     struct node *node = any_serving(world);
     /* Half of all requests are for few keys: waiters meet, entries live. */
-    unsigned key = below(world, 2) == 0 ? below(world, 3) : below(world, KEYS);
+    unsigned key = below(world, 2) == 0 ? below(world, HOT_KEYS) : below(world, KEYS);
 
     if (node != NULL)
         node_request(node, key);
@@ -269,7 +269,7 @@ static const struct step_kind {
     {step_commit,    150, true},
     {step_start,      20, true},
     {redis_move,     200, false},
-    {redis_forge,     40, false},
+    {redis_forge,     80, false},
     {step_replay,    150, false},
     {step_purge,      20, false},
     {step_cancel,     20, false},
@@ -368,13 +368,21 @@ static void end_faults(struct world *world)
     report_say("all faults end");
 }
 
-static bool has_loads(const struct world *world)
+static bool has_requests(const struct node *node)
+{
+    const struct request *request = node->requests;
+
+    while (request != NULL && request->state != REQUEST_RUNNING && request->state != REQUEST_WAITING)
+        request = request->next;
+    return request != NULL;
+}
+
+static bool has_work(const struct world *world)
 {
     bool has = world->fill_count > 0;
 
-    for (int i = 0; i < world->plan.nodes; i++)
-        has = has || world->nodes[i]->cache->flights.count > 0 ||
-              world->nodes[i]->cache->flights.turned_away.waiters != NULL;
+    for (int i = 0; i < world->plan.nodes && !has; i++)
+        has = world->nodes[i]->cache->flights.count > 0 || has_requests(world->nodes[i]);
     return has;
 }
 
@@ -404,7 +412,7 @@ static void come_to_rest(struct world *world)
         run_step(world);
         request_sweep_fills(world);
         fibers_advance_to_next(100000);
-        if (has_loads(world))
+        if (has_work(world))
             quiet_step = world->step;
     }
     oracle_check_rest(world);
