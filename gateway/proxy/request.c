@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "gateway/base/metrics.h"
-#include "gateway/proxy/response.h"
 #include "gateway/proxy/inside.h"
+#include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/proxy/steps.h"

@@ -23,7 +23,8 @@ static enum error_page_type type_for_engine(const struct request *request)
                         : request->settings->error_type;
 }
 
-void response_make_error(struct request *request, enum response_source source, int status, const char *message)
+void response_make_error(struct request *request, enum response_source source, int status,
+                         const char *message)
 {
     struct chain *chain = &request->chain;
     const struct header *accept = headers_find(&exchange_request(request->exchange)->headers, STR("Accept"));

@@ -21,7 +21,8 @@ enum response_source {
 };
 
 /* Makes the error in request->chain.answer, where headers may be added; response_send() follows. */
-void response_make_error(struct request *request, enum response_source source, int status, const char *message);
+void response_make_error(struct request *request, enum response_source source, int status,
+                         const char *message);
 /* Makes and sends it. message NULL: the usual one. */
 void response_error(struct request *request, enum response_source source, int status, const char *message);
 /* Sends what stands in request->chain.answer. */

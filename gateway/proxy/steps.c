@@ -8,12 +8,12 @@
 #include <stdatomic.h>
 
 #include "gateway/model/entities.h"
-#include "gateway/proxy/response.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/relay.h"
 #include "gateway/proxy/request.h"
+#include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/router/path.h"
