@@ -16,11 +16,11 @@
 #include "gateway/config/header_tokens.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
-#include "gateway/proxy/response.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/request.h"
+#include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/upstream_head.h"
 #include "gateway/router/path.h"
@@ -120,11 +120,30 @@ static void on_failure(struct client *client, enum client_failure failure, void 
     begin_try(request);
 }
 
+static bool client_takes_trailers(struct request *request)
+{
+    const struct headers *headers = &exchange_request(request->exchange)->headers;
+
+    for (const struct header *te = headers_find(headers, STR("TE")); te != NULL;
+         te = headers_find_next(headers, te, STR("TE")))
+        if (hop_by_hop_mentions(te->value, STR("trailers")))
+            return true;
+    return false;
+}
+
+/* It is no offer to change to something else than what was asked for. */
+static void drop_other_upgrades(struct headers *headers, struct str asked)
+{
+    const struct header *upgrade = headers_find(headers, STR("Upgrade"));
+
+    if (upgrade != NULL && (asked.at == NULL || !str_equal_nocase(upgrade->value, asked)))
+        (void)headers_remove(headers, STR("Upgrade"));
+}
+
 /* What the upstream has said is the answer, but for what concerns its connection only. */
 static void take_head(struct request *request, const struct client_head *head)
 {
     struct exchange_answer *answer = &request->chain.answer;
-    const struct header *te = NULL;
 
     exchange_answer_init(request->exchange, answer, head->status);
     answer->reason = head->reason;
@@ -132,13 +151,9 @@ static void take_head(struct request *request, const struct client_head *head)
     answer->keep_server_header = true;
     hop_by_hop_drop_named(&answer->headers);
     (void)headers_remove(&answer->headers, STR("Keep-Alive"));
-    if (!head->upgraded)
-        (void)headers_remove(&answer->headers, STR("Upgrade"));
-    if (headers_find(&answer->headers, STR("Trailer")) != NULL) {
-        te = headers_find(&exchange_request(request->exchange)->headers, STR("TE"));
-        if (te == NULL || !hop_by_hop_mentions(te->value, STR("trailers")))
-            (void)headers_remove(&answer->headers, STR("Trailer"));
-    }
+    drop_other_upgrades(&answer->headers, request->relay.ask.upgrade);
+    if (!client_takes_trailers(request))
+        (void)headers_remove(&answer->headers, STR("Trailer"));
 }
 
 /* The service's read timeout is the idle time of a tunnel as well. */
