@@ -19,7 +19,8 @@ typedef void (*handler_fn)(struct request *request);
 
 enum api {
     ADMIN_API = 1,
-    STATUS_API = 2
+    STATUS_API = 2,
+    UNLISTED = 4 /* not in /endpoints */
 };
 
 static const struct route {
@@ -30,7 +31,7 @@ static const struct route {
 } routes[] = {
     /* clang-format off */
     {METHOD_GET,    "/",                         root_show,                 ADMIN_API},
-    {METHOD_GET,    "/robots.txt",               robots_show,               ADMIN_API},
+    {METHOD_GET,    "/robots.txt",               robots_show,               ADMIN_API | UNLISTED},
     {METHOD_GET,    "/status",                   status_show,               ADMIN_API | STATUS_API},
     {METHOD_GET,    "/status/ready",             status_ready,              STATUS_API},
     {METHOD_GET,    "/endpoints",                endpoints_show,            ADMIN_API},
@@ -172,7 +173,7 @@ void endpoints_show(struct request *request)
     cJSON *data = cJSON_AddArrayToObject(json, "data");
 
     for (size_t i = 0; i < COUNT(routes); i++)
-        if ((routes[i].apis & ADMIN_API) != 0)
+        if ((routes[i].apis & (ADMIN_API | UNLISTED)) == ADMIN_API)
             add_template(&templates, routes[i].form);
     crud_templates(request->admin->options.schemas, add_template, &templates);
     qsort(templates.at, templates.count, sizeof(char *), compare_templates);
