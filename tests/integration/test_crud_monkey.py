@@ -7,7 +7,9 @@ import collections
 import json
 import os
 import random
+import socket
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -135,8 +137,23 @@ def run_monkey(cluster, seed, count, seen, failures):
         seen[method, answer.status] += 1
 
 
+def visit(cluster, seed, is_over, failures):
+    """Somebody uses what the writers make of the routes."""
+    random_ = random.Random(seed)
+    while not is_over.is_set():
+        path = random_.choice(["/r", "/", "/a", "/" + quote(some_text(random_)), f"/{'x' * 3000}", "/r?apikey=k"])
+        try:
+            node = random_.choice(cluster.nodes)
+            node.proxy(random_.choice(["GET", "POST", "OPTIONS"]), path, headers={"Host": random_.choice(["a.b", "a", "h:1"]), "a": "b"}, timeout=20)
+        except socket.timeout:
+            pass  # an upstream that nobody has
+        except Exception as failure:  # pylint: disable=broad-except
+            failures.append((seed, path, failure))
+            return
+
+
 def test_random_requests(cluster):
-    """Several writers at once, on both nodes, over the same few entities."""
+    """Several writers at once, on both nodes, over the same few entities, while others are proxied."""
     seed = int(os.environ.get("FRESHET_SEED", random.randrange(1 << 30)))
     count = int(os.environ.get("FRESHET_MONKEY", "250"))
     cluster.service("s")
@@ -144,10 +161,14 @@ def test_random_requests(cluster):
     cluster.consumer("owner")
     failures, seen = [], collections.Counter()
     monkeys = [threading.Thread(target=run_monkey, args=(cluster, seed + number, count, seen, failures)) for number in range(4)]
-    for monkey in monkeys:
-        monkey.start()
+    is_over = threading.Event()
+    visitor = threading.Thread(target=visit, args=(cluster, seed, is_over, failures))
+    for thread in [visitor, *monkeys]:
+        thread.start()
     for monkey in monkeys:
         monkey.join()
+    is_over.set()
+    visitor.join()
     assert not failures, failures
     for often in (("POST", 201), ("POST", 400), ("PUT", 200), ("PUT", 400), ("PATCH", 400), ("DELETE", 204), ("GET", 200)):
         assert seen[often] > 0, (seed, seen)
