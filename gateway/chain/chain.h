@@ -22,6 +22,7 @@
 #include "gateway/model/entities.h"
 
 struct lookup_table;
+struct miss_limit;
 struct scope_index;
 
 /* What all chains of a node share. */
@@ -30,6 +31,7 @@ struct chain_world {
     const struct schemas *schemas;
     struct digest_salt salt;
     const struct clock *clock;
+    struct miss_limit *miss_limit; /* NULL: none */
     char node_id[UUID_TEXT_SIZE];
     char host_name[256];
 };
@@ -41,6 +43,7 @@ struct chain {
     const struct route *route;     /* NULL: none */
     const struct service *service; /* NULL: none */
     struct str path;               /* normalised */
+    struct str client_address;     /* the real one, as far as can be known; at == NULL: unknown */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
     struct str upstream_query; /* behind '?'; at == NULL: none */

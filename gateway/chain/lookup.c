@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+#include "gateway/chain/miss_limit.h"
 #include "gateway/chain/state.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/schema.h"
@@ -85,6 +88,24 @@ static const struct lookup_result *keep_result(struct chain *chain, const struct
     return result;
 }
 
+/* A client that keeps asking for what does not exist is not to keep the database busy. */
+static bool may_load(const struct chain *chain)
+{
+    const struct miss_limit *limit = chain->world->miss_limit;
+
+    if (limit == NULL || chain->client_address.at == NULL ||
+        miss_limit_allows(limit, chain->client_address, clock_now_us(chain->world->clock)))
+        return true;
+    metrics_add(METRIC_FILLS_RATE_LIMITED, 1);
+    return false;
+}
+
+static void charge(const struct chain *chain)
+{
+    if (chain->world->miss_limit != NULL && chain->client_address.at != NULL)
+        miss_limit_charge(chain->world->miss_limit, chain->client_address, clock_now_us(chain->world->clock));
+}
+
 static void on_answer(struct loop_message *message)
 {
     struct lookup_wait *wait = CONTAINER_OF(message, struct lookup_wait, message);
@@ -96,6 +117,8 @@ static void on_answer(struct loop_message *message)
         return;
     }
     chain->state->wait = NULL;
+    if (wait->status == CACHE_NEGATIVE)
+        charge(chain);
     (void)keep_result(chain, &wait->digest, wait->status, wait->value);
     free(wait);
     chain_resume(chain);
@@ -153,10 +176,12 @@ enum cache_status chain_lookup(struct chain *chain, const struct schema *schema,
     if (result == NULL) {
         const struct cache_value *found = NULL;
         enum cache_status status = cache_get(chain->world->cache, ask, &found);
-        if (status == CACHE_MISS) {
+        if (status == CACHE_MISS && may_load(chain)) {
             start_wait(chain, ask);
             return CACHE_MISS;
         }
+        if (status == CACHE_MISS)
+            status = CACHE_BUSY;
         result = keep_result(chain, &ask->digest, status, found);
     }
     if (result->status == CACHE_HIT)

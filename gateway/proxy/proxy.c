@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/chain/miss_limit.h"
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
 #include "gateway/http/listener.h"
@@ -84,6 +85,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     const char *ca_file = options->config->lua_ssl_trusted_certificate;
 
     made->world = options->world;
+    made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->place = options->place;
     made->resolver = options->resolver;
     made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
@@ -155,6 +157,7 @@ void proxy_reload(struct proxy *proxy, const struct config *config)
 {
     const struct news news = {.settings = make_settings(proxy, config), .pool = pool_options(config)};
 
+    miss_limit_set(proxy->world.miss_limit, config->db_miss_limit);
     tell_loops(proxy, take_settings, &news);
 }
 
@@ -202,6 +205,7 @@ void proxy_close(struct proxy *proxy)
         proxy->all_settings = settings->next;
         settings_free(settings);
     }
+    miss_limit_free(proxy->world.miss_limit);
     free(proxy->loops);
     free(proxy);
 }

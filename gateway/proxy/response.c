@@ -117,6 +117,7 @@ void response_dress(struct request *request)
 
 void response_send(struct request *request)
 {
+    request->step = SIZE_MAX; /* a plugin that wakes it now finds nothing left to do */
     response_dress(request);
     exchange_reply(request->exchange, &request->chain.answer, request->chain.answer_body);
 }

@@ -101,6 +101,7 @@ static enum step_result step_scheme(struct request *request)
     struct headers *headers = &request->chain.answer.headers;
 
     origin_read(request->exchange, request->settings, &request->origin);
+    request->chain.client_address = request->origin.address;
     bool wants_tls = (route->protocols & PROTOCOL_HTTPS) != 0 && (route->protocols & PROTOCOL_HTTP) == 0;
     if (!wants_tls || str_equal(request->origin.scheme, STR("https")))
         return STEP_NEXT;
@@ -179,6 +180,7 @@ static enum step_result step_resolve(struct request *request)
 
 static enum step_result step_relay(struct request *request)
 {
+    request->step = SIZE_MAX; /* what follows is the relay's */
     relay_start(request);
     return STEP_DONE;
 }

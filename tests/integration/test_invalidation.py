@@ -291,3 +291,18 @@ def test_ttl_is_the_safety_net_for_changes_without_an_event(own_cluster):
     cluster.sql("SET session_replication_role = replica; UPDATE keyauth_credentials SET key = 'hand' WHERE key = 'k1'")
     assert get(cluster.b, "k1") == 200
     eventually(lambda: get(cluster.b, "k1") == 401 and get(cluster.b, "hand") == 200, 5)
+
+
+def test_random_keys_of_one_client_stop_costing_statements(own_cluster):
+    cluster = own_cluster(redis=False, names=("a",), settings={"db_miss_limit": 20})
+    protect(cluster)
+    before = cluster.a.admin("GET", "/status").json["freshet"]["metrics"]
+    answers = [cluster.a.proxy("GET", "/r", headers={"apikey": f"random-{number}"}) for number in range(200)]
+    after = cluster.a.admin("GET", "/status").json["freshet"]["metrics"]
+    assert {answer.status for answer in answers} == {401, 503}
+    assert all(answer.headers["Retry-After"] for answer in answers if answer.status == 503)
+    name = "freshet_fill_statements_total"
+    assert after[name] - before[name] < 100
+    assert after["freshet_fill_rate_limited_total"] > 100
+    assert get(cluster.a, "k1") in (200, 503)
+    eventually(lambda: get(cluster.a, "k1") == 200, 3, what="a real key being let in again")
