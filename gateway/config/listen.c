@@ -23,7 +23,7 @@ static bool wrong(char reason[REASON_SIZE], const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    vsnprintf(reason, REASON_SIZE, format, values);
+    (void)vsnprintf(reason, REASON_SIZE, format, values);
     va_end(values);
     return false;
 }

@@ -7,7 +7,6 @@
 
 #include "gateway/config/source.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +36,7 @@ void problem_add(struct config_problems *problems, const char *where, int line, 
     char reason[512];
     va_list values;
     va_start(values, format);
-    vsnprintf(reason, sizeof(reason), format, values);
+    (void)vsnprintf(reason, sizeof(reason), format, values);
     va_end(values);
     problems->at = mem_realloc(problems->at, (problems->count + 1) * sizeof(*problems->at));
     problems->at[problems->count++] = (struct config_problem){
@@ -74,27 +73,48 @@ static struct str without_comment(char *line)
     return str_trim((struct str){line, len});
 }
 
-static void read_line(char *text, int number, const char *path, struct raw_setting *raw,
-                      struct config_problems *problems, struct config_problems *warnings)
+/* A file on its way into raw settings. */
+struct reading {
+    const char *path;
+    int line;
+    struct raw_setting *raw;
+    struct config_problems *problems, *warnings;
+};
+
+static void read_line(const struct reading *reading, char *text)
 {
     struct str line = without_comment(text);
     if (line.len == 0)
         return;
     size_t equals = str_find(line, '=', 0);
     if (equals == SIZE_MAX) {
-        problem_add(problems, path, number, "", "'%.*s' is not of the form name = value",
-                    (int)(line.len < 60 ? line.len : 60), line.at);
+        problem_add(reading->problems, reading->path, reading->line, "",
+                    "'%.*s' is not of the form name = value", (int)(line.len < 60 ? line.len : 60), line.at);
         return;
     }
     struct str name = str_trim(str_part(line, 0, equals));
     struct str value = str_trim(str_part(line, equals + 1, line.len));
     char shown[NAME_SIZE_MAX];
-    snprintf(shown, sizeof(shown), "%.*s", STR_ARG(name));
+    (void)snprintf(shown, sizeof(shown), "%.*s", STR_ARG(name));
     size_t i = key_number(name);
     if (i == SIZE_MAX)
-        problem_add(warnings, path, number, shown, "unknown setting, ignored");
+        problem_add(reading->warnings, reading->path, reading->line, shown, "unknown setting, ignored");
     else
-        set(&raw[i], value, path, number);
+        set(&reading->raw[i], value, reading->path, reading->line);
+}
+
+static void read_lines(struct reading *reading, char *text)
+{
+    for (char *line = text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = '\0';
+        if (end != NULL && end > line && end[-1] == '\r')
+            end[-1] = '\0';
+        reading->line++;
+        read_line(reading, line);
+        line = end != NULL ? end + 1 : NULL;
+    }
 }
 
 void source_read_file(const char *path, struct raw_setting *raw, struct config_problems *problems,
@@ -114,20 +134,18 @@ void source_read_file(const char *path, struct raw_setting *raw, struct config_p
     else if (memchr(text, '\0', size) != NULL)
         problem_add(problems, path, 0, "", "contains a NUL byte: not a text file");
     else {
+        struct reading reading = {.path = path, .raw = raw, .problems = problems, .warnings = warnings};
         text[size] = '\0';
-        int number = 0;
-        for (char *line = text; line != NULL;) {
-            char *end = strchr(line, '\n');
-            if (end != NULL)
-                *end = '\0';
-            if (end != NULL && end > line && end[-1] == '\r')
-                end[-1] = '\0';
-            read_line(line, ++number, path, raw, problems, warnings);
-            line = end != NULL ? end + 1 : NULL;
-        }
+        read_lines(&reading, text);
     }
     free(text);
-    fclose(file);
+    (void)fclose(file);
+}
+
+/* Of ASCII, whatever the locale. */
+static char upper(char c)
+{
+    return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
 static const char *environment_of(const char *start, const char *name)
@@ -135,7 +153,7 @@ static const char *environment_of(const char *start, const char *name)
     char variable[NAME_SIZE_MAX];
     int len = snprintf(variable, sizeof(variable), "%s%s", start, name);
     for (int i = 0; i < len && i < (int)sizeof(variable); i++)
-        variable[i] = (char)toupper((unsigned char)variable[i]);
+        variable[i] = upper(variable[i]);
     return getenv(variable);
 }
 
@@ -177,9 +195,12 @@ void source_resolve(struct raw_setting *raw, struct config_problems *problems)
         if (raw[i].text == NULL || !is_reference(str_of(raw[i].text), &name))
             continue;
         char variable[NAME_SIZE_MAX];
-        snprintf(variable, sizeof(variable), "%.*s", STR_ARG(name));
-        for (char *at = variable; *at != '\0'; at++)
-            *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+        (void)snprintf(variable, sizeof(variable), "%.*s", STR_ARG(name));
+        for (char *at = variable; *at != '\0'; at++) {
+            if (*at == '-')
+                *at = '_';
+            *at = upper(*at);
+        }
         const char *text = getenv(variable);
         if (text == NULL)
             problem_add(problems, raw[i].where, raw[i].line, config_keys[i].name,

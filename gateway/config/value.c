@@ -25,7 +25,7 @@ static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    vsnprintf(reason, CONFIG_REASON_SIZE, format, values);
+    (void)vsnprintf(reason, CONFIG_REASON_SIZE, format, values);
     va_end(values);
     return false;
 }
@@ -33,10 +33,11 @@ static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...)
 static void *member(const struct config *config, const struct config_key *key)
 {
     /* The table knows members by offset; the config is writable while it is being loaded. */
-    return (char *)(uintptr_t)config + key->offset;
+    return (char *)(uintptr_t)config + key->offset; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static bool set_text(void *at, const struct config_key *key, const char *text,
+                     /* NOLINTNEXTLINE(readability-non-const-parameter): the signature of the table `kinds` */
                      char reason[CONFIG_REASON_SIZE])
 {
     (void)key;
@@ -158,6 +159,7 @@ static bool set_bytes(void *at, const struct config_key *key, const char *text,
 }
 
 static bool set_list(void *at, const struct config_key *key, const char *text,
+                     /* NOLINTNEXTLINE(readability-non-const-parameter): the signature of the table `kinds` */
                      char reason[CONFIG_REASON_SIZE])
 {
     (void)key;
