@@ -48,6 +48,8 @@ static inline UNUSED struct settings *test_settings(const char *text)
 
 static inline struct str test_word(struct str *rest, char end)
 {
+    if (rest->at == NULL)
+        return STR_NONE;
     size_t at = str_find(*rest, end, 0);
     struct str word = str_part(*rest, 0, at != SIZE_MAX ? at : rest->len);
     *rest = at != SIZE_MAX ? str_part(*rest, at + 1, rest->len) : STR_NONE;

@@ -277,18 +277,24 @@ static int warm_up(struct gateway *gateway)
 
 static void a_stale_connection_costs_no_try(void **state)
 {
-    struct gateway *gateway = open_gateway(NUMBER "'retries':0," TIMES);
-    int fd = warm_up(gateway);
+    static const int retries[] = {0, 1};
     (void)state;
-    raw_send_text(gateway->client, GET);
-    (void)raw_receive(fd, seen, sizeof(seen), "\r\n\r\n");
-    close(fd);
-    fd = gateway_take(gateway, seen, sizeof(seen));
-    raw_send_text(fd, OK);
-    receive(gateway, "\r\n\r\nok");
-    assert_non_null(strstr(got, "HTTP/1.1 200 OK\r\n"));
-    close(fd);
-    gateway_close(gateway);
+    for (size_t i = 0; i < COUNT(retries); i++) {
+        char service[256];
+        (void)snprintf(service, sizeof(service), NUMBER TIMES ",'retries':%d", retries[i]);
+        struct gateway *gateway = open_gateway(service);
+        int fd = warm_up(gateway);
+        raw_send_text(gateway->client, GET);
+        (void)raw_receive(fd, seen, sizeof(seen), "\r\n\r\n");
+        close(fd);
+        close_tries(gateway, retries[i]);
+        fd = gateway_take(gateway, seen, sizeof(seen));
+        raw_send_text(fd, OK);
+        receive(gateway, "\r\n\r\nok");
+        assert_non_null(strstr(got, "HTTP/1.1 200 OK\r\n"));
+        close(fd);
+        gateway_close(gateway);
+    }
 }
 
 static void but_only_one(void **state)
