@@ -25,6 +25,7 @@
 #include "bus/backoff.h"
 #include "bus/bell.h"
 #include "bus/cursor.h"
+#include "bus/echo.h"
 #include "bus/line.h"
 #include "bus/machine.h"
 
@@ -69,6 +70,7 @@ struct channel {
     struct backoff backoff;
     bool lost; /* the loss has been logged */
     struct hint incoming;
+    struct echo echo; /* of the open line */
 };
 
 static void say(const struct channel *channel, enum bus_log_level level, const char *format, ...)
@@ -216,7 +218,11 @@ static void on_message(void *arg, const uint8_t *bytes, size_t length)
     count(channel, &stats->hints_received);
     switch (hint_decode(bytes, length, channel->used.history, channel->used.redis.secret, hint)) {
     case HINT_GOOD:
-        channel->options.on_hint(channel->options.arg, hint);
+        echo_heard(&channel->echo, machine_now_us(),
+                   memcmp(hint->sender, channel->options.node_id, sizeof(hint->sender)) == 0,
+                   machine_uniform());
+        if ((hint->flags & HINT_BEACON) == 0)
+            channel->options.on_hint(channel->options.arg, hint);
         return;
     case HINT_BAD_SIZE:
         count(channel, &stats->hints_dropped_size);
@@ -255,6 +261,30 @@ static void tell_again_if_due(struct channel *channel)
     unlock(channel);
 }
 
+static bool send_hint(struct channel *channel, const struct line_kind *kind, struct line *line,
+                      struct hint *hint, struct bus_err *err)
+{
+    uint8_t bytes[HINT_MAX_BYTES];
+
+    memcpy(hint->history, channel->used.history, sizeof(hint->history));
+    memcpy(hint->sender, channel->options.node_id, sizeof(hint->sender));
+    hint->sent_unix_us = (uint64_t)machine_unix_us();
+    echo_sent(&channel->echo, machine_now_us());
+    return kind->send(line, bytes, hint_encode(hint, channel->used.redis.secret, bytes), err);
+}
+
+/* It says nothing, but it should be heard. */
+static bool send_beacon_if_due(struct channel *channel, const struct line_kind *kind, struct line *line,
+                               struct bus_err *err)
+{
+    struct hint *hint = &channel->incoming;
+
+    if (!echo_wants_beacon(&channel->echo, machine_now_us()))
+        return true;
+    *hint = (struct hint){.flags = HINT_BEACON};
+    return send_hint(channel, kind, line, hint, err);
+}
+
 static void note_sent(struct channel *channel, const struct hint *hint)
 {
     struct hint *unsettled = &channel->unsettled;
@@ -270,7 +300,6 @@ static void note_sent(struct channel *channel, const struct hint *hint)
 static bool send_pending(struct channel *channel, const struct line_kind *kind, struct line *line,
                          struct bus_err *err)
 {
-    uint8_t bytes[HINT_MAX_BYTES];
     struct hint *hint = machine_alloc(sizeof(*hint));
     bool has_pending, good = true;
 
@@ -285,11 +314,8 @@ static bool send_pending(struct channel *channel, const struct line_kind *kind, 
             hint->key_count = 0;
             hint->flags &= ~(unsigned)HINT_KEYS_COMPLETE;
         }
-        memcpy(hint->history, channel->used.history, sizeof(hint->history));
-        memcpy(hint->sender, channel->options.node_id, sizeof(hint->sender));
-        hint->sent_unix_us = (uint64_t)machine_unix_us();
         note_sent(channel, hint);
-        good = kind->send(line, bytes, hint_encode(hint, channel->used.redis.secret, bytes), err);
+        good = send_hint(channel, kind, line, hint, err);
     }
     free(hint);
     if (good && kind->is_settled(line))
@@ -304,8 +330,11 @@ static void wait_for_anything(struct channel *channel, const struct line_kind *k
                                                {.fd = channel->halt, .events = POLLIN}};
     size_t poll_count = 2 + kind->fill_polls(line, polls + 2);
     int64_t due_us = kind->due_us(line);
+    int64_t echo_us = echo_due_us(&channel->echo);
     int64_t left_ms;
 
+    if (echo_us < due_us)
+        due_us = echo_us;
     lock(channel);
     if (channel->again_us < due_us)
         due_us = channel->again_us;
@@ -340,8 +369,10 @@ static bool serve(struct channel *channel, const struct line_kind *kind, struct 
     while (is_plan_current(channel)) {
         if (!kind->work(line, err))
             return false;
+        if (echo_is_lost(&channel->echo, machine_now_us()))
+            return bus_err_set(err, BUS_ERR_CONNECT, "what is sent does not come back");
         tell_again_if_due(channel);
-        if (!send_pending(channel, kind, line, err))
+        if (!send_pending(channel, kind, line, err) || !send_beacon_if_due(channel, kind, line, err))
             return false;
         wait_for_anything(channel, kind, line);
     }
@@ -409,6 +440,7 @@ static void live_with_line(struct channel *channel, const struct line_kind *kind
     count(channel, &channel->stats.channel_reconnects);
     say(channel, BUS_LOG_NOTICE, "bus: channel is up; kind=%s name=%s", kind->name, name);
     channel->lost = false;
+    echo_init(&channel->echo, opened_us, machine_uniform());
     channel->options.on_ring(channel->options.arg);
     good = serve(channel, kind, line, &err);
     set_up(channel, false);
