@@ -13,7 +13,6 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
-#include "gateway/config/header_tokens.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
@@ -88,7 +87,8 @@ static void give_up(struct request *request, enum client_failure failure)
     bool timed_out = failure == CLIENT_TIMEOUT || failure == CLIENT_CONNECT_TIMEOUT;
 
     metrics_add(METRIC_UPSTREAM_FAILURES, 1);
-    response_error(request, RESPONSE_OF_ENGINE, timed_out ? 504 : 502, NULL);
+    request->relay.status = timed_out ? 504 : 502;
+    response_error(request, RESPONSE_OF_ENGINE, request->relay.status, NULL);
 }
 
 static void on_failure(struct client *client, enum client_failure failure, void *arg)
@@ -171,11 +171,9 @@ static void on_head(struct client *client, const struct client_head *head, void 
     struct relay *relay = &request->relay;
 
     relay->head_us = loop_clock_us();
+    relay->status = head->status;
     take_head(request, head);
     response_dress(request);
-    if ((request->settings->answer_headers & HEADER_UPSTREAM_STATUS) != 0)
-        headers_set(&request->chain.answer.headers, STR("X-Kong-Upstream-Status"),
-                    exchange_printf(request->exchange, "%d", head->status));
     relay->answering = true;
     if (head->upgraded) {
         join(request, client);

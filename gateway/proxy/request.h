@@ -17,6 +17,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/http/client.h"
 #include "gateway/http/exchange.h"
+#include "gateway/io/timer.h"
 #include "gateway/proxy/origin.h"
 #include "gateway/router/router.h"
 
@@ -42,6 +43,7 @@ struct relay {
     bool answering;        /* the head has gone to the client */
     int64_t began_us;      /* the first try: until here it was the gateway's time */
     int64_t head_us;
+    int status; /* of the last try; one without an answer counts as 502 or 504 */
 };
 
 struct request {
@@ -52,7 +54,8 @@ struct request {
     const struct snapshot *snapshot; /* pinned */
     const struct settings *settings;
     struct chain chain;
-    size_t step; /* of the table, the one that runs or waits */
+    size_t step;      /* of the table, the one that runs or waits */
+    struct timer nap; /* of a request that waits for the node to wake up */
     struct origin origin;
     const struct hop *hop; /* of the service; NULL: none */
     struct resolver_query query;

@@ -109,6 +109,9 @@ void response_dress(struct request *request)
     if (!request->proxied && (settings->answer_headers & HEADER_SERVER) != 0)
         headers_set(headers, STR("Server"), settings->server_token);
     add_latencies(request, headers);
+    if (request->proxied && (settings->answer_headers & HEADER_UPSTREAM_STATUS) != 0)
+        headers_set(headers, STR("X-Kong-Upstream-Status"),
+                    exchange_printf(request->exchange, "%d", request->relay.status));
     if ((settings->answer_headers & HEADER_REQUEST_ID) != 0)
         headers_set(headers, STR("X-Kong-Request-Id"), request->chain.request_id);
     if (settings->debug_headers)

@@ -87,6 +87,7 @@ static size_t count_lines(struct str head, struct str name)
 {
     size_t count = 0;
 
+    (void)take(&head, '\n'); /* the request line */
     for (struct str line = take(&head, '\n'); line.at != NULL; line = take(&head, '\n')) {
         demand(head.at == NULL || (line.len > 0 && line.at[line.len - 1] == '\r'));
         count += str_equal_nocase(take(&line, ':'), name) ? 1 : 0;

@@ -487,6 +487,18 @@ static void expect_answer(const char *request_lines, const char *answer_lines, c
     gateway_close(gateway);
 }
 
+static void no_answer_has_the_status_of_its_error(void **state)
+{
+    struct gateway *gateway =
+        gateway_open(&(struct gateway_options){.settings = "headers = X-Kong-Upstream-Status, Via\n"});
+    (void)state;
+    raw_send_text(gateway->client, POST);
+    close_tries(gateway, 1);
+    receive(gateway, "request_id: ");
+    assert_non_null(strstr(got, "\r\nX-Kong-Upstream-Status: 502\r\n"));
+    gateway_close(gateway);
+}
+
 static void lines_of_the_upstreams_connection_stay_behind(void **state)
 {
     (void)state;
@@ -599,6 +611,7 @@ int main(void)
         cmocka_unit_test(a_body_that_stops_is_cut_after_the_read_timeout),
         cmocka_unit_test(a_client_that_leaves_is_left_upstream),
         cmocka_unit_test(a_slow_client_slows_the_upstream_down),
+        cmocka_unit_test(no_answer_has_the_status_of_its_error),
         cmocka_unit_test(lines_of_the_upstreams_connection_stay_behind),
         cmocka_unit_test(answers_without_a_body_end_at_once),
         cmocka_unit_test(a_websocket_is_tunnelled),

@@ -222,6 +222,30 @@ static void only_listed_headers_are_added(void **state)
     }
 }
 
+static void the_status_of_the_last_try_is_told_if_listed(void **state)
+{
+    static const struct {
+        const char *settings, *wanted;
+        bool proxied;
+    } cases[] = {
+        {"headers = X-Kong-Upstream-Status\n", "201", true},
+        {"headers = X-Kong-Upstream-Status\n", NULL, false},
+        {"", NULL, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bench bench;
+        open_bench(&bench, cases[i].settings, "GET / HTTP/1.1\nHost: a\n");
+        if (cases[i].proxied)
+            proxied(&bench, 1, 1);
+        bench.request.relay.status = 201;
+        exchange_answer_init(bench.exchange, &bench.request.chain.answer, 418); /* a plugin's idea */
+        response_send(&bench.request);
+        expect_line(&bench, "X-Kong-Upstream-Status", cases[i].wanted);
+        close_bench(&bench);
+    }
+}
+
 static void our_own_answers_obey_the_list_too(void **state)
 {
     static const struct {
@@ -399,6 +423,7 @@ int main(void)
         cmocka_unit_test(an_upstream_that_failed_still_counts_as_proxied),
         cmocka_unit_test(a_clock_that_stands_still_makes_no_negative_latency),
         cmocka_unit_test(only_listed_headers_are_added),
+        cmocka_unit_test(the_status_of_the_last_try_is_told_if_listed),
         cmocka_unit_test(our_own_answers_obey_the_list_too),
         cmocka_unit_test(our_headers_win_over_upstream_and_plugins),
         cmocka_unit_test(debug_headers_need_the_setting_and_the_wish),
