@@ -98,12 +98,53 @@ static void add_debug(struct request *request, struct headers *headers)
     }
 }
 
+/* Types whose reader would have to guess; the list is that of nginx's charset_types. */
+static bool is_text(struct str media_type)
+{
+    static const char *const texts[] = {
+        "text/html",          "text/plain", "text/xml", "text/vnd.wap.wml", "application/javascript",
+        "application/rss+xml"};
+
+    for (size_t i = 0; i < COUNT(texts); i++)
+        if (str_equal_nocase(media_type, str_of(texts[i])))
+            return true;
+    return false;
+}
+
+static bool names_charset(struct str parameters)
+{
+    for (size_t at = 0; at < parameters.len;) {
+        size_t end = str_find(parameters, ';', at);
+        struct str parameter = str_trim(str_part(parameters, at, end != SIZE_MAX ? end : parameters.len));
+        if (parameter.len >= 8 && str_equal_nocase(str_part(parameter, 0, 8), STR("charset=")))
+            return true;
+        at = end != SIZE_MAX ? end + 1 : parameters.len;
+    }
+    return false;
+}
+
+static void add_charset(struct request *request, struct headers *headers)
+{
+    struct header *type = headers_find(headers, STR("Content-Type"));
+    struct str charset = request->settings->charset;
+
+    if (type == NULL || charset.at == NULL)
+        return;
+    size_t end = str_find(type->value, ';', 0);
+    size_t length = end != SIZE_MAX ? end : type->value.len;
+    if (is_text(str_trim(str_part(type->value, 0, length))) &&
+        !names_charset(str_part(type->value, length, type->value.len)))
+        type->value =
+            exchange_printf(request->exchange, "%.*s; charset=%.*s", STR_ARG(type->value), STR_ARG(charset));
+}
+
 void response_dress(struct request *request)
 {
     struct headers *headers = &request->chain.answer.headers;
     const struct settings *settings = request->settings;
 
     chain_header_filter(&request->chain);
+    add_charset(request, headers);
     if (request->proxied && (settings->answer_headers & HEADER_VIA) != 0)
         headers_set(headers, STR("Via"), settings->server_token);
     if (!request->proxied && (settings->answer_headers & HEADER_SERVER) != 0)

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/config/header_tokens.h"
@@ -46,6 +47,8 @@ struct settings *settings_new(const struct config *config)
     settings->answer_headers = header_tokens(&config->headers);
     settings->upstream_headers = header_tokens(&config->headers_upstream);
     settings->server_token = owned(config->server_token);
+    if (strcasecmp(config->nginx_http_charset, "off") != 0)
+        settings->charset = owned(config->nginx_http_charset);
     settings->error_type = error_type_of(config->error_default_type);
     settings->real_ip_header = owned(config->real_ip_header);
     settings->real_ip_is_peer = strcmp(config->real_ip_header, "proxy_protocol") == 0;
@@ -68,6 +71,7 @@ void settings_free(struct settings *settings)
     if (settings == NULL)
         return;
     free_text(settings->server_token);
+    free_text(settings->charset);
     free_text(settings->real_ip_header);
     free(settings->trusted);
     free(settings->port_maps);

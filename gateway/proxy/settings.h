@@ -19,6 +19,7 @@
 struct settings {
     unsigned answer_headers, upstream_headers; /* bits of config/header_tokens.h */
     struct str server_token;
+    struct str charset;              /* of text answers that name none; at == NULL: they stay so */
     enum error_page_type error_type; /* of engine errors, for clients that do not say */
     struct network *trusted;
     size_t trusted_count;

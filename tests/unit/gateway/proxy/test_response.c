@@ -298,6 +298,40 @@ static void our_headers_win_over_upstream_and_plugins(void **state)
     close_bench(&bench);
 }
 
+static void text_without_a_charset_gets_one(void **state)
+{
+    static const struct {
+        const char *settings, *type, *wanted;
+    } cases[] = {
+        {"", "text/plain", "text/plain; charset=UTF-8"},
+        {"", "Text/HTML", "Text/HTML; charset=UTF-8"},
+        {"", "text/html; level=1", "text/html; level=1; charset=UTF-8"},
+        {"", "text/html;charset=latin1", "text/html;charset=latin1"},
+        {"", "text/html; level=1 ; Charset=\"x\"", "text/html; level=1 ; Charset=\"x\""},
+        {"", "text/html; charse", "text/html; charse; charset=UTF-8"},
+        {"", "application/javascript", "application/javascript; charset=UTF-8"},
+        {"", "application/json", "application/json"},
+        {"", "text/css", "text/css"},
+        {"", "image/png", "image/png"},
+        {"", "", ""},
+        {"nginx_http_charset = koi8-r\n", "text/xml", "text/xml; charset=koi8-r"},
+        {"nginx_http_charset = off\n", "text/xml", "text/xml"},
+        {"", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bench bench;
+        open_bench(&bench, cases[i].settings, "GET / HTTP/1.1\nHost: a\n");
+        proxied(&bench, 1, 1);
+        exchange_answer_init(bench.exchange, &bench.request.chain.answer, 200);
+        if (cases[i].type != NULL)
+            headers_add(&bench.request.chain.answer.headers, STR("content-type"), str_of(cases[i].type));
+        response_send(&bench.request);
+        expect_line(&bench, "Content-Type", cases[i].wanted);
+        close_bench(&bench);
+    }
+}
+
 /* ---- debug ---- */
 
 static void expect_debug(const char *settings, const char *lines, bool has_names, const char *route_id)
@@ -426,6 +460,7 @@ int main(void)
         cmocka_unit_test(the_status_of_the_last_try_is_told_if_listed),
         cmocka_unit_test(our_own_answers_obey_the_list_too),
         cmocka_unit_test(our_headers_win_over_upstream_and_plugins),
+        cmocka_unit_test(text_without_a_charset_gets_one),
         cmocka_unit_test(debug_headers_need_the_setting_and_the_wish),
         cmocka_unit_test(debug_headers_of_nothing_are_none),
         cmocka_unit_test(the_format_follows_accept_and_then_the_source),

@@ -17,6 +17,7 @@ static void defaults_trust_nobody_and_map_no_port(void **state)
     assert_int_equal(settings_public_port(settings, 8000), 8000);
     expect_str(settings->real_ip_header, "X-Real-IP");
     expect_str(settings->server_token, "kong/3.5.0");
+    expect_str(settings->charset, "UTF-8");
     assert_false(settings->real_ip_is_peer || settings->real_ip_recursive || settings->debug_headers ||
                  settings->refuse_when_stale);
     assert_int_equal(settings->error_type, ERROR_PAGE_PLAIN);
@@ -64,7 +65,8 @@ static void every_setting_arrives(void **state)
     struct settings *settings =
         test_settings("headers = via, X-Kong-Upstream-Status\nheaders_upstream = off\nserver_token = mine/1\n"
                       "real_ip_header = proxy_protocol\nreal_ip_recursive = on\nallow_debug_header = on\n"
-                      "cluster_stale_policy = refuse\n");
+                      "cluster_stale_policy = refuse\nnginx_http_charset = Off\n");
+    expect_str(settings->charset, NULL);
     assert_int_equal(settings->answer_headers, HEADER_VIA | HEADER_UPSTREAM_STATUS);
     assert_int_equal(settings->upstream_headers, 0);
     expect_str(settings->server_token, "mine/1");
