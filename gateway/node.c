@@ -51,8 +51,11 @@
 #include "gateway/wiring.h"
 
 enum {
-    TICK_MS = 100,           /* cache_tick() */
-    POLL_DEADLINE_MS = 2000, /* P of the consistency reference */
+    TICK_MS = 100,      /* cache_tick() */
+    WAKING_TICK_MS = 5, /* while requests wait for the node to wake up */
+    WAKING_LIMIT_US = 250000,
+    SHORTEST_NAP_US = 1000000, /* a stall of less is no sleep */
+    POLL_DEADLINE_MS = 2000,   /* P of the consistency reference */
     IMMEDIATE_DRAIN_MS = 1000,
     PLUGINS_MAX = 64,
     WORKERS_MAX = 256,
@@ -76,7 +79,8 @@ struct node {
     struct resolver *resolver;
     struct proxy *proxy;
     struct admin *admin;
-    pthread_mutex_t mutex; /* of what follows; changed is signalled */
+    int64_t ticked_us, woke_us; /* loop_clock_us; woke_us 0: awake */
+    pthread_mutex_t mutex;      /* of what follows; changed is signalled */
     pthread_cond_t changed;
     size_t loops_started;
     bool loop_failed, proxy_empty, admin_empty;
@@ -497,12 +501,40 @@ static void look_at_staleness(struct node *node)
     proxy_set_stale(node->proxy, most_ms > 0 && stats.since_good_poll_ms > most_ms);
 }
 
+/*
+ * Has the process been stopped, or its machine suspended, for longer than the pause between two polls? Then
+ * requests wait until a poll has succeeded, but not for long (consistency reference, 8).
+ */
+static void look_at_the_clock(struct node *node)
+{
+    int64_t poll_us = node->config->db_update_frequency * 1000;
+    int64_t longest_us = poll_us > SHORTEST_NAP_US ? poll_us : SHORTEST_NAP_US;
+    int64_t now_us = loop_clock_us();
+    struct bus_stats stats;
+    if (now_us - node->ticked_us > longest_us) {
+        log_notice("node: asleep for a while; ms=%" PRId64, (now_us - node->ticked_us) / 1000);
+        metrics_add(METRIC_WAKEUPS, 1);
+        node->woke_us = now_us;
+        bus_wake(node->wiring.bus);
+    }
+    node->ticked_us = now_us;
+    if (node->woke_us != 0) {
+        bus_read_stats(node->wiring.bus, &stats);
+        bool has_polled = stats.since_good_poll_ms * 1000 < now_us - node->woke_us;
+        if (!has_polled && now_us - node->woke_us < WAKING_LIMIT_US)
+            return;
+    }
+    node->woke_us = 0;
+    proxy_set_awake(node->proxy, now_us + longest_us);
+}
+
 /* Until a signal ends it; returns how long running requests may take. */
 static int64_t run(struct node *node)
 {
     const sigset_t set = our_signals();
-    const struct timespec tick = {.tv_nsec = TICK_MS * 1000000};
+    node->ticked_us = loop_clock_us();
     for (;;) {
+        const struct timespec tick = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
         int number = sigtimedwait(&set, NULL, &tick);
         switch (number) {
         case SIGTERM:
@@ -523,6 +555,7 @@ static int64_t run(struct node *node)
         }
         cache_tick(node->wiring.cache);
         look_at_staleness(node);
+        look_at_the_clock(node);
     }
 }
 

@@ -49,7 +49,7 @@ bool loop_is_mine(const struct loop *loop);
 h2o_loop_t *loop_h2o(struct loop *loop);
 /* One more turn from inside loop_end: lets closing sockets finish. */
 void loop_turn(struct loop *loop, int wait_ms);
-/* Monotonic milliseconds (CLOCK_MONOTONIC), read once per turn. */
+/* Monotonic milliseconds (CLOCK_BOOTTIME), read once per turn. */
 int64_t loop_now_ms(const struct loop *loop);
 /* Microseconds, read now. */
 int64_t loop_clock_us(void);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "gateway/base/random.h"
 #include "gateway/chain/chain.h"
@@ -41,6 +42,7 @@ struct proxy {
     struct client_pool_options pool_options; /* at the start */
     struct settings *all_settings;           /* thread: main. Kept until the end: requests borrow them */
     atomic_bool refusing;                    /* stale for too long, and told to say so rather than serve */
+    _Atomic int64_t awake_until_us;          /* proxy_set_awake() */
     atomic_size_t undrained;                 /* loops that still have a connection */
     void (*on_empty)(void *arg);
     void *on_empty_arg;

@@ -88,6 +88,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->place = options->place;
     made->resolver = options->resolver;
+    made->awake_until_us = INT64_MAX; /* until somebody watches */
     made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
     made->loop_count = options->loop_count;
     made->loops = mem_zalloc(options->loop_count * sizeof(*made->loops));
@@ -164,6 +165,11 @@ void proxy_reload(struct proxy *proxy, const struct config *config)
 void proxy_set_stale(struct proxy *proxy, bool stale)
 {
     atomic_store_explicit(&proxy->refusing, stale, memory_order_relaxed);
+}
+
+void proxy_set_awake(struct proxy *proxy, int64_t until_us)
+{
+    atomic_store_explicit(&proxy->awake_until_us, until_us, memory_order_relaxed);
 }
 
 static void on_loop_empty(void *arg)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "gateway/base/attributes.h"
 #include "gateway/base/err.h"
@@ -42,6 +43,12 @@ void proxy_reload(struct proxy *proxy, const struct config *config);
 /* Is the last good poll older than cluster_max_staleness? With cluster_stale_policy = refuse clients get 503.
  */
 void proxy_set_stale(struct proxy *proxy, bool stale);
+/*
+ * The process is known to run, and to have heard of changes, until this instant (loop_clock_us). Requests
+ * that find it over wait a moment: the process or its machine has been stopped, and the node is about to
+ * learn what it has missed (consistency reference, 8). Any thread.
+ */
+void proxy_set_awake(struct proxy *proxy, int64_t until_us);
 /* Stops accepting; on_empty is called once, on some loop, when no connection is left anywhere. */
 void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg);
 /* The loops have ended. NULL is fine. */

@@ -34,6 +34,32 @@ static enum step_result refuse(struct request *request, int status, const char *
     return STEP_DONE;
 }
 
+enum {
+    NAP_MS = 5,
+    LONGEST_NAP_US = 250000
+};
+
+static void on_nap_over(struct timer *timer)
+{
+    request_resume(CONTAINER_OF(timer, struct request, nap));
+}
+
+/* The node has been asleep: what it knows may be older than it promises, for as long as its next poll takes.
+ */
+static enum step_result step_wake(struct request *request)
+{
+    int64_t awake_until_us = atomic_load_explicit(&request->at->proxy->awake_until_us, memory_order_relaxed);
+    int64_t received_us = exchange_request(request->exchange)->received_us;
+
+    if (received_us < awake_until_us)
+        return STEP_NEXT;
+    int64_t now_us = loop_clock_us();
+    if (now_us < awake_until_us || now_us - received_us > LONGEST_NAP_US)
+        return STEP_NEXT;
+    timer_start(request->at->loop, &request->nap, NAP_MS, on_nap_over);
+    return STEP_WAIT;
+}
+
 static enum step_result step_admit(struct request *request)
 {
     if (request->settings->refuse_when_stale &&
@@ -189,6 +215,7 @@ static const struct step {
     const char *name; /* for a debugger */
     enum step_result (*run)(struct request *request);
 } steps[] = {
+    {"wake", step_wake},           /* a node that was stopped learns first what it has missed */
     {"admit", step_admit},         /* a node that has lost touch may have to say so */
     {"route", step_route},         /* host, path and so on -> route and service, from the snapshot */
     {"scheme", step_scheme},       /* who asks, and does it have to be TLS? */

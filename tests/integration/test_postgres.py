@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support import Postgres, ask, eventually
+from support import PATIENCE, Postgres, ask, eventually
 
 
 def protect(cluster):
@@ -59,6 +59,39 @@ def test_changes_made_while_one_node_could_not_poll_are_not_missed(own_cluster):
     cluster.b.signal(signal.SIGCONT)
     eventually(lambda: get(cluster.b, "k1") == 401, 5)
     assert cluster.b.proxy("GET", "/meanwhile").status in (200, 401)
+
+
+def test_the_first_request_after_a_sleep_sees_what_was_missed(own_cluster):
+    cluster = own_cluster(redis=False)
+    protect(cluster)
+    for number in range(3):
+        cluster.key(f"nap-{number}")
+        cluster.settle()
+        assert get(cluster.b, f"nap-{number}") == 200
+        cluster.b.signal(signal.SIGSTOP)
+        assert cluster.a.admin("DELETE", f"/consumers/c/key-auth/nap-{number}").status == 204
+        time.sleep(1.5)  # longer than the pause between two polls
+        cluster.b.signal(signal.SIGCONT)
+        assert get(cluster.b, f"nap-{number}") == 401
+    assert cluster.b.admin("GET", "/status").json["freshet"]["metrics"]["freshet_wakeups_total"] == 3
+
+
+def test_a_node_that_wakes_without_its_database_serves_all_the_same(own_cluster):
+    cluster = own_cluster(redis=False)
+    protect(cluster)
+    assert get(cluster.b, "k1") == 200
+    cluster.b.signal(signal.SIGSTOP)
+    cluster.postgres.stop("immediate")
+    time.sleep(1.5)
+    cluster.b.signal(signal.SIGCONT)
+    began = time.monotonic()
+    assert get(cluster.b, "k1") == 200
+    assert time.monotonic() - began < 2 * PATIENCE
+    began = time.monotonic()
+    for _ in range(10):
+        assert get(cluster.b, "k1") == 200
+    assert time.monotonic() - began < 1 * PATIENCE, "requests go on waiting"
+    cluster.postgres.run()
 
 
 def test_a_node_asleep_longer_than_the_log_is_kept_starts_over(own_cluster):
