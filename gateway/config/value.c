@@ -19,6 +19,8 @@
 #include "gateway/base/network.h"
 #include "gateway/config/header_tokens.h"
 
+#define BYTES_MAX (INT64_C(1) << 50) /* no memory and no disk is larger, and no shift gets near the sign */
+
 static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...) PRINTF_LIKE(2, 3);
 
 static bool wrong(char reason[CONFIG_REASON_SIZE], const char *format, ...)
@@ -113,7 +115,7 @@ static bool bytes_of(const char *text, int64_t *bytes)
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (end == text || errno != 0 || number < 0 || number > INT64_C(1) << 40)
+    if (end == text || errno != 0 || number < 0 || number > BYTES_MAX)
         return false;
     int shift = 0;
     switch (*end) {
@@ -135,6 +137,8 @@ static bool bytes_of(const char *text, int64_t *bytes)
     default:
         return false;
     }
+    if (number > BYTES_MAX >> shift)
+        return false;
     *bytes = (int64_t)number << shift;
     return end[1] == '\0';
 }

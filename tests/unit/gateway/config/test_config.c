@@ -95,6 +95,12 @@ static void each_kind_explains_what_it_expects(void **state)
     expect_problem("db_update_frequency = 0", 1, "db_update_frequency", "0.05 is the least");
     expect_problem("log_level = loud", 1, "log_level", "debug info notice");
     expect_problem("mem_cache_size = 4q", 1, "mem_cache_size", "k, m, g");
+    expect_problem("nginx_admin_client_max_body_size = 1099511627776g", 1, "nginx_admin_client_max_body_size",
+                   "k, m, g");
+    expect_problem("client_timeout = 2147484", 1, "client_timeout", "2147483 is the most");
+    expect_problem("upstream_keepalive_pool_size = 2147483648", 1, "upstream_keepalive_pool_size",
+                   "2147483647 is the most");
+    expect_problem("dns_stale_ttl = 2147483648", 1, "dns_stale_ttl", "2147483647 is the most");
     expect_problem("proxy_listen = 1.2.3.4:99999", 1, "proxy_listen", "between 0 and 65535");
     expect_problem("proxy_listen = 1.2.3.4:80 fast", 1, "proxy_listen", "is no flag");
     expect_problem("admin_listen = [::1:80", 1, "admin_listen", "[address]:port");
