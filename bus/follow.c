@@ -204,6 +204,7 @@ static bool apply(struct follow *follow, const struct reader_head *head, struct 
     };
     bool acknowledge = reader_must_acknowledge(poller->events, poller->event_count);
 
+    reader_act(&follow->board->reader, head);
 #ifdef MUTANT_ACK_EARLY
     acknowledge_early(follow, head);
 #endif

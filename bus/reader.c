@@ -98,6 +98,10 @@ void reader_begin(const struct reader *reader, struct reader_poll *poll)
     poll->tag = cursor_tag(cursor);
     poll->pend_count = cursor->pend_count;
     memcpy(poll->pend, cursor->pend, cursor->pend_count * sizeof(cursor->pend[0]));
+#ifndef MUTANT_FORGET_BATCH
+    if (reader->begun.position > cursor->applied)
+        poll->pend[poll->pend_count++] = reader->begun;
+#endif
 }
 
 enum reader_step reader_judge_head(const struct reader *reader, const struct reader_poll *poll,
@@ -148,6 +152,11 @@ enum reader_step reader_check_events(const struct reader_poll *poll, const struc
     return READER_NEWS;
 }
 
+void reader_act(struct reader *reader, const struct reader_head *head)
+{
+    reader->begun = (struct cursor_mark){.position = head->head, .tag = head->head_tag};
+}
+
 bool reader_finish(struct reader *reader, const struct reader_head *head, const struct bus_event *events,
                    size_t count)
 {
@@ -176,6 +185,7 @@ void reader_restart(struct reader *reader, const struct reader_head *head)
         cursor_restart(&reader->cursor, head->head, head->head_tag);
     else
         cursor_restart(&reader->cursor, head->floor, /* tag= */ 0);
+    reader->begun = (struct cursor_mark){0}; /* fences have been cleared, or are about to be */
     reader->head = reader->cursor.applied;
 }
 

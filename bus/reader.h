@@ -4,9 +4,9 @@
  * reader - what a poll of the log means: nothing new, a batch to act on, or the order to start over.
  *
  * One poll is: reader_begin(); ask the database; reader_judge_head(); if there is news, read the events in
- * the same snapshot; reader_check_events(); let the subscriber act; reader_finish(). A resync is: load in one
- * snapshot, then reader_restart(). All rules of the consistency reference, 4.1 and 5, are here and nowhere
- * else.
+ * the same snapshot; reader_check_events(); reader_act(); let the subscriber act; reader_finish(). A resync
+ * is: load in one snapshot, then reader_restart(). All rules of the consistency reference, 4.1 and 5, are
+ * here and nowhere else.
  *
  * Pure: no I/O, no time, no chance, no lock. In the process, begin, finish and restart run under the bus's
  * mutex because fills judge positions at the same time; the judging in between reads only what the poll
@@ -29,6 +29,8 @@ struct reader {
     struct cursor cursor;
     uint8_t history[16]; /* thread: poll, its own */
     uint64_t head;       /* at the last good poll */
+    /* thread: poll, its own. Head of the last batch that somebody began to act on; void once applied. */
+    struct cursor_mark begun;
 };
 
 /* What the head statement saw, in one snapshot. */
@@ -47,7 +49,7 @@ struct reader_head {
 struct reader_poll {
     uint64_t applied; /* the position to ask for */
     int64_t tag;
-    struct cursor_mark pend[CURSOR_PEND];
+    struct cursor_mark pend[CURSOR_PEND + 1]; /* and reader.begun */
     size_t pend_count;
 };
 
@@ -70,6 +72,12 @@ enum reader_step reader_judge_head(const struct reader *reader, const struct rea
  */
 enum reader_step reader_check_events(const struct reader_poll *poll, const struct reader_head *head,
                                      const struct bus_event *events, size_t count, const char **reason);
+
+/*
+ * The subscriber is about to act on the events. Should it fail half-way, fences stand at positions that may
+ * be lost before the next poll: like what fills have shown, they must be in the answer to it.
+ */
+void reader_act(struct reader *reader, const struct reader_head *head);
 
 /*
  * The subscriber has acted on the events: applied = head. false: meanwhile a fill has seen another history;

@@ -342,6 +342,28 @@ static void a_contradicting_fill_during_the_poll_keeps_the_position_back(void **
     assert_int_equal(f->reader.cursor.applied, START);
 }
 
+static void a_batch_that_failed_half_way_must_be_in_the_next_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    commit(f, 1);
+    assert_int_equal(judge(f), READER_NEWS);
+    assert_int_equal(check(f), READER_NEWS);
+    reader_act(&f->reader, &f->head); /* fences have been raised, and then the subscriber failed */
+    begin(f);
+    assert_int_equal(judge(f), READER_NEWS); /* it comes again */
+    f->events[0].tag = ++f->head.head_tag;
+    assert_int_equal(judge(f), READER_RESYNC); /* or in its place another */
+    assert_string_equal(f->reason, "history");
+    f->head.head = START;
+    f->head.head_tag = tag_of(START);
+    assert_int_equal(judge(f), READER_RESYNC); /* or it has been lost */
+    assert_string_equal(f->reason, "history");
+    reader_restart(&f->reader, &f->head);
+    begin(f);
+    assert_int_equal(judge(f), READER_IDLE);
+}
+
 static void only_a_flagged_commit_asks_for_acknowledgement(void **state)
 {
     struct fixture *f = *state;
@@ -378,6 +400,7 @@ int main(void)
         FACT(a_fill_after_the_poll_was_sent_may_know_more),
         FACT(another_tag_than_a_fill_showed_starts_over),
         FACT(a_contradicting_fill_during_the_poll_keeps_the_position_back),
+        FACT(a_batch_that_failed_half_way_must_be_in_the_next_answer),
         FACT(only_a_flagged_commit_asks_for_acknowledgement),
     };
 
