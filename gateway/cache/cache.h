@@ -33,10 +33,14 @@ struct cache_value;
 const void *cache_value_object(const struct cache_value *value);
 void cache_value_unref(const struct cache_value *value); /* NULL is fine */
 
+enum {
+    CACHE_KEY_MAX = 8192 /* as long as a header line of a request can be */
+};
+
 /* Where and how an entity is to be found; copied into the flight and the entry. */
 struct cache_ask {
     struct digest digest; /* of the key */
-    struct str key;       /* the key as clients see it, at most 512 bytes; borrowed for the call */
+    struct str key;       /* the key as clients see it, at most CACHE_KEY_MAX bytes; borrowed for the call */
     struct str value;     /* part of `key`: what the loader looks for in the database */
     uint8_t type;         /* number of the entity type, for cache_invalidate_type() */
     uint8_t lookup;       /* which column; meaning is the loader's */

@@ -20,8 +20,7 @@
 #include "gateway/cache/cache.h"
 
 enum {
-    FLIGHT_BUCKETS = 256,
-    CACHE_KEY_MAX = 512
+    FLIGHT_BUCKETS = 256
 };
 
 /* Where a flight stands. */

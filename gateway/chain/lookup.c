@@ -21,10 +21,6 @@
 #include "gateway/io/loop.h"
 #include "gateway/model/schema.h"
 
-enum {
-    KEY_MAX = 512 /* the cache's own limit */
-};
-
 struct lookup_wait {
     struct cache_waiter waiter;
     struct loop_message message;
@@ -36,34 +32,28 @@ struct lookup_wait {
     const struct cache_value *value;
 };
 
-/* A question with the texts it points to; on the stack of who asks. */
-struct question {
-    struct cache_ask ask;
-    char key[KEY_MAX + 1];
-    char value[KEY_MAX + 1];
-};
-
-/* false: too long or with a NUL inside, so no row can have it. */
-static bool make_question(const struct chain *chain, const struct schema *schema, int lookup,
-                          struct str value, struct question *question)
+/* Its texts are in the exchange's memory. false: too long or with a NUL inside, so no row can have it. */
+static bool make_ask(const struct chain *chain, const struct schema *schema, int lookup, struct str value,
+                     struct cache_ask *ask)
 {
     size_t name_len = strlen(schema->name);
-    size_t room = KEY_MAX - name_len - 6 - (sizeof(DEFAULT_WORKSPACE) - 1); /* six colons */
+    /* Six colons, and the column's name where a value looks like an id. */
+    size_t more = name_len + strlen(schema->lookups[lookup].field) + 6 + sizeof(DEFAULT_WORKSPACE) - 1;
 
-    if (value.len == 0 || value.len > room || memchr(value.at, '\0', value.len) != NULL)
+    if (value.len == 0 || value.len > CACHE_KEY_MAX - more || memchr(value.at, '\0', value.len) != NULL)
         return false;
-    memcpy(question->value, value.at, value.len);
-    question->value[value.len] = '\0';
+    value = exchange_copy(chain->exchange, value); /* with a NUL behind it */
     /* A buffer in storage of ours: it has room for all that is added, so it neither grows nor is freed. */
-    struct buf key = {.at = question->key, .capacity = sizeof(question->key)};
-    schema_lookup_key(&key, schema, lookup, question->value);
-    question->ask = (struct cache_ask){
+    struct buf key = {.at = exchange_alloc(chain->exchange, value.len + more + 1),
+                      .capacity = value.len + more + 1};
+    schema_lookup_key(&key, schema, lookup, value.at);
+    *ask = (struct cache_ask){
         .key = buf_str(&key),
-        .value = {question->key + name_len + 1, value.len},
+        .value = {key.at + name_len + 1, value.len},
         .type = schemas_number(chain->world->schemas, schema),
         .lookup = (uint8_t)lookup,
     };
-    digest_make(&chain->world->salt, question->ask.key, &question->ask.digest);
+    digest_make(&chain->world->salt, ask->key, &ask->digest);
     return true;
 }
 
@@ -166,23 +156,22 @@ void lookup_end(struct chain_state *state, struct cache *cache)
 enum cache_status chain_lookup(struct chain *chain, const struct schema *schema, int lookup, struct str value,
                                const void **object)
 {
-    struct question question;
-    const struct cache_ask *ask = &question.ask;
+    struct cache_ask ask;
 
     *object = NULL;
-    if (!make_question(chain, schema, lookup, value, &question))
+    if (!make_ask(chain, schema, lookup, value, &ask))
         return CACHE_NEGATIVE;
-    const struct lookup_result *result = find_result(chain_state_of(chain), &ask->digest);
+    const struct lookup_result *result = find_result(chain_state_of(chain), &ask.digest);
     if (result == NULL) {
         const struct cache_value *found = NULL;
-        enum cache_status status = cache_get(chain->world->cache, ask, &found);
+        enum cache_status status = cache_get(chain->world->cache, &ask, &found);
         if (status == CACHE_MISS && may_load(chain)) {
-            start_wait(chain, ask);
+            start_wait(chain, &ask);
             return CACHE_MISS;
         }
         if (status == CACHE_MISS)
             status = CACHE_BUSY;
-        result = keep_result(chain, &ask->digest, status, found);
+        result = keep_result(chain, &ask.digest, status, found);
     }
     if (result->status == CACHE_HIT)
         *object = cache_value_object(result->value);

@@ -50,6 +50,8 @@ static bool pack(struct packer *packer, const cJSON *document, struct keyauth_cr
         document_text(document, "key") == NULL)
         return err_set(err, ERR_INVALID, "a credential without id, consumer or key");
     credential->key = pack_text(packer, document_text(document, "key"));
+    credential->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
+    credential->created_at = document_int(document, "created_at", 0);
     credential->expires_at_ms = expiry(document);
     return true;
 }
@@ -62,15 +64,15 @@ static cJSON *show(const void *object)
     cJSON *shown = cJSON_CreateObject();
 
     cJSON_AddItemToObject(shown, "id", show_id(&credential->id));
+    (void)cJSON_AddNumberToObject(shown, "created_at", (double)credential->created_at);
     cJSON_AddItemToObject(shown, "consumer", show_reference(&credential->consumer));
     cJSON_AddItemToObject(shown, "key", show_text(credential->key));
-    if (credential->expires_at_ms == 0) {
-        (void)cJSON_AddNullToObject(shown, "ttl");
-    } else {
+    cJSON_AddItemToObject(shown, "tags", show_texts(&credential->tags));
+    if (credential->expires_at_ms != 0) {
         int64_t left_s = (credential->expires_at_ms - clock_now_ms(clock_system())) / 1000;
         (void)cJSON_AddNumberToObject(shown, "ttl", left_s > 0 ? (double)left_s : 0);
     }
-    return shown;
+    return show_without_nulls(shown);
 }
 
 enum {

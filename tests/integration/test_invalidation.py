@@ -306,3 +306,11 @@ def test_random_keys_of_one_client_stop_costing_statements(own_cluster):
     assert after["freshet_fill_rate_limited_total"] > 100
     assert get(cluster.a, "k1") in (200, 503)
     eventually(lambda: get(cluster.a, "k1") == 200, 3, what="a real key being let in again")
+
+
+def test_a_key_as_long_as_a_header_line_is_found(cluster):
+    protect(cluster)
+    long = "x" * 7000  # Postgres compresses it, so its index takes it
+    cluster.key(long)
+    assert get(cluster.a, long) == 200
+    assert get(cluster.a, long + "y") == 401

@@ -37,7 +37,7 @@ struct memory_world {
     pthread_mutex_t lock;
     struct { /* thread: any, under lock */
         struct cache_flight *flight;
-        char key[513];
+        char key[CACHE_KEY_MAX + 1];
     } loads[MEMORY_LOADS_MAX];
     size_t load_count;
     size_t load_total; /* since the beginning */

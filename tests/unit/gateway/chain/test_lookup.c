@@ -269,8 +269,9 @@ static void fill_with(char *name, size_t len)
 
 static void a_value_too_long_for_a_key_is_known_not_to_exist(void **state)
 {
-    const size_t room = 512 - strlen("consumers") - 6 - strlen(DEFAULT_WORKSPACE);
-    char name[1024];
+    const size_t room =
+        CACHE_KEY_MAX - strlen("consumers") - strlen("username") - 6 - strlen(DEFAULT_WORKSPACE);
+    char name[CACHE_KEY_MAX * 2];
     (void)state;
 
     fill_with(name, room + 1);

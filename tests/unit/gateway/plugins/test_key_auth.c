@@ -409,10 +409,10 @@ static void a_credential_without_its_consumer_is_unknown(void **state)
 
 static void a_key_too_long_for_the_cache_is_unknown(void **state)
 {
-    char headers[1200] = "apikey: ";
+    char headers[CACHE_KEY_MAX + 100] = "apikey: ";
     (void)state;
 
-    memset(headers + strlen(headers), 'k', 1024);
+    memset(headers + strlen(headers), 'k', CACHE_KEY_MAX);
     configure("{}");
     ask("GET", "/", headers, NULL);
     assert_unknown();
