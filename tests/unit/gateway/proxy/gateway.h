@@ -23,6 +23,7 @@
 #include "tests/unit/gateway/http/raw.h"
 
 enum {
+    GATEWAY_PLUGIN = 1,
     GATEWAY_SERVICE = 2,
     GATEWAY_ROUTE = 4
 };
@@ -35,7 +36,9 @@ struct gateway {
     struct proxy *proxy;
     sem_t attached;
     char hosts[64];
-    int upstream; /* listening on 127.0.0.1 */
+    int name_server; /* gets queries and answers none */
+    int published;   /* snapshots; each has settings of a plugin of its own: live_settings */
+    int upstream;    /* listening on 127.0.0.1 */
     int upstream_port;
     int client; /* one connection */
 };
@@ -72,14 +75,29 @@ static inline void gateway_publish(struct gateway *gateway, const struct gateway
                                       : "'paths':['/'],'protocols':['http','https'],'strip_path':true,"
                                         "'https_redirect_status_code':426,'service':{'id':'$2$'}");
     gateway_put(draft, &route_schema, GATEWAY_ROUTE, text.at);
+    buf_clear(&text);
+    buf_printf(&text, "{'name':'counting','enabled':true,'config':{'number':%d}}", ++gateway->published);
+    gateway_put(draft, &plugin_setting_schema, GATEWAY_PLUGIN, text.at);
     buf_fini(&text);
     snapshot_publish(gateway->place, draft_finish(draft, 1, 1));
+}
+
+static inline void gateway_open_name_server(struct gateway *gateway, char text[32])
+{
+    struct sockaddr_in address = raw_loopback(0);
+    socklen_t length = sizeof(address);
+    gateway->name_server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(gateway->name_server, (const void *)&address, length), 0);
+    assert_int_equal(getsockname(gateway->name_server, (void *)&address, &length), 0);
+    (void)snprintf(text, 32, "127.0.0.1:%d", ntohs(address.sin_port));
 }
 
 /* "up.test" has two addresses, and nobody listens at the second. */
 static inline void gateway_open_resolver(struct gateway *gateway)
 {
     struct err err = {0};
+    char servers[32];
+    gateway_open_name_server(gateway, servers);
     (void)snprintf(gateway->hosts, sizeof(gateway->hosts), "/tmp/freshet-test-proxy-hosts-XXXXXX");
     int file = mkstemp(gateway->hosts);
     assert_true(file >= 0);
@@ -87,7 +105,7 @@ static inline void gateway_open_resolver(struct gateway *gateway)
     assert_int_equal(write(file, text, sizeof(text) - 1), sizeof(text) - 1);
     assert_int_equal(close(file), 0);
     const struct resolver_options options = {
-        .servers = "127.0.0.1:1",
+        .servers = servers,
         .hosts_file = gateway->hosts,
         .stale_ttl_s = 1,
         .not_found_ttl_s = 30,
@@ -148,6 +166,7 @@ static inline UNUSED void gateway_close(struct gateway *gateway)
     loop_join(gateway->loop);
     proxy_close(gateway->proxy);
     resolver_close(gateway->resolver);
+    close(gateway->name_server);
     snapshot_place_free(gateway->place);
     loop_close(gateway->loop);
     config_free(gateway->config);
@@ -156,6 +175,7 @@ static inline UNUSED void gateway_close(struct gateway *gateway)
     (void)unlink(gateway->hosts);
     sem_destroy(&gateway->attached);
     free(gateway);
+    assert_int_equal(live_settings, 0);
 }
 
 /* Another connection of a client. */
