@@ -129,6 +129,18 @@ void cache_tick(struct cache *cache);
 
 /* Events, on the bus thread, in order. The fence is raised before the entry is dropped. */
 void cache_invalidate(struct cache *cache, const struct digest *key, uint64_t position);
+/*
+ * The same; and if the entry was in use, what is needed to read it again in the snapshot that gave the event
+ * and to put it back at once. NULL: nobody has asked for it lately. Owned by the caller: free().
+ */
+struct cache_renewal {
+    struct cache_ask ask; /* texts are part of this block */
+    uint64_t generation, key_purges, epoch;
+    char key[];
+};
+struct cache_renewal *cache_invalidate_used(struct cache *cache, const struct digest *key, uint64_t position);
+/* `answer` was read from the primary in that snapshot. Takes its object over. */
+void cache_renew(struct cache *cache, const struct cache_renewal *renewal, const struct cache_answer *answer);
 void cache_invalidate_type(struct cache *cache, uint8_t type, uint64_t position);
 void cache_invalidate_all(struct cache *cache, uint64_t position);
 /* A hint: the entry becomes SUSPECT if older, and replicas must show `position`. Capped at applied + 4096. */

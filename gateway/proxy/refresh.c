@@ -15,6 +15,7 @@
 #include "gateway/model/document.h"
 #include "gateway/model/schema.h"
 #include "gateway/proxy/draft.h"
+#include "gateway/proxy/renewal.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/store/store.h"
 
@@ -104,7 +105,8 @@ enum concern {
 };
 
 /* Raises the fences and drops the entries of one event. */
-static enum concern invalidate(struct refresh *refresh, const struct bus_event *event)
+static enum concern invalidate(struct refresh *refresh, const struct bus_event *event,
+                               struct renewals *renewals)
 {
     struct cache *cache = refresh->options.cache;
     const struct schemas *schemas = refresh->options.schemas;
@@ -124,7 +126,7 @@ static enum concern invalidate(struct refresh *refresh, const struct bus_event *
         for (size_t i = 0; i < event->key_count; i++) {
             struct digest digest;
             memcpy(digest.bytes, event->keys[i], sizeof(digest.bytes));
-            cache_invalidate(cache, &digest, event->position);
+            renewals_invalidate(renewals, cache, &digest, event->position);
         }
         if (schema == NULL || !schema->is_routing)
             return CONCERNS_NOTHING;
@@ -183,25 +185,37 @@ static struct draft *load_changed(struct refresh *refresh, const struct bus_batc
     return draft;
 }
 
-static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_err)
+static bool publish(struct refresh *refresh, const struct bus_batch *batch, enum concern most,
+                    struct err *err)
 {
-    struct refresh *refresh = arg;
-    enum concern most = CONCERNS_NOTHING;
-    struct err err = {0};
-    for (size_t i = 0; i < batch->event_count; i++) {
-        enum concern concern = invalidate(refresh, &batch->events[i]);
-        most = concern > most ? concern : most;
-    }
-    cache_clear_suspicions(refresh->options.cache);
-    snapshot_sweep(refresh->options.place);
     if (most == CONCERNS_NOTHING)
         return true;
     struct draft *draft =
-        most == CONCERNS_EVERYTHING ? load_whole(refresh, batch, &err) : load_changed(refresh, batch, &err);
+        most == CONCERNS_EVERYTHING ? load_whole(refresh, batch, err) : load_changed(refresh, batch, err);
     if (draft == NULL)
-        return bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+        return false;
     snapshot_publish(refresh->options.place, draft_finish(draft, batch->head, batch->head_tag));
     return true;
+}
+
+static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_err)
+{
+    struct refresh *refresh = arg;
+    struct cache *cache = refresh->options.cache;
+    struct renewals *renewals = mem_zalloc(sizeof(*renewals));
+    enum concern most = CONCERNS_NOTHING;
+    struct err err = {0};
+    for (size_t i = 0; i < batch->event_count; i++) {
+        enum concern concern = invalidate(refresh, &batch->events[i], renewals);
+        most = concern > most ? concern : most;
+    }
+    cache_clear_suspicions(cache);
+    snapshot_sweep(refresh->options.place);
+    bool ok = renewals_read(renewals, cache, refresh->options.schemas, batch->view, &err) &&
+              publish(refresh, batch, most, &err);
+    renewals_fini(renewals);
+    free(renewals);
+    return ok || bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
 }
 
 struct refresh *refresh_new(const struct refresh_options *options)

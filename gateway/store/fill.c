@@ -30,6 +30,7 @@ enum {
     MAX_BATCH = 256,
     REPLICA_DEADLINE_MS = 1000,
     REPLICA_PAUSE_MS = 5000,
+    VIEW_DEADLINE_MS = 2000, /* a poll's own */
 };
 
 /* A server that is asked; thread: the filler it belongs to. */
@@ -217,6 +218,27 @@ static void answer(struct store_fill *batch, const PGresult *result)
             break;
         }
     }
+}
+
+bool store_view_fills(struct pg_session *view, struct store_fill *fills, struct err *err)
+{
+    struct buf sql = {0}, values = {0};
+    struct bus_err bus_err;
+    PGresult *result = NULL;
+
+    make_statement(&sql, fills, /* has_log= */ true);
+    make_values(&values, fills);
+    const char *params[] = {values.at};
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};
+    bool ok = pg_session_run(view, &statement, 1, &result, VIEW_DEADLINE_MS, &bus_err);
+    if (ok && PQntuples(result) > 0)
+        answer(fills, result);
+    else if (ok)
+        ok = bus_err_set(&bus_err, BUS_ERR_INVALID, "the event log is empty");
+    buf_fini(&sql);
+    buf_fini(&values);
+    PQclear(result);
+    return ok || err_from_bus(err, &bus_err);
 }
 
 static void run_batch(struct filler *filler, struct store_fill *batch)

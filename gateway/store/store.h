@@ -169,6 +169,12 @@ bool store_ping(struct store_session *session, struct store_error *error) MUST_C
 bool store_view_all(struct pg_session *view, const struct schema *schema,
                     bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
                     struct err *err) MUST_CHECK;
+/*
+ * Look-ups of the keyed cache, all of one schema and column, answered from this snapshot. `fills` is a list
+ * by `next`; schema, lookup and value are given, the answers and `failed` (a row that does not decode) are
+ * written.
+ */
+bool store_view_fills(struct pg_session *view, struct store_fill *fills, struct err *err) MUST_CHECK;
 /* The rows with these ids that exist. */
 bool store_view_ids(struct pg_session *view, const struct schema *schema, const struct uuid *ids,
                     size_t count, bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,

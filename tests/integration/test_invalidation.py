@@ -314,3 +314,19 @@ def test_a_key_as_long_as_a_header_line_is_found(cluster):
     cluster.key(long)
     assert get(cluster.a, long) == 200
     assert get(cluster.a, long + "y") == 401
+
+
+def test_what_is_in_use_is_read_again_with_the_event_that_changes_it(cluster):
+    """No miss after a change: the reader of the log has the new row at hand."""
+    protect(cluster)
+    for node in cluster.nodes:
+        assert get(node, "k1") == 200 and get(node, "k1") == 200
+    names = ("freshet_fill_statements_total", "freshet_fill_renewals_total")
+    figures = lambda node: [node.admin("GET", "/status").json["freshet"]["metrics"][name] for name in names]
+    before = [figures(node) for node in cluster.nodes]
+    cluster.a.admin("PATCH", "/consumers/c", json={"custom_id": "changed"})
+    cluster.settle()
+    for node, (statements, renewals) in zip(cluster.nodes, before):
+        seen = dict(node.proxy("GET", "/r", headers={"apikey": "k1"}).json["headers"])
+        assert (seen.get("X-Consumer-Custom-ID") or seen.get("X-Consumer-Custom-Id")) == "changed"
+        assert figures(node) == [statements, renewals + 1]

@@ -11,6 +11,7 @@
 #include "gateway/base/pmap.h"
 #include "gateway/cache/cache.h"
 #include "gateway/chain/scope.h"
+#include "gateway/model/document.h"
 #include "gateway/proxy/refresh.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/router/router.h"
@@ -78,6 +79,27 @@ bool store_view_ids(struct pg_session *view, const struct schema *schema, const 
     for (size_t i = 1; i < count; i++)
         assert_false(uuid_equal(&ids[i - 1], &ids[i]));
     return hand_out(schema, ids, count, row, arg, err);
+}
+
+static size_t fills_read;
+
+/* Rows by their username. */
+bool store_view_fills(struct pg_session *view, struct store_fill *fills, struct err *err)
+{
+    (void)view;
+    for (struct store_fill *fill = fills; fill != NULL; fill = fill->next) {
+        fills_read++;
+        assert_ptr_equal(fill->schema, fills->schema);
+        assert_int_equal(fill->lookup, fills->lookup);
+        fill->position = 11;
+        for (size_t i = 0; i < ROWS && rows[i].document != NULL; i++) {
+            const char *name = document_text(rows[i].document, "username");
+            if (name != NULL && str_equal(fill->value, str_of(name)) &&
+                !fill->schema->decode(rows[i].document, &fill->object, &fill->bytes, err))
+                return false;
+        }
+    }
+    return !database_is_away || err_set(err, ERR_UNAVAILABLE, "gone away");
 }
 
 /* ---- the node ---- */
@@ -181,6 +203,7 @@ static bool try_apply(struct node *node)
     const struct bus_batch batch = {
         .head = node->position, .head_tag = 2, .events = node->events, .event_count = node->event_count};
     rows_read = 0;
+    fills_read = 0;
     bool ok = node->subscriber.apply(node->subscriber.arg, &batch, &err);
     assert_true(ok || err.text[0] != '\0');
     node->event_count = ok ? 0 : node->event_count;
@@ -518,10 +541,48 @@ static void an_event_drops_the_entries_it_names(void **state)
     memcpy(keys[0], ask.digest.bytes, sizeof(keys[0]));
     event->keys = (const uint8_t(*)[16])keys;
     event->key_count = 1;
-    assert_true(is_cached(node, "ann"));
     assert_true(try_apply(node));
     assert_false(is_cached(node, "ann"));
     assert_true(is_cached(node, "bob"));
+    assert_int_equal(fills_read, 0); /* nobody had asked for ann since she was loaded */
+}
+
+static void an_entry_in_use_is_read_again_in_the_batchs_own_snapshot(void **state)
+{
+    struct node *node = *state;
+    assert_true(try_resync(node));
+    fill(node, "ann");
+    assert_true(is_cached(node, "ann"));
+    set_row(&consumer_schema, 40, "{'username':'ann','custom_id':'new'}");
+    struct cache_ask ask = ask_for(node, "ann");
+    struct bus_event *event = add_event(node, BUS_EVENT_ROW, "consumers", 40);
+    uint8_t keys[1][16];
+    memcpy(keys[0], ask.digest.bytes, sizeof(keys[0]));
+    event->keys = (const uint8_t(*)[16])keys;
+    event->key_count = 1;
+    assert_true(try_apply(node));
+    assert_int_equal(fills_read, 1);
+    const struct cache_value *value = NULL;
+    assert_int_equal(cache_get(node->cache, &ask, &value), CACHE_HIT);
+    assert_string_equal(((const struct consumer *)cache_value_object(value))->custom_id, "new");
+    cache_value_unref(value);
+}
+
+static void a_view_that_cannot_be_read_fails_the_batch_with_the_entry_gone(void **state)
+{
+    struct node *node = *state;
+    assert_true(try_resync(node));
+    fill(node, "ann");
+    assert_true(is_cached(node, "ann"));
+    struct cache_ask ask = ask_for(node, "ann");
+    struct bus_event *event = add_event(node, BUS_EVENT_ROW, "consumers", 40);
+    uint8_t keys[1][16];
+    memcpy(keys[0], ask.digest.bytes, sizeof(keys[0]));
+    event->keys = (const uint8_t(*)[16])keys;
+    event->key_count = 1;
+    database_is_away = true;
+    assert_false(try_apply(node));
+    assert_false(is_cached(node, "ann"));
 }
 
 static void wide_events_and_a_resync_drop_all_they_concern(void **state)
@@ -567,6 +628,8 @@ int main(void)
         ON_NODE(wide_events_load_everything),
         ON_NODE(events_of_keyed_entities_make_no_snapshot),
         ON_NODE(an_event_drops_the_entries_it_names),
+        ON_NODE(an_entry_in_use_is_read_again_in_the_batchs_own_snapshot),
+        ON_NODE(a_view_that_cannot_be_read_fails_the_batch_with_the_entry_gone),
         ON_NODE(wide_events_and_a_resync_drop_all_they_concern),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

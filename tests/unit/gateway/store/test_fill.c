@@ -293,6 +293,41 @@ static void closing_fails_what_waits(void **state)
         assert_true(many[i].fill.failed);
 }
 
+static void fills_in_a_view_see_the_state_of_the_view(void **state)
+{
+    struct database *database = *state;
+    struct bus_err bus_err;
+    struct err err = {0};
+    struct store_fill fills[2] = {
+        {.schema = &credential_schema, .value = STR("k0")},
+        {.schema = &credential_schema, .value = STR("k1")},
+    };
+
+    fills[0].next = &fills[1];
+    make_credentials(database, 1);
+    struct pg_session *view = pg_session_new(&database->options);
+    assert_true(pg_session_command(view, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 5000, &bus_err));
+    assert_true(store_view_fills(view, fills, &err));
+    int64_t head = database_number(database, "SELECT max(pos) FROM cluster_log");
+    assert_int_equal(fills[0].position, head);
+    assert_non_null(fills[0].object);
+    assert_null(fills[1].object);
+    cJSON_free(fills[0].object);
+    fills[0].object = NULL;
+    /* Committed after the view was opened: neither the rows nor the position are in it. */
+    cJSON *consumer = entity("{\"username\":\"bob\"}");
+    must_change(database, &consumer_schema, NULL, consumer);
+    cJSON *credential = entity_of("{\"key\":\"k1\"}", "consumer", consumer);
+    must_change(database, &credential_schema, NULL, credential);
+    assert_true(store_view_fills(view, fills, &err));
+    assert_int_equal(fills[1].position, head);
+    assert_null(fills[1].object);
+    cJSON_free(fills[0].object);
+    pg_session_free(view);
+    cJSON_Delete(credential);
+    cJSON_Delete(consumer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup(a_replica_without_the_log_is_not_asked_for_it, database_clear),
         cmocka_unit_test_setup(an_empty_log_is_a_failure, database_clear),
         cmocka_unit_test_setup(closing_fails_what_waits, database_clear),
+        cmocka_unit_test_setup(fills_in_a_view_see_the_state_of_the_view, database_clear),
     };
 
     return cmocka_run_group_tests(tests, database_group_setup, database_group_teardown);
