@@ -169,7 +169,8 @@ void proxy_set_stale(struct proxy *proxy, bool stale)
 
 void proxy_set_awake(struct proxy *proxy, int64_t until_us)
 {
-    atomic_store_explicit(&proxy->awake_until_us, until_us, memory_order_relaxed);
+    /* Release, pairs with the acquire in step_wake(). */
+    atomic_store_explicit(&proxy->awake_until_us, until_us, memory_order_release);
 }
 
 static void on_loop_empty(void *arg)

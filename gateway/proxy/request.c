@@ -61,6 +61,18 @@ static void on_gone(struct exchange *exchange, void *arg)
  * The snapshot is pinned before anything is looked up in the cache: whoever sees it sees all that was purged
  * up to it (consistency reference, 7.2).
  */
+void request_pin(struct request *request)
+{
+    struct snapshot_place *place = request->at->proxy->place;
+    const struct snapshot *before = request->snapshot;
+
+    request->snapshot = snapshot_pin(place, request->at->number);
+    assert(request->snapshot != NULL); /* the first is there before a listener opens */
+    request->chain.scope = request->snapshot->scope;
+    if (before != NULL)
+        snapshot_unpin(place, request->at->number, before);
+}
+
 static struct request *begin(struct proxy *proxy, struct exchange *exchange)
 {
     struct request *request = exchange_alloc(exchange, sizeof(*request));
@@ -71,11 +83,9 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     request->at = at;
     request->exchange = exchange;
     request->settings = at->settings;
-    request->snapshot = snapshot_pin(proxy->place, at->number);
-    assert(request->snapshot != NULL); /* the first is there before a listener opens */
+    request_pin(request);
     make_id(request);
     request->chain.world = &proxy->world;
-    request->chain.scope = request->snapshot->scope;
     request->chain.exchange = exchange;
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
     chain_start(&request->chain);

@@ -72,5 +72,7 @@ struct request {
 void request_handle(struct exchange *exchange, void *arg);
 /* What the front has refused by itself. */
 void request_refuse(struct exchange *exchange, int status, const char *text, void *arg);
+/* Uses the newest snapshot from now on: while nothing has been read from the one before. */
+void request_pin(struct request *request);
 /* Runs the step that waited once more. */
 void request_resume(struct request *request);

@@ -44,20 +44,31 @@ static void on_nap_over(struct timer *timer)
     request_resume(CONTAINER_OF(timer, struct request, nap));
 }
 
-/* The node has been asleep: what it knows may be older than it promises, for as long as its next poll takes.
- */
-static enum step_result step_wake(struct request *request)
+static bool is_awake(const struct request *request, int64_t awake_until_us)
 {
-    int64_t awake_until_us = atomic_load_explicit(&request->at->proxy->awake_until_us, memory_order_relaxed);
     int64_t received_us = exchange_request(request->exchange)->received_us;
 
     if (received_us < awake_until_us)
-        return STEP_NEXT;
+        return true;
     int64_t now_us = loop_clock_us();
-    if (now_us < awake_until_us || now_us - received_us > LONGEST_NAP_US)
-        return STEP_NEXT;
-    timer_start(request->at->loop, &request->nap, NAP_MS, on_nap_over);
-    return STEP_WAIT;
+    return now_us < awake_until_us || now_us - received_us > LONGEST_NAP_US;
+}
+
+/*
+ * The node has been asleep: what it knows may be older than it promises, for as long as its next poll takes.
+ * The snapshot that was pinned on arrival may be from before that poll.
+ */
+static enum step_result step_wake(struct request *request)
+{
+    /* Acquire, pairs with the release in proxy_set_awake(): the snapshot of that poll is seen by then. */
+    int64_t awake_until_us = atomic_load_explicit(&request->at->proxy->awake_until_us, memory_order_acquire);
+
+    if (!is_awake(request, awake_until_us)) {
+        timer_start(request->at->loop, &request->nap, NAP_MS, on_nap_over);
+        return STEP_WAIT;
+    }
+    request_pin(request);
+    return STEP_NEXT;
 }
 
 static enum step_result step_admit(struct request *request)

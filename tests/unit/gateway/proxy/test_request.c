@@ -335,6 +335,59 @@ static void a_request_keeps_the_settings_and_rows_it_began_with(void **state)
     config_free(next);
 }
 
+/* The node is waking up, and a request has found it so. */
+static void ask_while_asleep(struct gateway *gateway)
+{
+    struct http_front_stats stats = {0};
+    proxy_set_awake(gateway->proxy, loop_clock_us());
+    raw_send_text(gateway->client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int i = 0; i < RAW_DEADLINE_MS / 10 && stats.requests == 0; i++) {
+        (void)poll(NULL, 0, 10);
+        http_front_read_stats(proxy_front(gateway->proxy), &stats);
+    }
+    assert_int_equal(stats.requests, 1);
+}
+
+static void a_request_that_waited_for_the_node_to_wake_sees_what_it_missed(void **state)
+{
+    struct gateway *gateway = gateway_open(&(struct gateway_options){0});
+    (void)state;
+    ask_while_asleep(gateway);
+    assert_false(raw_wait(gateway->client, 30) || raw_wait(gateway->upstream, 0));
+    gateway_publish(gateway, &(struct gateway_options){.route = "'paths':['/gone'],'protocols':['http']"});
+    proxy_set_awake(gateway->proxy, INT64_MAX);
+    (void)raw_receive(gateway->client, got, sizeof(got), "request_id");
+    expect_has(got, "HTTP/1.1 404 ");
+    assert_true(only_one_snapshot_is_left(gateway));
+    gateway_close(gateway);
+}
+
+static void a_node_that_stays_asleep_serves_what_it_knows(void **state)
+{
+    struct gateway *gateway = gateway_open(&(struct gateway_options){0});
+    (void)state;
+    int64_t began_us = loop_clock_us();
+    ask_while_asleep(gateway);
+    int fd = gateway_take(gateway, seen, sizeof(seen));
+    assert_true(loop_clock_us() - began_us >= 250000);
+    raw_send_text(fd, OK);
+    (void)raw_receive(gateway->client, got, sizeof(got), "\r\n\r\nok");
+    close(fd);
+    gateway_close(gateway);
+}
+
+static void a_client_may_leave_while_the_node_wakes(void **state)
+{
+    struct gateway *gateway = gateway_open(&(struct gateway_options){0});
+    (void)state;
+    ask_while_asleep(gateway);
+    close(gateway->client);
+    gateway->client = gateway_connect(gateway);
+    expect_passed(gateway, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); /* one nap later */
+    gateway_expect_no_other(gateway);
+    gateway_close(gateway);
+}
+
 static void on_empty(void *arg)
 {
     atomic_fetch_add((atomic_int *)arg, 1);
@@ -411,6 +464,9 @@ int main(void)
         cmocka_unit_test(both_sides_get_the_same_request_id),
         cmocka_unit_test(a_reload_reaches_the_next_request),
         cmocka_unit_test(a_request_keeps_the_settings_and_rows_it_began_with),
+        cmocka_unit_test(a_request_that_waited_for_the_node_to_wake_sees_what_it_missed),
+        cmocka_unit_test(a_node_that_stays_asleep_serves_what_it_knows),
+        cmocka_unit_test(a_client_may_leave_while_the_node_wakes),
         cmocka_unit_test(a_drain_waits_for_what_runs),
         cmocka_unit_test(a_proxy_may_end_with_requests_under_way),
         cmocka_unit_test(an_address_in_use_is_an_error),
