@@ -325,8 +325,10 @@ void cache_restart(struct cache *cache, uint64_t head)
     }
     for (size_t i = 0; i < FENCE_TYPES; i++)
         atomic_store_explicit(&fences->types[i], 0, memory_order_release);
+#ifndef MUTANT_EPOCH_ONCE
     /* Once more: what was asked for while frozen may have looked at fences that were about to go. */
     atomic_fetch_add_explicit(&cache->epoch, 1, memory_order_acq_rel);
+#endif
     atomic_store_explicit(&cache->frozen, false, memory_order_release);
 }
 
