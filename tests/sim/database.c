@@ -139,7 +139,7 @@ static bool is_of_type(unsigned row, uint8_t type)
 /* Clients ask for few keys more than for others, and so these are written more. */
 static unsigned any_row(const struct database *database)
 {
-    return dice_below(database->dice, 3) == 0 ? dice_below(database->dice, HOT_KEYS)
+    return dice_below(database->dice, 2) == 0 ? dice_below(database->dice, HOT_KEYS)
                                               : dice_below(database->dice, ROWS);
 }
 

@@ -19,27 +19,33 @@
 
 enum {
     FIBERS = 512,
+    RESERVED = 64, /* of them for threads, which fibers start */
     STACK_BYTES = 256 * 1024,
-    PATIENCE_US = 5000, /* of virtual time: who has been ready for so long runs before time goes on */
-    NAP_US = 50000,     /* a thread that loses its processor may come back late */
-    NAPS = 8,           /* one preemption in so many is one */
+    PATIENCE_US = 5000,  /* of virtual time: who has been ready for so long runs before time goes on */
+    NAP_US = 50000,      /* a thread that loses its processor may come back late */
+    SHORT_NAP_US = 3000, /* of those by whom bounds of time are promised */
+    NAPS = 4,            /* one preemption in so many is one */
 };
 
 enum fiber_state {
     FIBER_FREE,
     FIBER_READY,
-    FIBER_SLEEPING, /* until until_us, or until `awaits` is signalled */
+    FIBER_SLEEPING, /* until due_us, or until `awaits` is signalled */
 };
 
+/* What the scheduler looks at, apart from the rest: it looks at all of them all the time. */
 struct fiber {
-    ucontext_t context;
-    char *stack; /* kept for the next one */
     enum fiber_state state;
     int group;
-    uint64_t serial;
-    bool is_steady; /* takes no naps: bounds of time are promised by it */
-    int64_t ready_us, until_us;
+    int64_t due_us; /* when it wants to run */
     const void *awaits;
+    uint64_t serial;
+};
+
+struct body {
+    ucontext_t context;
+    char *stack;    /* kept for the next one */
+    bool is_steady; /* bounds of time are promised by it */
     void (*run)(void *arg);
     void *arg;
 };
@@ -49,6 +55,7 @@ static struct {
     unsigned yields;
     int64_t now_us;
     struct fiber fibers[FIBERS];
+    struct body bodies[FIBERS];
     size_t used, live; /* used: no fiber beyond has ever been started */
     struct fiber *current;
     ucontext_t scheduler;
@@ -62,6 +69,7 @@ void fibers_reset(struct dice *dice, unsigned yields)
 {
     for (size_t i = 0; i < machine.used; i++)
         machine.fibers[i].state = FIBER_FREE;
+    machine.used = 0;
     memset(machine.stopped, 0, sizeof(machine.stopped));
     machine.dice = dice;
     machine.yields = yields;
@@ -91,12 +99,15 @@ static bool is_stopped(const struct fiber *fiber)
     return fiber->group >= 0 && machine.stopped[fiber->group];
 }
 
-/* When the fiber wants to run. */
+/* When the fiber can run. */
 static int64_t due_us(const struct fiber *fiber)
 {
-    if (fiber->state == FIBER_FREE || is_stopped(fiber))
-        return INT64_MAX;
-    return fiber->state == FIBER_READY ? fiber->ready_us : fiber->until_us;
+    return fiber->state == FIBER_FREE || is_stopped(fiber) ? INT64_MAX : fiber->due_us;
+}
+
+static struct body *body_of(const struct fiber *fiber)
+{
+    return &machine.bodies[fiber - machine.fibers];
 }
 
 static int64_t next_due_us(void)
@@ -136,9 +147,12 @@ void fibers_advance_to_next(int64_t us)
 static void enter(void)
 {
     struct fiber *fiber = machine.current;
+    const struct body *body = body_of(fiber);
 
-    fiber->run(fiber->arg);
+    body->run(body->arg);
     fiber->state = FIBER_FREE;
+    while (machine.used > 0 && machine.fibers[machine.used - 1].state == FIBER_FREE)
+        machine.used--;
     machine.live--;
     setcontext(&machine.scheduler);
 }
@@ -157,43 +171,47 @@ static struct fiber *find_free(void)
 
 bool fiber_start(int group, void (*run)(void *arg), void *arg)
 {
-    struct fiber *fiber = find_free();
+    bool is_full = machine.current == NULL && machine.live >= FIBERS - RESERVED;
+    struct fiber *fiber = is_full ? NULL : find_free();
 
     if (fiber == NULL)
         return false;
-    char *stack = fiber->stack != NULL ? fiber->stack : mem_alloc(STACK_BYTES);
-    *fiber = (struct fiber){.stack = stack, .state = FIBER_READY, .group = group, .run = run, .arg = arg};
+    struct body *body = body_of(fiber);
+    if (body->stack == NULL)
+        body->stack = mem_alloc(STACK_BYTES);
+    *fiber = (struct fiber){.state = FIBER_READY, .group = group, .due_us = machine.now_us};
     fiber->serial = ++machine.serial;
-    fiber->ready_us = machine.now_us;
-    (void)getcontext(&fiber->context);
-    fiber->context.uc_stack.ss_sp = stack;
-    fiber->context.uc_stack.ss_size = STACK_BYTES;
-    makecontext(&fiber->context, enter, 0);
+    body->is_steady = false;
+    body->run = run;
+    body->arg = arg;
+    (void)getcontext(&body->context);
+    body->context.uc_stack.ss_sp = body->stack;
+    body->context.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&body->context, enter, 0);
     machine.live++;
     return true;
 }
 
-static void give_way(enum fiber_state state)
+static void give_way(enum fiber_state state, int64_t until_us)
 {
     struct fiber *fiber = machine.current;
 
     assert(fiber != NULL && machine.held == NULL);
     fiber->state = state;
-    fiber->ready_us = machine.now_us;
+    fiber->due_us = until_us;
     machine.switches++;
-    (void)swapcontext(&fiber->context, &machine.scheduler);
+    (void)swapcontext(&body_of(fiber)->context, &machine.scheduler);
 }
 
 void fiber_pause(void)
 {
-    give_way(FIBER_READY);
+    give_way(FIBER_READY, machine.now_us);
 }
 
 static void sleep_until(int64_t until_us, const void *awaits)
 {
-    machine.current->until_us = until_us;
     machine.current->awaits = awaits;
-    give_way(FIBER_SLEEPING);
+    give_way(FIBER_SLEEPING, until_us);
     machine.current->awaits = NULL;
 }
 
@@ -216,8 +234,8 @@ void fibers_stop_group(int group, bool stopped)
 {
     machine.stopped[group] = stopped;
     for (size_t i = 0; i < machine.used && !stopped; i++) {
-        if (machine.fibers[i].group == group)
-            machine.fibers[i].ready_us = machine.now_us;
+        if (machine.fibers[i].group == group && machine.fibers[i].due_us < machine.now_us)
+            machine.fibers[i].due_us = machine.now_us;
     }
 }
 
@@ -250,7 +268,7 @@ int fibers_run_one(void)
     fiber->state = FIBER_READY;
     machine.current = fiber;
     machine.switches++;
-    (void)swapcontext(&machine.scheduler, &fiber->context);
+    (void)swapcontext(&machine.scheduler, &body_of(fiber)->context);
     machine.current = NULL;
     return group;
 }
@@ -275,10 +293,10 @@ static void maybe_give_way(void)
     if (machine.current == NULL || machine.yields == 0 || machine.held != NULL ||
         !dice_chance(machine.dice, machine.yields))
         return;
-    if (!machine.current->is_steady && dice_below(machine.dice, NAPS) == 0)
-        fiber_sleep(dice_up_to(machine.dice, NAP_US));
+    if (dice_below(machine.dice, NAPS) == 0)
+        fiber_sleep(dice_up_to(machine.dice, body_of(machine.current)->is_steady ? SHORT_NAP_US : NAP_US));
     else
-        give_way(FIBER_READY);
+        fiber_pause();
 }
 
 /* ---- pthread, as the linker redirects it ---- */
@@ -326,7 +344,7 @@ int __wrap_pthread_cond_broadcast(pthread_cond_t *cond)
 
         if (fiber->state == FIBER_SLEEPING && fiber->awaits == cond) {
             fiber->state = FIBER_READY;
-            fiber->ready_us = machine.now_us;
+            fiber->due_us = machine.now_us;
         }
     }
     return 0;
@@ -346,7 +364,7 @@ static void run_thread(void *arg)
 {
     struct thread thread = *(struct thread *)arg;
 
-    machine.current->is_steady = true;
+    body_of(machine.current)->is_steady = true;
     free(arg);
     (void)thread.run(thread.arg);
 }

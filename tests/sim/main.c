@@ -109,10 +109,11 @@ int main(int count, char **words)
     }
     (void)printf("seeds=%" PRIu64 " steps=%" PRIu64 " requests=%" PRIu64 " hits=%" PRIu64 " absences=%" PRIu64
                  " misses=%" PRIu64 " answers=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIu64
-                 " commits=%" PRIu64 " polls=%" PRIu64 " batches=%" PRIu64 " resyncs=%" PRIu64
-                 " hints=%" PRIu64 " forged=%" PRIu64 " failovers=%" PRIu64 " restores=%" PRIu64 "\n",
+                 " commits=%" PRIu64 " polls=%" PRIu64 " batches=%" PRIu64 " renewals=%" PRIu64
+                 " resyncs=%" PRIu64 " hints=%" PRIu64 " forged=%" PRIu64 " failovers=%" PRIu64
+                 " restores=%" PRIu64 "\n",
                  options.count, sum.steps, sum.requests, sum.hits, sum.absences, sum.misses, sum.answers,
-                 sum.refused, sum.failed, sum.commits, sum.polls, sum.batches, sum.resyncs, sum.hints,
-                 sum.forged, sum.failovers, sum.restores);
+                 sum.refused, sum.failed, sum.commits, sum.polls, sum.batches, sum.renewals, sum.resyncs,
+                 sum.hints, sum.forged, sum.failovers, sum.restores);
     return 0;
 }

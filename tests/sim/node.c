@@ -62,11 +62,49 @@ static void publish(struct node *node, struct routing *routing)
     report_say("publishes the routing snapshot of %" PRIu64, routing->at->position);
 }
 
-static enum concern {
+/* Entries in use that the batch drops (gateway/proxy/renewal.h). */
+enum {
+    RENEWALS = 256
+};
+
+struct renewals {
+    struct cache_renewal *at[RENEWALS];
+    size_t count;
+};
+
+static void invalidate_key(struct node *node, const uint8_t key[16], uint64_t position,
+                           struct renewals *renewals)
+{
+    struct cache_renewal *renewal;
+    struct digest digest;
+
+    memcpy(digest.bytes, key, sizeof(digest.bytes));
+    renewal = cache_invalidate_used(node->cache, &digest, position);
+    if (renewal != NULL && renewals->count < RENEWALS)
+        renewals->at[renewals->count++] = renewal;
+    else
+        free(renewal);
+}
+
+/* at NULL: they are left to whoever asks next. */
+static void renew(struct node *node, struct renewals *renewals, const struct commit *at)
+{
+    for (size_t i = 0; i < renewals->count; i++) {
+        if (at != NULL)
+            request_renew(node, renewals->at[i], at);
+        free(renewals->at[i]);
+    }
+    renewals->count = 0;
+}
+
+/* What a batch means for the routing snapshot. */
+enum concern {
     CONCERNS_NOTHING,
     CONCERNS_ROWS,
     CONCERNS_EVERYTHING
-} invalidate(struct node *node, const struct bus_event *event)
+};
+
+static enum concern invalidate(struct node *node, const struct bus_event *event, struct renewals *renewals)
 {
     uint8_t type = 0;
 
@@ -82,12 +120,8 @@ static enum concern {
         cache_invalidate_type(node->cache, type, event->position);
         return CONCERNS_NOTHING;
     case BUS_EVENT_ROW:
-        for (size_t i = 0; i < event->key_count; i++) {
-            struct digest digest;
-
-            memcpy(digest.bytes, event->keys[i], sizeof(digest.bytes));
-            cache_invalidate(node->cache, &digest, event->position);
-        }
+        for (size_t i = 0; i < event->key_count; i++)
+            invalidate_key(node, event->keys[i], event->position, renewals);
         return type >= KEY_TYPES ? CONCERNS_ROWS : CONCERNS_NOTHING;
     case BUS_EVENT_BARRIER:
         break;
@@ -109,33 +143,46 @@ static void read_rows(struct routing *routing, const struct commit *from, const 
     }
 }
 
-static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *err)
+/* The next snapshot, of the state `at`. */
+static void build(struct node *node, const struct bus_batch *batch, enum concern most,
+                  const struct commit *at)
 {
-    struct node *node = arg;
-    enum concern most = CONCERNS_NOTHING;
-    const struct commit *at, *from;
+    struct routing *routing = new_routing(node, at);
+    const struct commit *from = at;
 
-    node->world->tallies.batches++;
-    for (size_t i = 0; i < batch->event_count; i++) {
-        enum concern concern = invalidate(node, &batch->events[i]);
-
-        most = concern > most ? concern : most;
-    }
-    cache_clear_suspicions(node->cache);
-    if (most == CONCERNS_NOTHING)
-        return true;
-    at = sql_view(batch->view);
-    if (!sql_read_rows(batch->view, err))
-        return false;
-    from = at;
 #ifdef MUTANT_SPLIT_READ
     from = database_tip(&node->world->database);
 #endif
-    struct routing *routing = new_routing(node, at);
     if (node->routing != NULL)
         memcpy(routing->rows, node->routing->rows, sizeof(routing->rows));
     read_rows(routing, from, batch, most == CONCERNS_EVERYTHING);
     publish(node, routing);
+}
+
+static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *err)
+{
+    struct node *node = arg;
+    struct renewals renewals = {.count = 0};
+    enum concern most = CONCERNS_NOTHING;
+    const struct commit *at = sql_view(batch->view);
+
+    node->world->tallies.batches++;
+    for (size_t i = 0; i < batch->event_count; i++) {
+        enum concern concern = invalidate(node, &batch->events[i], &renewals);
+
+        most = concern > most ? concern : most;
+    }
+    cache_clear_suspicions(node->cache);
+    if (renewals.count > 0 && !sql_read_rows(batch->view, err)) {
+        renew(node, &renewals, NULL);
+        return false;
+    }
+    renew(node, &renewals, at);
+    if (most == CONCERNS_NOTHING)
+        return true;
+    if (!sql_read_rows(batch->view, err))
+        return false;
+    build(node, batch, most, at);
     return true;
 }
 
@@ -156,6 +203,7 @@ static void restart(void *arg, uint64_t head, int64_t head_tag)
 
     (void)head_tag;
     node->world->tallies.resyncs++;
+    node->restarted_step = node->world->step;
     report_say("starts over at %" PRIu64, head);
     cache_freeze(node->cache);
     cache_restart(node->cache, head);
@@ -196,6 +244,7 @@ void __wrap_board_note_good_poll(struct board *board, int64_t started_us)
     struct node *node = CONTAINER_OF(board, struct node, board);
 
     node->good_step = node->began_step;
+    oracle_check_fences(node);
     __real_board_note_good_poll(board, started_us);
 }
 

@@ -97,9 +97,10 @@ struct node {
     const struct commit *published; /* applied, and visible as such */
     uint64_t began_step;            /* of the poll that runs */
     uint64_t good_step;             /* when the last good poll began */
-    int64_t obstacle_us;            /* until when it could not be expected to hear of commits */
-    bool was_woken;                 /* by a commit of its own, which the bell does not count */
-    int64_t bells_full_us;          /* the bell's allowance, kept independently */
+    uint64_t restarted_step;
+    int64_t obstacle_us;   /* until when it could not be expected to hear of commits */
+    bool was_woken;        /* by a commit of its own, which the bell does not count */
+    int64_t bells_full_us; /* the bell's allowance, kept independently */
     struct absences absences[KEYS];
     uint64_t cached_at[KEYS]; /* position of the entry when it was last looked at; 0: there was none */
     int64_t excused_us[KEYS]; /* when a load of the key failed last: what is old may have stood in */

@@ -52,17 +52,25 @@ static bool is_lost_to_delay(const struct world *world, const struct row *row, c
             (row->is_without_position && !database_is_present(&world->database, row->at)));
 }
 
+/* Can a node that stands at `stand` take `seen` for the history it follows? */
+static bool is_plausible(const struct database *database, const struct commit *seen,
+                         const struct commit *stand)
+{
+    return is_comparable(database, seen, stand) || seen->position > stand->position;
+}
+
 static bool is_new_enough(const struct node *node, const struct row *row, const struct debt *debt)
 {
     const struct database *database = &node->world->database;
     const struct commit *seen = row->at, *owed = debt->owed, *cursor = cursor_commit(node);
-    /* Has the node left the branch of what it owed? Then anything of the branch that it follows now will do.
-     */
     bool has_left = cursor != NULL && !database_is_within(database, owed, cursor);
 
     if (database_is_within(database, owed, seen) || is_lost_to_delay(node->world, row, owed))
         return true;
-    if (has_left && (is_comparable(database, seen, cursor) || seen->position > cursor->position))
+    /* Has the node left the branch of what it owed? Then anything of the branch that it follows now will do,
+     * or what was accepted before it came to this one, and is told late. */
+    if (has_left && (is_plausible(database, seen, cursor) || is_plausible(database, seen, node->published) ||
+                     row->judged_step < node->restarted_step))
         return true;
     if (database_is_within(database, seen, owed))
         return seen->rows[row->key] == owed->rows[row->key];
@@ -317,6 +325,8 @@ void oracle_check_answer(const struct request *request, enum cache_status status
     const char *fault;
 
     check_routing(request->node, request->debt.routing);
+    if (request->node->world->is_at_rest && status != CACHE_NEGATIVE && status != CACHE_HIT)
+        report_violation("I11", "at rest key %u cannot be loaded", request->key);
     if (status == CACHE_NEGATIVE)
         check_absent_answer(request);
     if (status != CACHE_HIT)
@@ -358,6 +368,20 @@ void oracle_check_report(const struct node *node, uint64_t position, int64_t tag
         (reported != node->published && database_is_within(database, node->published, reported)))
         report_violation("I10", "node %d reports %" PRIu64 " and has applied %" PRIu64, node->index, position,
                          node->published != NULL ? node->published->position : 0);
+}
+
+void oracle_check_fences(const struct node *node)
+{
+    uint64_t applied = node->board.reader.cursor.applied;
+
+    for (unsigned key = 0; key < KEYS; key++) {
+        uint64_t fence =
+            fence_of_key(&node->cache->fences, node_digest(node->world, key), (uint8_t)(key % KEY_TYPES));
+
+        if (fence > applied)
+            report_violation("I11", "key %u: its fence is %" PRIu64 ", but only %" PRIu64 " is applied", key,
+                             fence, applied);
+    }
 }
 
 void oracle_check_bell(struct node *node)

@@ -28,6 +28,8 @@ void oracle_check_answer(const struct request *request, enum cache_status status
 bool oracle_must_accept(const struct node *node, const struct fill *fill);
 /* I10: what the node reports to writers, it has done. */
 void oracle_check_report(const struct node *node, uint64_t position, int64_t tag);
+/* I11: after a good poll no fence asks for more than what has been applied, or no answer could pass it. */
+void oracle_check_fences(const struct node *node);
 /* The bell: polls that others asked for stay below its rate. */
 void oracle_check_bell(struct node *node);
 

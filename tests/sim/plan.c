@@ -19,7 +19,7 @@ void plan_draw(struct plan *plan, struct dice *dice)
     *plan = (struct plan){
         .nodes = (int)ONE_OF(dice, 1, 1, 1, 2, 2, 3, 5),
         .replicas = (unsigned)ONE_OF(dice, 0, 1, 1, 2, 3),
-        .propagation_ms = ONE_OF(dice, 20, 200, 2000),
+        .propagation_ms = ONE_OF(dice, 0, 20, 200, 2000),
         .ttl_ms = ONE_OF(dice, 0, 0, 300, 3000, 60000),
         .negative_ttl_ms = ONE_OF(dice, 0, 300, 3000),
         .resurrect_ms = ONE_OF(dice, 0, 300, 30000),
@@ -37,10 +37,11 @@ void plan_draw(struct plan *plan, struct dice *dice)
         .secret = dice_below(dice, 4) == 0 ? "of the cluster" : NULL,
         .yields = (unsigned)ONE_OF(dice, 0, 100, 1000, 3000, 5000),
         .faults = (unsigned)ONE_OF(dice, 0, 50, 500),
+        .fill_faults = (unsigned)ONE_OF(dice, 0, 50, 2000),
         .running = (unsigned)ONE_OF(dice, 3000, 5000, 8000),
         .pace_us = ONE_OF(dice, 100, 1000, 10000, 50000),
     };
     if (dice_below(dice, 40) == 0)
         plan->nodes = NODES;
-    plan->delay_gate = plan->replicas > 0 && dice_below(dice, 4) == 0;
+    plan->delay_gate = plan->replicas > 0 && dice_below(dice, 3) == 0;
 }

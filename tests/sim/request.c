@@ -120,7 +120,7 @@ static void read_snapshot(struct world *world, struct fill *fill)
 
     fill->is_read = true;
     fill->read_step = world->step;
-    fill->failed = !world->calm && dice_chance(&world->dice, plan->faults);
+    fill->failed = !world->calm && dice_chance(&world->dice, plan->fill_faults);
     if (fill->from_replica) {
         fill->failed = fill->failed || database->replicas[replica].down;
         if (plan->delay_gate)
@@ -170,6 +170,40 @@ static struct row *note_absence(struct node *node, const struct fill *fill)
     return row;
 }
 
+/* What the answer brings: an object that is the cache's from now on, or an absence that is remembered here.
+ */
+static void *make_object(struct fill *fill)
+{
+    if (fill->at->rows[fill->key] <= 0) {
+        fill->row = note_absence(fill->node, fill);
+        return NULL;
+    }
+    fill->row = mem_alloc(sizeof(*fill->row));
+    fill_row(fill->row, fill);
+    fill->node->live_rows++;
+    return fill->row;
+}
+
+void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at)
+{
+    struct fill fill = {.node = node,
+                        .key = renewal->ask.lookup,
+                        .at = at,
+                        .position = at->newest->position,
+                        .tag = at->newest->tag,
+                        .read_step = node->world->step};
+    const struct cache_answer answer = {.position = fill.position,
+                                        .tag = fill.tag,
+                                        .object = make_object(&fill),
+                                        .bytes = sizeof(struct row)};
+
+    memset(node->cached_at, 0,
+           sizeof(node->cached_at)); /* one may push out another, which is put back after it */
+    node->world->tallies.renewals++;
+    report_say("reads key %u again at %" PRIu64, fill.key, fill.position);
+    cache_renew(node->cache, renewal, &answer);
+}
+
 void node_deliver(struct node *node, struct fill *fill)
 {
     struct world *world = node->world;
@@ -184,14 +218,8 @@ void node_deliver(struct node *node, struct fill *fill)
         answer.position = fill->position;
         answer.tag = fill->tag;
     }
-    if (!fill->failed && fill->at->rows[fill->key] > 0) {
-        fill->row = mem_alloc(sizeof(*fill->row));
-        fill_row(fill->row, fill);
-        answer.object = fill->row;
-        node->live_rows++;
-    } else if (!fill->failed) {
-        fill->row = note_absence(node, fill);
-    }
+    if (!fill->failed)
+        answer.object = make_object(fill);
     report_say("key %u %s at %" PRIu64, fill->key, fill->failed ? "could not be read" : "arrives, read",
                fill->position);
     fill->fiber = fiber_self();

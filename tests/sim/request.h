@@ -10,6 +10,7 @@
 
 #include "gateway/cache/cache.h"
 
+struct commit;
 struct fill;
 struct node;
 struct world;
@@ -24,6 +25,9 @@ void request_release(void *object);
 void request_excuse_late(struct node *node);
 /* Is something old being put in the place of an answer right now? */
 bool request_is_excusing(const struct node *node, unsigned key);
+
+/* An entry that was in use is read again in the view of a batch, as gateway/proxy/renewal.c does it. */
+void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at);
 
 /* The next stage of a load: a server answers it, or the answer arrives (in a fiber of the node). */
 void request_move_fill(struct world *world, struct fill *fill);

@@ -119,7 +119,9 @@ static void travel(void)
 
 static bool fail(struct pg_session *session, int64_t deadline_ms, struct bus_err *err)
 {
-    fiber_sleep(dice_up_to(&the_world->dice, deadline_ms * 1000));
+    bool hangs = dice_below(&the_world->dice, 4) == 0;
+
+    fiber_sleep(dice_up_to(&the_world->dice, hangs ? deadline_ms * 1000 : the_world->plan.latency_us));
     pg_session_drop(session);
     report_say("a statement of the bus fails");
     return bus_err_set(err, BUS_ERR_DEADLINE, "no answer");

@@ -25,7 +25,7 @@
 enum {
     APPEND_TIMEOUT_US = 3000000,
     REST_STEPS = 400000, /* more than it ever takes to come to rest */
-    IMPORT_COMMITS = 300
+    IMPORT_COMMITS = 100
 };
 
 static unsigned below(struct world *world, unsigned n)
@@ -58,8 +58,8 @@ static void excuse_all(struct world *world)
 static void step_request(struct world *world)
 {
     struct node *node = any_serving(world);
-    /* Half of all requests are for few keys: waiters meet, entries live. */
-    unsigned key = below(world, 2) == 0 ? below(world, HOT_KEYS) : below(world, KEYS);
+    /* Most requests are for few keys: waiters meet, entries live. */
+    unsigned key = below(world, 4) > 0 ? below(world, HOT_KEYS) : below(world, KEYS);
 
     if (node != NULL)
         node_request(node, key);
@@ -174,7 +174,7 @@ static void step_stop(struct world *world)
 
     if (node->stopped) {
         continue_node(node);
-    } else if (node->state == NODE_SERVING && below(world, 3) == 0) {
+    } else if (node->state == NODE_SERVING && below(world, 6) == 0) {
         node->stopped = true;
         fibers_stop_group(node->index, true);
         report_say("node %d is stopped", node->index);
@@ -211,8 +211,12 @@ static void step_restore(struct world *world)
 static void step_prune(struct world *world)
 {
     uint64_t head = database_tip(&world->database)->position;
+    const struct node *node = any_node(world);
+    uint64_t floor = head - below(world, 10) % head;
 
-    database_prune(&world->database, head - below(world, 10) % head, below(world, 2) == 0);
+    if (node->published != NULL && below(world, 2) == 0)
+        floor = node->published->position; /* just where somebody stands */
+    database_prune(&world->database, floor, below(world, 2) == 0);
     report_say("the floor is at %" PRIu64, world->database.branches[world->database.present].floor);
 }
 
@@ -231,7 +235,7 @@ static void step_outage(struct world *world)
         world->database.replicas[replica].down = !world->database.replicas[replica].down;
         return;
     }
-    world->database.down = !world->database.down && below(world, 3) == 0;
+    world->database.down = !world->database.down && below(world, 6) == 0;
     excuse_all(world);
     report_say("the primary is %s", world->database.down ? "down" : "up");
 }
@@ -266,12 +270,12 @@ static const struct step_kind {
     {step_time,      400, true},
     {step_request,   500, true},
     {step_fill,      500, true},
-    {step_commit,    150, true},
-    {step_start,      20, true},
+    {step_commit,     60, true},
+    {step_start,      60, true},
     {redis_move,     200, false},
-    {redis_forge,     80, false},
+    {redis_forge,    120, false},
     {step_replay,    150, false},
-    {step_purge,      20, false},
+    {step_purge,      60, false},
     {step_cancel,     20, false},
     {step_stop,       10, false},
     {step_stall,      10, false},
@@ -279,7 +283,7 @@ static const struct step_kind {
     {step_fail_over,   6, false},
     {step_bury,        6, true},
     {step_restore,     3, false},
-    {step_prune,       6, false},
+    {step_prune,      10, false},
     {step_remove,      2, false},
     {step_outage,      8, false},
     {step_import,      1, false},
@@ -396,6 +400,19 @@ static bool has_polled_since(const struct world *world, uint64_t step)
     return true;
 }
 
+static void go_on_calmly(struct world *world, unsigned i)
+{
+    if (i == REST_STEPS)
+        report_violation("I11", "without faults it does not come to rest");
+    if (world->fill_count > 0)
+        request_move_fill(world, world->fills[i % world->fill_count]);
+    step_replay(world);
+    step_start(world);
+    run_step(world);
+    request_sweep_fills(world);
+    fibers_advance_to_next(world->fill_count > 0 ? 1000 : 100000);
+}
+
 static void come_to_rest(struct world *world)
 {
     uint64_t quiet_step;
@@ -403,19 +420,18 @@ static void come_to_rest(struct world *world)
     end_faults(world);
     quiet_step = world->step;
     for (unsigned i = 0; !has_polled_since(world, quiet_step); i++) {
-        if (i == REST_STEPS)
-            report_violation("I11", "without faults it does not come to rest");
-        if (world->fill_count > 0)
-            request_move_fill(world, world->fills[i % world->fill_count]);
-        step_replay(world);
-        step_start(world);
-        run_step(world);
-        request_sweep_fills(world);
-        fibers_advance_to_next(100000);
+        go_on_calmly(world, i);
         if (has_work(world))
             quiet_step = world->step;
     }
     oracle_check_rest(world);
+    world->is_at_rest = true;
+    for (unsigned key = 0; key < KEYS; key++) {
+        for (int i = 0; i < world->plan.nodes; i++)
+            node_request(world->nodes[i], key);
+        for (unsigned i = 0; has_work(world); i++)
+            go_on_calmly(world, i);
+    }
 }
 
 static void stop(void *arg)
@@ -463,6 +479,8 @@ void world_run(uint64_t seed, uint64_t steps, bool traced, struct tallies *talli
     sql_begin(world);
     for (int i = 0; i < world->plan.nodes; i++)
         world->nodes[i] = node_new(world, i);
+    for (int i = 0; i < world->plan.nodes; i++)
+        step_start(world); /* most are there from the beginning */
     while (world->step < steps)
         run_step(world);
     come_to_rest(world);

@@ -34,18 +34,19 @@ struct plan {
     size_t max_bytes;
     bool crowded; /* keys share slots of the fences */
     bool hints, hint_purge;
-    const char *secret; /* NULL: hints are not signed */
-    unsigned yields;    /* in 10,000 times that a mutex is touched */
-    unsigned faults;    /* in 10,000 statements */
-    unsigned running;   /* in 10,000 steps: whoever is ready goes on, rather than something new */
-    int64_t pace_us;    /* how far time goes in a step of it */
+    const char *secret;   /* NULL: hints are not signed */
+    unsigned yields;      /* in 10,000 times that a mutex is touched */
+    unsigned faults;      /* in 10,000 statements of the bus */
+    unsigned fill_faults; /* and of loads */
+    unsigned running;     /* in 10,000 steps: whoever is ready goes on, rather than something new */
+    int64_t pace_us;      /* how far time goes in a step of it */
     unsigned weights[STEP_KINDS];
 };
 
 /* What was seen, so that a run that tests nothing shows it. */
 struct tallies {
     uint64_t steps, requests, hits, absences, misses, answers, refused, failed, resurrected;
-    uint64_t commits, polls, batches, resyncs, hints, forged, failovers, restores;
+    uint64_t commits, polls, batches, renewals, resyncs, hints, forged, failovers, restores;
 };
 
 /* A load under way. */
@@ -75,10 +76,8 @@ struct world {
     struct node *nodes[NODES];
     struct fill **fills;
     size_t fill_count, fill_room;
-    bool calm; /* no more faults: everything has to come to rest */
-    uint64_t calm_step;
-    bool interrupted; /* the primary has been away */
-    int64_t down_since_us;
+    bool calm;       /* no more faults: everything has to come to rest */
+    bool is_at_rest; /* it has come: every request must be answered */
     struct tallies tallies;
 };
 
