@@ -289,6 +289,8 @@ void cache_suspect(struct cache *cache, const struct digest *key, uint64_t posit
 
 void cache_clear_suspicions(struct cache *cache)
 {
+    cache->renewal_generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    cache->renewal_key_purges = atomic_load_explicit(&cache->key_purges, memory_order_acquire);
     if (!atomic_exchange_explicit(&cache->fences.any_hinted, false, memory_order_acq_rel))
         return;
     for (size_t i = 0; i < FENCE_SLOTS; i++)

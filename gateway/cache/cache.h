@@ -145,7 +145,8 @@ void cache_invalidate_type(struct cache *cache, uint8_t type, uint64_t position)
 void cache_invalidate_all(struct cache *cache, uint64_t position);
 /* A hint: the entry becomes SUSPECT if older, and replicas must show `position`. Capped at applied + 4096. */
 void cache_suspect(struct cache *cache, const struct digest *key, uint64_t position, uint64_t applied);
-/* The poll that began after those hints has finished. */
+/* The events of a batch have been invalidated: hints from before its poll are forgotten, and purges until now
+ * are older than the snapshot of the next batch. */
 void cache_clear_suspicions(struct cache *cache);
 /* Resync: freeze, start over at `head`, unfreeze. */
 void cache_freeze(struct cache *cache);

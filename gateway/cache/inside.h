@@ -26,6 +26,9 @@ struct cache {
         key_purges; /* raised by cache_purge_key(): what was on its way in meanwhile is SUSPECT */
     _Atomic uint64_t
         epoch; /* raised by cache_freeze() and cache_restart(): answers judged before are refused after */
+    /* thread: bus. Purges until the last batch ended: all that are surely older than the view of the next
+     * one. */
+    uint64_t renewal_generation, renewal_key_purges;
     _Atomic bool frozen;
     _Atomic uint64_t dice; /* jitter: a counter, hashed */
     struct shard shards[CACHE_SHARDS];

@@ -2,8 +2,9 @@
  * renewal - an entry that was in use when an event named its key is not left to the next request: the reader
  * of the log has the changed row at hand, in the very snapshot that gave the event.
  *
- * What is put back goes through the same gate as every other answer. It carries what counted when its entry
- * was dropped, so a purge by hand in between makes it SUSPECT like any load that was under way.
+ * What is put back goes through the same gate as every other answer. It counts as asked for when the batch
+ * before ended, which is before its snapshot was taken; so a purge by hand since then makes it SUSPECT like
+ * any load that was under way.
  */
 
 #include <pthread.h>
@@ -24,8 +25,8 @@ static struct cache_renewal *renewal_of(struct cache *cache, const struct entry 
         .type = entry->type,
         .lookup = entry->lookup,
     };
-    renewal->generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-    renewal->key_purges = atomic_load_explicit(&cache->key_purges, memory_order_acquire);
+    renewal->generation = cache->renewal_generation;
+    renewal->key_purges = cache->renewal_key_purges;
     renewal->epoch = atomic_load_explicit(&cache->epoch, memory_order_acquire);
     return renewal;
 }
@@ -48,7 +49,7 @@ void cache_renew(struct cache *cache, const struct cache_renewal *renewal, const
 {
     const struct cache_value *value =
         answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
-    const struct arrival arrival = {
+    struct arrival arrival = {
         .ask = &renewal->ask,
         .value = value,
         .bytes = answer->bytes,
@@ -60,6 +61,10 @@ void cache_renew(struct cache *cache, const struct cache_renewal *renewal, const
         .store = true,
     };
 
+#ifdef MUTANT_RENEW_FRESH
+    arrival.generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    arrival.key_purges = atomic_load_explicit(&cache->key_purges, memory_order_acquire);
+#endif
     (void)cache_arrive(cache, &arrival); /* refused: it is read when it is asked for */
     cache_value_unref(value);
 }

@@ -23,12 +23,20 @@ enum {
     SECOND = 1000000
 };
 
+struct rig_waiter {
+    struct cache_waiter super;
+    int told;
+    enum cache_status status;
+    int object; /* 0: none */
+};
+
 struct rig {
     struct cache *cache;
     struct cache_options options;
     struct clock clock;
     int64_t now_us;
-    int clock_calls; /* for clocks of a test's own */
+    int clock_calls;        /* for clocks of a test's own */
+    struct rig_waiter late; /* who asks from inside one */
     enum cache_judgement judgement;
     void (*while_judging)(struct rig *rig); /* something that happens between read and arrival */
     struct {
@@ -39,13 +47,6 @@ struct rig {
     size_t load_count;
     size_t answered; /* loads[0 .. answered) have been answered */
     int released;    /* objects freed */
-};
-
-struct rig_waiter {
-    struct cache_waiter super;
-    int told;
-    enum cache_status status;
-    int object; /* 0: none */
 };
 
 static inline int64_t rig_now_us(void *arg)

@@ -455,6 +455,33 @@ static void what_was_invalidated_never_stands_in(void **state)
     assert_int_equal(two.status, CACHE_FAILED);
 }
 
+/* The clock is looked at when it is decided what may stand in. */
+static int64_t ask_at_the_last_moment(void *arg)
+{
+    struct rig *rig = arg;
+    if (rig->clock_calls++ == 0) {
+        rig_invalidate(rig, 1, 6);
+        rig_fill(rig, 1, &rig->late);
+    }
+    return rig->now_us;
+}
+
+static void who_asks_while_a_load_is_given_up_begins_another(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+    rig_put(rig, 1, 5, 42);
+    cache_purge(rig->cache);
+    rig_fill(rig, 1, &waiter);
+    rig->clock.monotonic_us = ask_at_the_last_moment;
+    rig_fail(rig);
+    assert_int_equal(waiter.told, 1);
+    assert_int_equal(rig->late.told, 0); /* it may insist on 6 */
+    assert_int_equal(rig->load_count, 3);
+    rig_answer(rig, 6, 43);
+    assert_int_equal(rig->late.object, 43);
+}
+
 static void a_failed_refresh_does_not_shorten_a_life(void **state)
 {
     struct rig *rig = *state;
@@ -513,7 +540,7 @@ static void a_refused_load_that_nobody_waits_for_brings_nothing_back(void **stat
 static void an_absurdly_long_key_is_turned_away(void **state)
 {
     struct rig *rig = *state;
-    char text[600];
+    char text[CACHE_KEY_MAX + 1];
     struct rig_waiter waiter = {.super.on_done = rig_told};
     memset(text, 'x', sizeof(text));
     const struct cache_ask ask = {
@@ -556,6 +583,7 @@ int main(void)
         FACT(a_stale_value_stands_in_for_a_while, set_up_ttl),
         FACT(a_suspect_value_stands_in_too, set_up_ttl),
         FACT(what_was_invalidated_never_stands_in, set_up),
+        FACT(who_asks_while_a_load_is_given_up_begins_another, set_up),
         FACT(a_failed_refresh_does_not_shorten_a_life, set_up_ttl),
         FACT(refusals_in_a_row_wait_for_the_tick, set_up),
         FACT(a_refused_load_that_nobody_waits_for_ends, set_up),

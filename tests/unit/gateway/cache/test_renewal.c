@@ -118,6 +118,22 @@ static void a_purge_in_between_makes_it_suspect(void **state)
     }
 }
 
+static void a_purge_since_the_last_batch_makes_it_suspect(void **state)
+{
+    struct rig *rig = *state;
+
+    cache_purge(rig->cache); /* perhaps after the snapshot of the batch to come was taken */
+    rig_put(rig, 1, 5, 42);
+    assert_int_equal(rig_get(rig, 1), 42);
+    renew(rig, invalidate(rig, 1, 6), 6, 43);
+    assert_int_equal(rig_get(rig, 1), -1);
+    cache_clear_suspicions(rig->cache); /* the batch ends */
+    rig_put(rig, 1, 6, 43);
+    assert_int_equal(rig_get(rig, 1), 43);
+    renew(rig, invalidate(rig, 1, 7), 7, 44);
+    assert_int_equal(rig_get(rig, 1), 44);
+}
+
 static void a_restart_in_between_refuses_it(void **state)
 {
     struct rig *rig = *state;
@@ -154,6 +170,7 @@ int main(void)
         FACT(an_absence_in_use_becomes_what_was_created),
         FACT(what_is_older_than_a_later_event_is_not_put_back),
         FACT(a_purge_in_between_makes_it_suspect),
+        FACT(a_purge_since_the_last_batch_makes_it_suspect),
         FACT(a_restart_in_between_refuses_it),
         FACT(every_object_is_freed_once),
     };
