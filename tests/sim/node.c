@@ -87,11 +87,11 @@ static void invalidate_key(struct node *node, const uint8_t key[16], uint64_t po
 }
 
 /* at NULL: they are left to whoever asks next. */
-static void renew(struct node *node, struct renewals *renewals, const struct commit *at)
+static void renew(struct node *node, struct renewals *renewals, const struct commit *at, uint64_t read_step)
 {
     for (size_t i = 0; i < renewals->count; i++) {
         if (at != NULL)
-            request_renew(node, renewals->at[i], at);
+            request_renew(node, renewals->at[i], at, read_step);
         free(renewals->at[i]);
     }
     renewals->count = 0;
@@ -174,10 +174,10 @@ static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *err)
     }
     cache_clear_suspicions(node->cache);
     if (renewals.count > 0 && !sql_read_rows(batch->view, err)) {
-        renew(node, &renewals, NULL);
+        renew(node, &renewals, NULL, 0);
         return false;
     }
-    renew(node, &renewals, at);
+    renew(node, &renewals, at, sql_view_step(batch->view));
     if (most == CONCERNS_NOTHING)
         return true;
     if (!sql_read_rows(batch->view, err))

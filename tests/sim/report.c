@@ -10,7 +10,7 @@
 #include "tests/sim/fiber.h"
 
 enum {
-    LINES = 4000,
+    LINES = 120,
     LINE_BYTES = 200
 };
 

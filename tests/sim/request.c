@@ -184,14 +184,15 @@ static void *make_object(struct fill *fill)
     return fill->row;
 }
 
-void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at)
+void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at,
+                   uint64_t read_step)
 {
     struct fill fill = {.node = node,
                         .key = renewal->ask.lookup,
                         .at = at,
                         .position = at->newest->position,
                         .tag = at->newest->tag,
-                        .read_step = node->world->step};
+                        .read_step = read_step};
     const struct cache_answer answer = {.position = fill.position,
                                         .tag = fill.tag,
                                         .object = make_object(&fill),

@@ -27,7 +27,8 @@ void request_excuse_late(struct node *node);
 bool request_is_excusing(const struct node *node, unsigned key);
 
 /* An entry that was in use is read again in the view of a batch, as gateway/proxy/renewal.c does it. */
-void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at);
+void request_renew(struct node *node, const struct cache_renewal *renewal, const struct commit *at,
+                   uint64_t read_step);
 
 /* The next stage of a load: a server answers it, or the answer arrives (in a fiber of the node). */
 void request_move_fill(struct world *world, struct fill *fill);

@@ -28,6 +28,7 @@ struct pg_session {
     uint32_t branch;
     uint64_t connects;
     const struct commit *view; /* NULL: none is open */
+    uint64_t view_step;
 };
 
 static struct world *the_world; /* SQL has no argument to bring it */
@@ -169,6 +170,11 @@ static struct snapshot snapshot_of(const struct pg_session *session)
 const struct commit *sql_view(const struct pg_session *session)
 {
     return session->view;
+}
+
+uint64_t sql_view_step(const struct pg_session *session)
+{
+    return session->view_step;
 }
 
 bool sql_read_rows(struct pg_session *session, struct bus_err *err)
@@ -327,6 +333,7 @@ bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t a
     if (scope == POLLER_HEAD_AND_EVENTS)
         read_events(poller, &snapshot, applied);
     session->view = snapshot.at;
+    session->view_step = the_world->step;
     report_say("opens a view of %" PRIu64 " on branch %u", head->head, snapshot.at->branch);
     return get(session, poller->deadline_ms, err);
 }

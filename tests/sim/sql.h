@@ -17,5 +17,7 @@ struct world;
 void sql_begin(struct world *world);
 /* The state that the open view shows. */
 const struct commit *sql_view(const struct pg_session *session);
+/* When it was opened, in steps. */
+uint64_t sql_view_step(const struct pg_session *session);
 /* A statement inside the view. false: it failed, and the view is gone. */
 bool sql_read_rows(struct pg_session *session, struct bus_err *err);
