@@ -153,7 +153,7 @@ static const struct commit *write(struct database *database, const struct change
     commit->type = change->type;
     commit->acknowledge = change->acknowledge;
     for (unsigned i = 0; change->kind == BUS_EVENT_ROW && i < few; i++)
-        write_row(database, commit, any_row(database));
+        write_row(database, commit, i == 0 && change->row >= 0 ? (unsigned)change->row : any_row(database));
     for (unsigned row = 0; wide && row < ROWS; row++) {
         if ((change->kind == BUS_EVENT_EVERYTHING || is_of_type(row, change->type)) &&
             dice_below(database->dice, 2) == 0)

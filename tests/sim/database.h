@@ -101,6 +101,7 @@ struct change {
     enum bus_event_kind kind;
     uint8_t type;
     bool acknowledge;
+    int row; /* one that it writes; -1: any */
 };
 /* A commit of random rows. NULL: the append lock is taken. */
 const struct commit *database_commit(struct database *database, const struct change *change);

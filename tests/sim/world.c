@@ -74,7 +74,11 @@ static void step_fill(struct world *world)
 static struct change any_change(struct world *world)
 {
     unsigned kind = below(world, 40);
+    int row = -1;
 
+    /* A row that is on its way to somebody: there the races are. */
+    if (world->fill_count > 0 && below(world, 2) == 0)
+        row = (int)world->fills[below(world, (unsigned)world->fill_count)]->key;
     return (struct change){
         .kind = kind == 0   ? BUS_EVENT_EVERYTHING
                 : kind <= 3 ? BUS_EVENT_ENTITY
@@ -82,6 +86,7 @@ static struct change any_change(struct world *world)
                             : BUS_EVENT_ROW,
         .type = (uint8_t)below(world, KEY_TYPES + ROUTE_TYPES),
         .acknowledge = below(world, 8) == 0,
+        .row = row,
     };
 }
 
