@@ -255,21 +255,36 @@ static bool is_record(const cJSON *value)
     return cJSON_IsObject(value) || (cJSON_IsArray(value) && value->child == NULL);
 }
 
+/* Of the first `count` members. */
+static cJSON *find_among(const cJSON *object, size_t count, const char *name)
+{
+    cJSON *item = object->child;
+    for (; item != NULL && count > 0 && strcmp(item->string, name) != 0; count--)
+        item = item->next;
+    return count > 0 ? item : NULL;
+}
+
+/* Names in `change` are different, so what was added is never looked for: a body may have a million members.
+ */
 static void merge_record(const struct field *fields, size_t field_count, cJSON *stored, const cJSON *change)
 {
     const cJSON *item;
+    size_t old_count = (size_t)cJSON_GetArraySize(stored);
     cJSON_ArrayForEach(item, change)
     {
         const struct field *field = NULL;
         for (size_t i = 0; i < field_count; i++)
             if (strcmp(fields[i].name, item->string) == 0)
                 field = &fields[i];
-        cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, item->string);
+        cJSON *old = find_among(stored, old_count, item->string);
         if (field != NULL && field->kind == FIELD_RECORD && cJSON_IsObject(old) && is_record(item)) {
             merge_record(field->fields, field->field_count, old, item);
             continue;
         }
-        cJSON_DeleteItemFromObjectCaseSensitive(stored, item->string);
+        if (old != NULL) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(stored, old));
+            old_count--;
+        }
         cJSON_AddItemToObject(stored, item->string, cJSON_Duplicate(item, true));
     }
 }

@@ -12,7 +12,7 @@
 
 struct member {
     cJSON *item;
-    const char *text; /* what must be different: a name or a value */
+    char *text; /* what must be different: a name or a value */
     int position;
 };
 
@@ -29,45 +29,38 @@ static void drop(cJSON *holder, cJSON *item)
     cJSON_Delete(cJSON_DetachItemViaPointer(holder, item));
 }
 
-static void drop_repeated_texts(cJSON *set)
+static char *printed(const cJSON *item)
 {
-    struct member *texts = mem_alloc((size_t)cJSON_GetArraySize(set) * sizeof(*texts));
+    char *text = cJSON_PrintUnformatted(item);
+    return text != NULL ? text : mem_strdup("");
+}
+
+/* Among the texts of a set, or among its other elements, which are compared as they are printed. */
+static void drop_repeated_among(cJSON *set, bool texts)
+{
+    struct member *members = mem_alloc(((size_t)cJSON_GetArraySize(set) + 1) * sizeof(*members));
     cJSON *item;
     int count = 0;
     cJSON_ArrayForEach(item, set)
     {
-        if (cJSON_IsString(item)) {
-            texts[count] = (struct member){item, item->valuestring, count};
+        if (texts == (cJSON_IsString(item) != 0)) {
+            members[count] = (struct member){item, texts ? item->valuestring : printed(item), count};
             count++;
         }
     }
-    qsort(texts, (size_t)count, sizeof(*texts), by_text);
-    const char *kept = NULL;
-    for (int i = 0; i < count; i++) {
-        if (kept != NULL && strcmp(kept, texts[i].text) == 0)
-            drop(set, texts[i].item);
-        else
-            kept = texts[i].text;
-    }
-    free(texts);
-}
-
-static bool stands_before(const cJSON *set, const cJSON *item)
-{
-    for (const cJSON *before = set->child; before != item; before = before->next)
-        if (cJSON_Compare(before, item, true))
-            return true;
-    return false;
+    qsort(members, (size_t)count, sizeof(*members), by_text);
+    for (int i = count - 1; i > 0; i--) /* from the end: a text lives as long as it is compared with */
+        if (strcmp(members[i - 1].text, members[i].text) == 0)
+            drop(set, members[i].item);
+    for (int i = 0; i < count && !texts; i++)
+        free(members[i].text);
+    free(members);
 }
 
 void repeated_elements_drop(cJSON *set)
 {
-    drop_repeated_texts(set);
-    for (cJSON *item = set->child, *next; item != NULL; item = next) {
-        next = item->next;
-        if (!cJSON_IsString(item) && stands_before(set, item))
-            drop(set, item);
-    }
+    drop_repeated_among(set, true);
+    drop_repeated_among(set, false);
 }
 
 static void drop_repeated_names(cJSON *object)

@@ -212,8 +212,9 @@ static void add_table(struct buf *buf, const cJSON *node, int depth)
     const cJSON **members = is_array ? NULL : sorted(node, &count);
     buf_add_text(buf, "{\n");
     int total = cJSON_GetArraySize(node);
-    for (int i = 0; i < total; i++) {
-        const cJSON *item = is_array ? cJSON_GetArrayItem(node, i) : members[i];
+    const cJSON *next = node->child; /* of an array */
+    for (int i = 0; i < total; i++, next = next->next) {
+        const cJSON *item = is_array ? next : members[i];
         buf_printf(buf, "%*s", 2 * (depth + 1), "");
         if (!is_array) {
             add_key(buf, item->string);
