@@ -38,6 +38,8 @@ enum body_verdict body_parse(struct str content_type, struct str bytes, struct b
         return BODY_OK;
     }
     if (str_starts_with(content_type, STR("application/json"))) {
+        if (json_body_is_too_large(bytes))
+            return BODY_TOO_MANY;
         body->object = json_body_parse(bytes);
         return body->object != NULL ? BODY_OK : BODY_BAD_JSON;
     }

@@ -23,7 +23,7 @@ enum body_verdict {
     BODY_OK,
     BODY_BAD_JSON,
     BODY_BAD_FORM,
-    BODY_TOO_MANY,    /* arguments */
+    BODY_TOO_MANY,    /* arguments, parts or values */
     BODY_UNSUPPORTED, /* content type */
 };
 /* content_type.at == NULL: there was none. */

@@ -68,6 +68,23 @@ static bool has_nul_escape(struct str text)
     return false;
 }
 
+bool json_body_is_too_large(struct str text)
+{
+    size_t count = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < text.len && count <= JSON_BODY_MAX_VALUES; i++) {
+        char c = text.at[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            i += c == '\\' ? 1 : 0;
+        else
+            count += c == ',' || c == '[' || c == '{' ? 1 : 0;
+    }
+    return count > JSON_BODY_MAX_VALUES;
+}
+
 cJSON *json_body_parse(struct str text)
 {
     const char *end = NULL;

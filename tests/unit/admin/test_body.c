@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,12 +90,36 @@ static void depth_is_bounded(void **state)
     assert_null(json_body_parse((struct str){text, sizeof(text)}));
 }
 
+static void values_are_counted_before_they_cost(void **state)
+{
+    enum {
+        SIZE = 2 * JSON_BODY_MAX_VALUES + 100
+    };
+    char *text = malloc(SIZE);
+    size_t length;
+
+    (void)state;
+    assert_non_null(text);
+    length = (size_t)snprintf(text, SIZE, "{\"a,[{\\\",\":[1");
+    for (int i = 0; i < JSON_BODY_MAX_VALUES - 2; i++, length += 2)
+        memcpy(text + length, ",1", 2);
+    memcpy(text + length, "]}", 3);
+    assert_int_equal(parse("application/json", text), BODY_OK);
+    memcpy(text + length, ",1]}", 5);
+    assert_int_equal(parse("application/json", text), BODY_TOO_MANY);
+    memset(text, ',', SIZE);
+    memcpy(text, "{\"a\":\"", 6);
+    memcpy(text + SIZE - 3, "\"}", 3);
+    assert_int_equal(parse("application/json", text), BODY_OK);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_content_type_decides),   cmocka_unit_test(only_objects_are_bodies),
         cmocka_unit_test(texts_are_utf8_without_nul), cmocka_unit_test(the_last_of_two_members_counts),
-        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(depth_is_bounded),           cmocka_unit_test(values_are_counted_before_they_cost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
