@@ -2,7 +2,7 @@
 
 /*
  * front - what listener.c and h2o_exchange.c know in common: servers, loops and connections. For those two,
- * refusal.c and tls.c only.
+ * refusal.c, request_chunks.c and tls.c only.
  *
  * Threads: a front is written on main before loops start; a front_loop and its connections belong to their
  * loop, except for the counters, which anybody may read.
@@ -102,6 +102,9 @@ void front_abandon(struct h2o_exchange *exchange);
 struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below);
 /* Puts the lines into h2o's response: no framing, no Date. */
 void front_set_headers(h2o_req_t *req, const struct headers *headers);
+
+/* request_chunks.c: asserts that libh2o decodes chunked bodies by our rules. */
+void front_check_decoder(void);
 
 /* refusal.c: gives errors that h2o answers by itself the server's look. */
 void front_dress_errors(struct front_server *server, h2o_pathconf_t *path);

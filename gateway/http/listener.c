@@ -383,6 +383,7 @@ struct http_front *http_front_new(const struct http_front_options *options)
     front->lock = mem_alloc(sizeof(*front->lock));
     (void)pthread_mutex_init(front->lock, NULL); /* cannot fail with default attributes */
     set_limits(front);
+    front_check_decoder();
     h2o_config_init(&front->conf);
     front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
     front->conf.http1.upgrade_to_http2 = 0;
