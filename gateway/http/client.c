@@ -301,6 +301,13 @@ static bool tell_head(struct client *client, const struct response_head *head, c
     return client->state == CLIENT_RECEIVING;
 }
 
+/* What is left of a request would go to the new protocol, from memory that ends with the exchange. */
+static bool may_switch(const struct client *client)
+{
+    return client->request.upgrade.at != NULL && !client->writing && !client->write_failed &&
+           client->body_written == client->request.body.len;
+}
+
 /* One head of `length` bytes stands at the start of the input. False: there is nothing further to do now. */
 static bool take_head(struct client *client, size_t length)
 {
@@ -313,7 +320,7 @@ static bool take_head(struct client *client, size_t length)
     if (!response_head_parse(text, lines, &head))
         goto bad;
     h2o_buffer_consume(input, length);
-    if (head.status == 101 && client->request.upgrade.at == NULL)
+    if (head.status == 101 && !may_switch(client))
         goto bad;
     if (head.status < 200 && head.status != 101) {
         if (++client->interim_count > MAX_INTERIM_HEADS)

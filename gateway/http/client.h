@@ -71,7 +71,7 @@ struct client_request {
     struct str body;
     bool head_only;     /* HEAD: the answer has no body */
     bool fresh;         /* do not reuse an idle connection */
-    struct str upgrade; /* what was asked for; at == NULL: a 101 is a bad answer */
+    struct str upgrade; /* what was asked for; a 101 is a bad answer else, and while the body is sent */
 };
 
 struct client_head {
