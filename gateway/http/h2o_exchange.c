@@ -33,7 +33,10 @@ _Static_assert(sizeof(struct str) == sizeof(h2o_iovec_t) &&
 enum {
     EXCHANGE_MAGIC = 0x65786368,
     SPARE_HEADERS = 12, /* room for what a gateway adds to a request */
-    TLS_ALERT = 21,     /* record type: RFC 8446, section 5.1 */
+    TLS_ALERT = 21,     /* types of records: RFC 8446, section 5.1 */
+    TLS_DATA = 23,
+    TLS_HEAD_BYTES = 5,
+    TLS_SEALED_ALERT_BYTES = 2 + 1 + 16, /* the alert, its type, the tag */
 };
 
 enum h2o_exchange_state {
@@ -338,19 +341,31 @@ void front_abandon(struct h2o_exchange *exchange)
     }
 }
 
+/* Since TLS 1.3 alerts look like data; their length gives them away, for no request begins with two bytes. */
+static bool is_farewell(h2o_socket_t *sock, const unsigned char *head, size_t count)
+{
+    const char *version;
+
+    if (head[0] != TLS_DATA || count < TLS_HEAD_BYTES)
+        return head[0] == TLS_ALERT;
+    version = h2o_socket_get_ssl_protocol_version(sock);
+    return (head[3] << 8 | head[4]) == TLS_SEALED_ALERT_BYTES && version != NULL &&
+           strcmp(version, "TLSv1.3") == 0;
+}
+
 static void on_client_event(h2o_socket_t *sock, const char *error)
 {
     struct front_connection *connection = sock->on_close.data;
     struct h2o_exchange *x = connection->exchange;
-    unsigned char byte;
+    unsigned char head[TLS_HEAD_BYTES];
 
     (void)error; /* not set: h2o does not read */
     if (x == NULL || !x->watching)
         return;
-    ssize_t count = recv(h2o_socket_get_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t count = recv(h2o_socket_get_fd(sock), head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (count == 1 && !(connection->tls && byte == TLS_ALERT)) {
+    if (count > 0 && !(connection->tls && is_farewell(sock, head, (size_t)count))) {
         unwatch(x); /* the next request already: it stays in the kernel until this one is answered */
         return;
     }
