@@ -53,6 +53,7 @@
 enum {
     TICK_MS = 100,      /* cache_tick() */
     WAKING_TICK_MS = 5, /* while requests wait for the node to wake up */
+    DRAIN_TICK_MS = 20,
     WAKING_LIMIT_US = 250000,
     SHORTEST_NAP_US = 1000000, /* a stall of less is no sleep */
     POLL_DEADLINE_MS = 2000,   /* P of the consistency reference */
@@ -74,8 +75,6 @@ struct node {
     size_t worker_count;
     struct snapshot_place *place;
     struct refresh *refresh;
-    _Atomic(struct bus *)
-        bus; /* read by the cache's and the channel's threads, which may run before it is there */
     struct resolver *resolver;
     struct proxy *proxy;
     struct admin *admin;
@@ -330,7 +329,6 @@ static void note_empty(struct node *node, bool *which)
 {
     pthread_mutex_lock(&node->mutex);
     *which = true;
-    pthread_cond_signal(&node->changed);
     pthread_mutex_unlock(&node->mutex);
 }
 
@@ -346,61 +344,25 @@ static void admin_is_empty(void *arg)
     note_empty(node, &node->admin_empty);
 }
 
-struct drain_admin {
-    struct loop_message super;
-    struct node *node;
-};
-
-static void drain_admin(struct loop_message *message)
-{
-    struct drain_admin *drain = CONTAINER_OF(message, struct drain_admin, super);
-    struct node *node = drain->node;
-    free(drain);
-    http_front_drain(admin_front(node->admin), node->loops[node->worker_count], admin_is_empty, node);
-}
-
-/* No new requests; waits until the running ones are done, at most limit_ms. */
-static void drain(struct node *node, int64_t limit_ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += limit_ms / 1000;
-    until.tv_nsec += limit_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    struct drain_admin *message = mem_zalloc(sizeof(*message));
-    message->super.run = drain_admin;
-    message->node = node;
-    proxy_drain(node->proxy, proxy_is_empty, node);
-    loop_post(node->loops[node->worker_count], &message->super);
-    pthread_mutex_lock(&node->mutex);
-    int result = 0;
-    while (result == 0 && !(node->proxy_empty && node->admin_empty))
-        result = pthread_cond_timedwait(&node->changed, &node->mutex, &until);
-    bool all = node->proxy_empty && node->admin_empty;
-    pthread_mutex_unlock(&node->mutex);
-    log_notice("node: %s",
-               all ? "every request has ended" : "requests were cut off; shutdown_timeout is over");
-}
-
 static void close_node(struct node *node)
 {
-    for (size_t i = 0; node->loops != NULL && node->loops_started > 0 && i <= node->worker_count; i++) {
+    for (size_t i = 0; node->loops != NULL && i <= node->worker_count && node->loops[i] != NULL; i++) {
         loop_stop(node->loops[i]);
         loop_join(node->loops[i]);
     }
     /* Jobs wait for the bus and fills end in the cache: the store goes before both. */
     if (node->wiring.store != NULL)
         store_close(node->wiring.store);
+    if (node->resolver != NULL)
+        resolver_close(node->resolver);
+    bus_close(node->wiring.bus);
+    /* Nobody is left who could post. */
+    for (size_t i = 0; node->loops != NULL && i <= node->worker_count && node->loops[i] != NULL; i++)
+        loop_run_late(node->loops[i]);
     if (node->admin != NULL)
         admin_close(node->admin);
     if (node->proxy != NULL)
         proxy_close(node->proxy);
-    if (node->resolver != NULL)
-        resolver_close(node->resolver);
-    bus_close(node->wiring.bus);
     if (node->refresh != NULL)
         refresh_free(node->refresh);
     if (node->wiring.cache != NULL)
@@ -528,14 +490,22 @@ static void look_at_the_clock(struct node *node)
     proxy_set_awake(node->proxy, now_us + longest_us);
 }
 
+/* What is due all the time, until nothing runs any more. */
+static void tick(struct node *node)
+{
+    cache_tick(node->wiring.cache);
+    look_at_staleness(node);
+    look_at_the_clock(node);
+}
+
 /* Until a signal ends it; returns how long running requests may take. */
 static int64_t run(struct node *node)
 {
     const sigset_t set = our_signals();
     node->ticked_us = loop_clock_us();
     for (;;) {
-        const struct timespec tick = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
-        int number = sigtimedwait(&set, NULL, &tick);
+        const struct timespec pause = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
+        int number = sigtimedwait(&set, NULL, &pause);
         switch (number) {
         case SIGTERM:
         case SIGINT:
@@ -553,10 +523,53 @@ static int64_t run(struct node *node)
         default:
             break;
         }
-        cache_tick(node->wiring.cache);
-        look_at_staleness(node);
-        look_at_the_clock(node);
+        tick(node);
     }
+}
+
+struct drain_admin {
+    struct loop_message super;
+    struct node *node;
+};
+
+static void drain_admin(struct loop_message *message)
+{
+    struct drain_admin *drain = CONTAINER_OF(message, struct drain_admin, super);
+    struct node *node = drain->node;
+    free(drain);
+    http_front_drain(admin_front(node->admin), node->loops[node->worker_count], admin_is_empty, node);
+}
+
+static bool is_empty(struct node *node)
+{
+    pthread_mutex_lock(&node->mutex);
+    bool empty = node->proxy_empty && node->admin_empty;
+    pthread_mutex_unlock(&node->mutex);
+    return empty;
+}
+
+/* No new requests; waits until the running ones are done, at most limit_ms. SIGTERM makes it short. */
+static void drain(struct node *node, int64_t limit_ms)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_TICK_MS * 1000000};
+    const sigset_t set = our_signals();
+    int64_t until_us = loop_clock_us() + limit_ms * 1000;
+    struct drain_admin *message = mem_zalloc(sizeof(*message));
+    message->super.run = drain_admin;
+    message->node = node;
+    proxy_drain(node->proxy, proxy_is_empty, node);
+    loop_post(node->loops[node->worker_count], &message->super);
+    while (!is_empty(node) && loop_clock_us() < until_us) {
+        int number = sigtimedwait(&set, NULL, &pause);
+        int64_t soon_us = loop_clock_us() + (int64_t)IMMEDIATE_DRAIN_MS * 1000;
+        if ((number == SIGTERM || number == SIGINT) && soon_us < until_us)
+            until_us = soon_us;
+        if (number == SIGUSR1)
+            log_reopen();
+        tick(node);
+    }
+    log_notice("node: %s", is_empty(node) ? "every request has ended"
+                                          : "requests were cut off; shutdown_timeout is over");
 }
 
 static bool open_node(struct node *node, struct err *err)
@@ -573,12 +586,8 @@ static bool open_node(struct node *node, struct err *err)
 int node_serve(const struct cli_start *start)
 {
     struct node node = {.start = start, .config = start->config};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&node.mutex, NULL);
-    pthread_cond_init(&node.changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&node.changed, NULL);
 
     /* Before any thread is made, so that only sigtimedwait() sees them. */
     const sigset_t set = our_signals();

@@ -49,7 +49,7 @@ struct loop {
     atomic_bool stopping;                  /* thread: any */
 };
 
-/* Which loop the current thread runs: set once, before anything else happens on it. */
+/* Which loop the current thread runs: set before anything else happens on it. */
 static __thread const struct loop *running;
 
 static int64_t clock_ns(void)
@@ -154,7 +154,8 @@ static void *run(void *arg)
     refresh_now(loop);
     if (loop->on_start != NULL)
         loop->on_start(loop->arg);
-    while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed))
+    /* Pairs with the release in loop_stop(): what its caller posted before is there for run_posted(). */
+    while (!atomic_load_explicit(&loop->stopping, memory_order_acquire))
         loop_turn(loop, timer_wheel_wait_ms(&loop->wheel, loop->now_ms, LONGEST_WAIT_MS));
     run_posted(loop);
 
@@ -281,7 +282,8 @@ bool loop_start(struct loop *loop, void (*on_start)(void *arg), void *arg, struc
 
 void loop_stop(struct loop *loop)
 {
-    atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
+    /* Pairs with the acquire in run(). */
+    atomic_store_explicit(&loop->stopping, true, memory_order_release);
     ring(loop);
 }
 
@@ -291,4 +293,15 @@ void loop_join(struct loop *loop)
         return;
     (void)pthread_join(loop->thread, NULL); /* fails only for a thread that is not ours to join */
     loop->started = false;
+}
+
+void loop_run_late(struct loop *loop)
+{
+    const struct loop *before = running;
+
+    assert(!loop->started);
+    running = loop;
+    while (atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
+        run_posted(loop);
+    running = before;
 }

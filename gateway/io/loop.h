@@ -32,6 +32,8 @@ bool loop_start(struct loop *loop, void (*on_start)(void *arg), void *arg, struc
 /* Any thread: makes the thread leave after its current turn; what was posted before still runs. */
 void loop_stop(struct loop *loop);
 void loop_join(struct loop *loop);
+/* After loop_join(), once nobody can post any more: runs what came too late, on the caller's thread. */
+void loop_run_late(struct loop *loop);
 
 /*
  * Runs on the loop's thread as the last thing it does, the last registered first: whoever took buffers from

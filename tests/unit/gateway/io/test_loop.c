@@ -113,6 +113,31 @@ static void what_was_posted_before_the_stop_still_runs(void **state)
     loop_close(loop);
 }
 
+static void what_comes_too_late_runs_for_whoever_ends_the_loop(void **state)
+{
+    struct sender sender = {.number = 0};
+    int last[1] = {0};
+    atomic_int bad = 0;
+    atomic_int done = 0;
+    struct err err;
+
+    (void)state;
+    assert_true(loop_open("test", &sender.loop, &err));
+    assert_true(loop_start(sender.loop, NULL, NULL, &err));
+    loop_stop(sender.loop);
+    loop_join(sender.loop);
+    sender.last = last;
+    sender.bad = &bad;
+    sender.done = &done;
+    (void)post_many(&sender);
+    assert_int_equal(atomic_load(&done), 0);
+    loop_run_late(sender.loop);
+    assert_int_equal(atomic_load(&done), MESSAGES);
+    assert_int_equal(atomic_load(&bad), 0);
+    assert_false(loop_is_mine(sender.loop));
+    loop_close(sender.loop);
+}
+
 struct ending {
     struct loop_end first, second;
     struct loop *loop;
@@ -165,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_of_each_thread_run_once_in_order_on_the_loop),
         cmocka_unit_test(what_was_posted_before_the_stop_still_runs),
+        cmocka_unit_test(what_comes_too_late_runs_for_whoever_ends_the_loop),
         cmocka_unit_test(ends_run_the_last_registered_first),
     };
 
