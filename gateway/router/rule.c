@@ -15,6 +15,8 @@
 
 enum {
     MATCH_LIMIT = 100000,
+    STACK_FIRST = 32 * 1024,
+    STACK_MAX = 1024 * 1024, /* of JIT code; its own 32 KiB do not last for a path of 8 KiB */
     HEADERS_MAX = 255
 };
 
@@ -23,6 +25,7 @@ enum {
 struct workspace {
     pcre2_match_data *data;
     pcre2_match_context *context;
+    pcre2_jit_stack *stack;
 };
 
 static pthread_key_t workspace_key;
@@ -34,6 +37,7 @@ static void free_workspace(void *arg)
     struct workspace *workspace = arg;
     pcre2_match_data_free(workspace->data);
     pcre2_match_context_free(workspace->context);
+    pcre2_jit_stack_free(workspace->stack);
     free(workspace);
 }
 
@@ -50,6 +54,8 @@ static struct workspace *workspace(void)
         own_workspace->data = pcre2_match_data_create(ROUTER_MAX_CAPTURES, NULL);
         own_workspace->context = pcre2_match_context_create(NULL);
         pcre2_set_match_limit(own_workspace->context, MATCH_LIMIT);
+        own_workspace->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_MAX, NULL);
+        pcre2_jit_stack_assign(own_workspace->context, NULL, own_workspace->stack);
         (void)pthread_setspecific(workspace_key, own_workspace);
     }
     return own_workspace;
@@ -77,6 +83,9 @@ static int run_pattern(const pcre2_code *pattern, struct str subject)
     struct workspace *own = workspace();
     int pairs = pcre2_match(pattern, (PCRE2_SPTR)subject.at, subject.len, 0, PCRE2_NO_UTF_CHECK, own->data,
                             own->context);
+    if (pairs == PCRE2_ERROR_JIT_STACKLIMIT) /* must not let a long path past its route */
+        pairs = pcre2_match(pattern, (PCRE2_SPTR)subject.at, subject.len, 0,
+                            PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, own->data, own->context);
     /* 0: more groups than room; those that fit are there. */
     return pairs == 0 ? ROUTER_MAX_CAPTURES : pairs < 0 ? 0 : pairs;
 }

@@ -316,6 +316,15 @@ static void a_pattern_that_does_not_end_is_given_up(void **state)
     assert_false(matches("{'paths':['~/(a+)+$']}", "h", path));
 }
 
+static void a_long_path_does_not_get_past_its_pattern(void **state)
+{
+    static char path[8000] = "/";
+    (void)state;
+    memset(path + 1, 'a', sizeof(path) - 2);
+    assert_true(matches("{'paths':['~/(a|b|ab)+$']}", "h", path));
+    assert_true(matches("{'paths':['~/(((a|b)|(b|c))x?)+$']}", "h", path));
+}
+
 static void a_pattern_that_does_not_compile_changes_nothing(void **state)
 {
     struct table table = {0};
@@ -386,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_match_says_which_path_and_how_much_of_it),
         cmocka_unit_test(captures_end_at_sixteen),
         cmocka_unit_test(a_pattern_that_does_not_end_is_given_up),
+        cmocka_unit_test(a_long_path_does_not_get_past_its_pattern),
         cmocka_unit_test(a_pattern_that_does_not_compile_changes_nothing),
         cmocka_unit_test(a_router_holds_its_routes_and_lets_go_of_them),
         cmocka_unit_test(what_was_never_in_is_not_taken_out),
