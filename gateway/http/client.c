@@ -261,7 +261,9 @@ static void deliver(struct client *client)
 
 static void settle_body(struct client *client, const struct response_head *head)
 {
-    client->keep_alive = head->keep_alive;
+    /* A 204 that announces a body may send it: behind it nobody knows where an answer begins. */
+    client->keep_alive =
+        head->keep_alive && (head->status != 204 || (!head->chunked && head->content_length <= 0));
     if (client->request.head_only || head->status < 200 || head->status == 204 || head->status == 304) {
         client->kind = BODY_NONE;
     } else if (head->chunked) {

@@ -326,6 +326,37 @@ static void connection_close_and_junk_end_the_connection(void **state)
     assert_true(raw_reaches(&bench->relay.reused, 0));
 }
 
+/* The body may come when the connection is somebody else's. */
+static void a_204_that_announces_a_body_ends_the_connection(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const answers[] = {
+        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        ask(bench);
+        int fd = take_request(bench);
+        raw_send_text(fd, answers[i]);
+        (void)raw_receive(bench->client, got, sizeof(got), "\r\n\r\n");
+        assert_non_null(strstr(got, "HTTP/1.1 204 "));
+        assert_null(strcasestr(got, "content-length"));
+        assert_null(strcasestr(got, "transfer-encoding"));
+        assert_true(raw_is_closed(fd));
+        close(fd);
+    }
+}
+
+static void the_coding_is_named_in_any_case(void **state)
+{
+    static const char answer[] =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+
+    (void)relay_answer(*state, answer, sizeof(answer) - 1, "0\r\n\r\n");
+    assert_non_null(strstr(got, "\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+}
+
 static void silence_is_a_timeout(void **state)
 {
     struct bench *bench = *state;
@@ -479,6 +510,8 @@ int main(void)
         WATCHED(answers_without_a_body_end_with_the_head),
         FACT(the_answer_to_head_has_no_body),
         FACT(connection_close_and_junk_end_the_connection),
+        FACT(a_204_that_announces_a_body_ends_the_connection),
+        FACT(the_coding_is_named_in_any_case),
         cmocka_unit_test_setup_teardown(silence_is_a_timeout, start_impatient, stop),
         cmocka_unit_test_setup_teardown(silence_inside_a_body_cuts_the_client, start_impatient, stop),
         WATCHED(nobody_listening_is_refused),
