@@ -94,7 +94,7 @@ bool token_is_authority(struct str s)
         host_end = str_find(s, ':', 0);
         if (host_end == SIZE_MAX)
             host_end = s.len;
-        if (!all_in(str_part(s, 0, host_end), HOST))
+        if (host_end == 0 || !all_in(str_part(s, 0, host_end), HOST))
             return false;
     }
     if (host_end == s.len)
