@@ -86,6 +86,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
         .raw_targets = true,
         .request_timeout_ms = (int)config->client_timeout,
         .max_connections = (int)config->max_connections,
+        .descriptor_share = 8,
         .keepalive_requests = (int)config->nginx_http_keepalive_requests,
         .write_timeout_ms = (int)config->client_write_timeout,
         .spool_directory = config->prefix,

@@ -61,6 +61,7 @@ struct front_loop {
     bool draining;
     struct timer sweep; /* closes idle connections while draining */
     struct timer retry; /* accepts again after a shortage of descriptors */
+    uint64_t shortages; /* pauses since the one that was logged */
     void (*on_empty)(void *arg);
     void *on_empty_arg;
     struct loop_end end;

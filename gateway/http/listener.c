@@ -39,6 +39,7 @@ enum {
     LINE_BYTES = 8 * 1024,
     DEFAULT_BACKLOG = 16384, /* the kernel clips it */
     SPARE_DESCRIPTORS = 128,
+    MOST_DESCRIPTORS = 1 << 20,
     SPOOL_FROM_BYTES = 32 * 1024 * 1024,
     SWEEP_MS = 100,
     RETRY_MS = 100,
@@ -97,12 +98,18 @@ static void on_retry(struct timer *timer)
 }
 
 /* Nothing was accepted. Short of descriptors or memory, the listener would report the same at once, for ever.
+ * The shortage is over when nobody waits any more.
  */
 static void pause_if_short(struct front_loop *at, int why)
 {
+    if (why == EAGAIN && at->shortages > 0) {
+        log_notice("http: connections are accepted again; pauses=%" PRIu64, at->shortages);
+        at->shortages = 0;
+    }
     if (why != EMFILE && why != ENFILE && why != ENOBUFS && why != ENOMEM)
         return;
-    log_warn("http: no connection can be accepted for now; error=%s", strerror(why));
+    if (at->shortages++ == 0)
+        log_warn("http: no connection can be accepted for now; error=%s", strerror(why));
     set_accepting(at, false);
     timer_start(at->loop, &at->retry, RETRY_MS, on_retry);
 }
@@ -358,21 +365,28 @@ static void register_server(struct http_front *front, struct front_server *serve
     server->hosts[0] = host;
 }
 
+/* What a loop may have of the descriptors: clients are not the only ones who need them. */
+static int cap_of(size_t share)
+{
+    struct rlimit files;
+    size_t cap = 1024;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > (rlim_t)2 * SPARE_DESCRIPTORS)
+        cap = (size_t)(files.rlim_cur < MOST_DESCRIPTORS ? files.rlim_cur : MOST_DESCRIPTORS) -
+              SPARE_DESCRIPTORS;
+    cap /= share > 0 ? share : 3;
+    return cap > 0 ? (int)cap : 1;
+}
+
 static void set_limits(struct http_front *front)
 {
     struct http_front_options *options = &front->options;
-    struct rlimit files;
 
     front->limits.head_bytes = options->max_head_bytes > 0 ? options->max_head_bytes : DEFAULT_HEAD_BYTES;
     front->limits.raw_targets = options->raw_targets;
     front->limits.line_bytes = front->limits.head_bytes < LINE_BYTES ? front->limits.head_bytes : LINE_BYTES;
-    if (options->max_connections > 0)
-        return;
-    /* Half of what is left: each client connection may need an upstream connection as well. */
-    options->max_connections = 1024;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > (rlim_t)2 * SPARE_DESCRIPTORS)
-        options->max_connections =
-            files.rlim_cur > 1 << 20 ? 1 << 19 : (int)(files.rlim_cur - SPARE_DESCRIPTORS) / 2;
+    if (options->max_connections <= 0)
+        options->max_connections = cap_of(options->descriptor_share);
 }
 
 struct http_front *http_front_new(const struct http_front_options *options)

@@ -52,7 +52,8 @@ struct http_front_options {
     size_t max_head_bytes;       /* default 32 KiB */
     bool raw_targets;            /* names in URLs may be UTF-8 as it is; for servers that forward nothing */
     int request_timeout_ms;      /* idle, head and body of one request */
-    int max_connections;         /* per loop; 0: from RLIMIT_NOFILE */
+    int max_connections;         /* per loop; 0: from RLIMIT_NOFILE and the share */
+    size_t descriptor_share;     /* a loop may have one in so many descriptors for clients; 0: one in 3 */
     int keepalive_requests;      /* per connection; 0: no limit */
     int write_timeout_ms;        /* a client that takes nothing is dropped after */
     const char *spool_directory; /* bodies above 32 MiB */

@@ -57,11 +57,13 @@ static const struct settings *make_settings(struct proxy *proxy, const struct co
 
 static bool open_front(struct proxy *proxy, const struct config *config, struct err *err)
 {
+    /* Of three descriptors one is a client's, one its upstream's, one for all else. */
     const struct http_front_options front = {
         .max_body_bytes = (size_t)config->nginx_http_client_max_body_size,
         .max_head_bytes = (size_t)config->client_header_limit,
         .request_timeout_ms = (int)config->client_timeout,
         .max_connections = (int)config->max_connections,
+        .descriptor_share = 3 * proxy->loop_count,
         .keepalive_requests = (int)config->nginx_http_keepalive_requests,
         .write_timeout_ms = (int)config->client_write_timeout,
         .spool_directory = config->prefix,

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -236,6 +237,32 @@ static void an_endless_head_is_refused(void **state)
     close(fd);
 }
 
+/* Without a number of its own the cap follows from the limit of open files. */
+static void the_cap_leaves_descriptors_for_others(void **state)
+{
+    struct relay *relay = mem_zalloc(sizeof(*relay));
+    struct rlimit before;
+    int fds[3];
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit tight = {.rlim_cur = 500, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    relay->handle = handle;
+    relay->front_options.descriptor_share = (500 - 128) / 2;
+    relay_start(relay, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = raw_connect(relay->port);
+        raw_send_text(fds[i], NEXT);
+        assert_true(raw_wait(fds[i], i < 2 ? RAW_DEADLINE_MS : 100) == (i < 2));
+    }
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    relay_stop(relay);
+    free(relay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +274,7 @@ int main(void)
         FACT(heads_are_taken_up_to_the_limit),
         FACT(a_hundred_lines_are_taken),
         FACT(an_endless_head_is_refused),
+        cmocka_unit_test(the_cap_leaves_descriptors_for_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
