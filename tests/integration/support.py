@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pwd
+import random
 import re
 import signal
 import socket
@@ -21,15 +22,27 @@ PROGRAM = os.path.join(BUILD, "freshet")
 PATIENCE = 3 if "san" in os.path.basename(BUILD).lower() else 1
 
 
+# Below the range the kernel takes for outgoing connections; each of several runs side by side has a part of its own.
+WORKER = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 4
+PORTS = iter(())
+
+
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports nobody listens on; none is given twice before all have been."""
+    global PORTS
+    found = []
+    while len(found) < count:
+        port = next(PORTS, None)
+        if port is None:
+            first = 11000 + WORKER * 5000
+            mixed = random.Random(os.getpid()).sample(range(first, first + 5000), 5000)
+            PORTS = iter(mixed)
+            continue
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
 def eventually(condition, seconds=10, step=0.02, what="the condition"):
