@@ -3,7 +3,7 @@
  *
  * A target is an address and the TLS settings used with it. Targets are counted by their connections and by
  * nothing else: one without connections is freed. TLS contexts are kept for as long as the pool: there are as
- * many as different settings, which only an administrator makes.
+ * many as different settings, which only an administrator makes. They share the authorities of their CA file.
  */
 
 #include "gateway/http/client_pool.h"
@@ -82,6 +82,17 @@ static bool is_setting_of(const struct tls_setting *setting, const struct client
            is_same_text(setting->ca_file, tls->ca_file);
 }
 
+/* Those that another setting has read from the same file, or NULL. */
+static X509_STORE *find_authorities(const struct client_pool *pool, const struct client_tls *tls)
+{
+    for (size_t i = 0; i < BUCKETS && tls->verify; i++)
+        for (const struct tls_setting *setting = pool->tls_settings[i]; setting != NULL;
+             setting = setting->next)
+            if (setting->verify && setting->context != NULL && is_same_text(setting->ca_file, tls->ca_file))
+                return SSL_CTX_get_cert_store(setting->context);
+    return NULL;
+}
+
 static struct tls_setting *find_tls(struct client_pool *pool, const struct client_tls *tls)
 {
     size_t bucket = bucket_of(tls->server_name.at, tls->server_name.at != NULL ? tls->server_name.len : 0);
@@ -98,7 +109,7 @@ static struct tls_setting *find_tls(struct client_pool *pool, const struct clien
     setting->ca_file = mem_strdup(tls->ca_file);
     setting->verify = tls->verify;
     setting->verify_depth = tls->verify_depth;
-    if (!tls_client_new(tls, &setting->context, &err))
+    if (!tls_client_new(tls, find_authorities(pool, tls), &setting->context, &err))
         log_error("http: TLS to upstream \"%.*s\" is not possible: %s", STR_ARG(tls->server_name), err.text);
     setting->next = pool->tls_settings[bucket];
     pool->tls_settings[bucket] = setting;

@@ -121,18 +121,25 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
-static bool set_verification(SSL_CTX *tls, const struct client_tls *client)
+static bool set_authorities(SSL_CTX *tls, const char *ca_file, X509_STORE *authorities)
+{
+    if (authorities != NULL)
+        SSL_CTX_set1_cert_store(tls, authorities);
+    else if (ca_file != NULL)
+        return SSL_CTX_load_verify_locations(tls, ca_file, NULL) == 1;
+    else
+        return SSL_CTX_set_default_verify_paths(tls) == 1;
+    return true;
+}
+
+static bool set_verification(SSL_CTX *tls, const struct client_tls *client, X509_STORE *authorities)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(tls);
-    bool set = true;
+    bool set = set_authorities(tls, client->ca_file, authorities);
 
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
     if (client->verify_depth > 0)
         SSL_CTX_set_verify_depth(tls, client->verify_depth);
-    if (client->ca_file != NULL)
-        set = SSL_CTX_load_verify_locations(tls, client->ca_file, NULL) == 1;
-    else
-        set = SSL_CTX_set_default_verify_paths(tls) == 1;
     if (!set || client->server_name.at == NULL)
         return set;
     char *name = mem_strndup(client->server_name.at, client->server_name.len);
@@ -144,7 +151,7 @@ static bool set_verification(SSL_CTX *tls, const struct client_tls *client)
     return set;
 }
 
-bool tls_client_new(const struct client_tls *client, SSL_CTX **tls, struct err *err)
+bool tls_client_new(const struct client_tls *client, X509_STORE *authorities, SSL_CTX **tls, struct err *err)
 {
     SSL_CTX *made = SSL_CTX_new(TLS_client_method());
 
@@ -152,7 +159,7 @@ bool tls_client_new(const struct client_tls *client, SSL_CTX **tls, struct err *
         return openssl_failed(err, "make a TLS context", NULL);
     (void)SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     if (SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION) != 1 ||
-        (client->verify && !set_verification(made, client))) {
+        (client->verify && !set_verification(made, client, authorities))) {
         (void)openssl_failed(err, "set up TLS with CA file", client->ca_file);
         SSL_CTX_free(made);
         return false;

@@ -19,5 +19,10 @@ struct client_tls;
 bool tls_server_new(const char *certificate_file, const char *key_file, SSL_CTX **tls,
                     struct err *err) MUST_CHECK;
 
-/* Verifies what `client` says: chain, depth, and the name or address of the peer. */
-bool tls_client_new(const struct client_tls *client, SSL_CTX **tls, struct err *err) MUST_CHECK;
+/*
+ * Verifies what `client` says: chain, depth, and the name or address of the peer. authorities: those of its
+ * CA file, if they have been read already (a megabyte, and tens of milliseconds); shared. NULL: they are
+ * read.
+ */
+bool tls_client_new(const struct client_tls *client, X509_STORE *authorities, SSL_CTX **tls,
+                    struct err *err) MUST_CHECK;

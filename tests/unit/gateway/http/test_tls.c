@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "gateway/http/client_pool.h"
 #include "tests/unit/gateway/http/relay.h"
 
 struct bench {
@@ -167,6 +168,34 @@ static void a_missing_authority_file_fails_every_request(void **state)
         assert_non_null(strstr(ask(*state, tls, "failed"), "TLS handshake failed"));
 }
 
+static SSL_CTX *context_for(struct client_pool *pool, const struct client_tls *tls)
+{
+    const struct client_request request = {.address = {.ss_family = AF_INET}, .tls = tls};
+    struct client_target *target = client_pool_hold(pool, &request);
+    SSL_CTX *context = client_target_tls(target);
+
+    client_target_release(target);
+    return context;
+}
+
+static void authorities_are_read_once_for_all_names(void **state)
+{
+    struct bench *bench = *state;
+    const struct client_pool_options options = {0};
+    struct client_pool *pool = client_pool_new(NULL, &options);
+    const struct client_tls one = {
+        .server_name = STR("one.test"), .verify = true, .ca_file = bench->certificate};
+    const struct client_tls two = {
+        .server_name = STR("two.test"), .verify = true, .ca_file = bench->certificate};
+    const struct client_tls other = {.server_name = STR("two.test"), .verify = true};
+    SSL_CTX *context = context_for(pool, &one);
+
+    assert_ptr_not_equal(context, context_for(pool, &two));
+    assert_ptr_equal(SSL_CTX_get_cert_store(context), SSL_CTX_get_cert_store(context_for(pool, &two)));
+    assert_ptr_not_equal(SSL_CTX_get_cert_store(context), SSL_CTX_get_cert_store(context_for(pool, &other)));
+    client_pool_free(pool);
+}
+
 static void a_large_body_goes_both_ways_through_tls(void **state)
 {
     struct bench *bench = *state;
@@ -216,6 +245,7 @@ int main(void)
         FACT(an_address_can_be_verified),
         FACT(without_verification_any_name_will_do),
         FACT(a_missing_authority_file_fails_every_request),
+        FACT(authorities_are_read_once_for_all_names),
         FACT(a_large_body_goes_both_ways_through_tls),
         cmocka_unit_test(a_server_without_a_certificate_makes_its_own),
         FACT(plain_text_on_a_tls_port_is_closed),
