@@ -270,77 +270,81 @@ static void a_connection_ends_after_its_requests(void **state)
     close(fd);
 }
 
+static const struct refused {
+    const char *request;
+    size_t length;
+    int status;
+} refused[] = {
+#define ROW(text, status)                                                                                    \
+    {                                                                                                        \
+        text, sizeof(text) - 1, status                                                                       \
+    }
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbodyx", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        400),
+    ROW("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +4\r\n\r\nbody", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4x\r\n\r\nbody", 400),
+    ROW("GET / HTTP/1.1\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
+    ROW("GET http://:80/ HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\n\tfolded: b\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+    ROW("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
+        "chunked\r\n\r\n0\r\n\r\n",
+        400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4, 4\r\n\r\nbody", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x4\r\n\r\nbody", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551620\r\n\r\nbody", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\nHost: a\n\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n folded\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
+    ROW("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400),
+    ROW("GET /a\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("GET http://user@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ROW("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405),
+    ROW("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ROW("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: cake\r\n\r\nbody", 417),
+#undef ROW
+};
+
 static void what_two_parsers_could_read_differently_is_refused(void **state)
 {
-    static const struct {
-        const char *request;
-        size_t length;
-        int status;
-    } rows[] = {
-#define ROW(text, status) {text, sizeof(text) - 1, status}
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbodyx", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
-            "chunked\r\n\r\n0\r\n\r\n",
-            400),
-        ROW("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +4\r\n\r\nbody", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4x\r\n\r\nbody", 400),
-        ROW("GET / HTTP/1.1\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
-        ROW("GET http://:80/ HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\n\tfolded: b\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
-        ROW("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
-            "chunked\r\n\r\n0\r\n\r\n",
-            400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4, 4\r\n\r\nbody", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x4\r\n\r\nbody", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551620\r\n\r\nbody", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\nHost: a\n\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n folded\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
-        ROW("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400),
-        ROW("GET /a\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET /a%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("GET http://user@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ROW("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405),
-        ROW("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        ROW("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413),
-        ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: cake\r\n\r\nbody", 417),
-#undef ROW
-    };
     char status[16];
 
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const char *answer = ask_and_close(*state, rows[i].request, rows[i].length);
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        const char *answer = ask_and_close(*state, refused[i].request, refused[i].length);
 
-        (void)snprintf(status, sizeof(status), "HTTP/1.1 %d ", rows[i].status);
+        (void)snprintf(status, sizeof(status), "HTTP/1.1 %d ", refused[i].status);
         if (strncmp(answer, status, strlen(status)) != 0 || strstr(answer + 1, "HTTP/1.") != NULL)
-            fail_msg("row %zu: %s\n->\n%s", i, rows[i].request, answer);
+            fail_msg("row %zu: %s\n->\n%s", i, refused[i].request, answer);
     }
 }
 
