@@ -461,6 +461,8 @@ class Cluster:
         self.nodes[0].write_settings()
         run = self.nodes[0].command("migrations", "bootstrap")
         assert run.returncode == 0, run.stderr
+        with open(os.path.join(ROOT, "gateway", "store", "guard.sql"), encoding="ascii") as file:
+            self.sql(file.read())  # no commit without its events from here on
         for node in self.nodes:
             node.start(wait=False)
         for node in self.nodes:
