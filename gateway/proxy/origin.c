@@ -105,8 +105,10 @@ struct str origin_host(struct exchange *exchange, const struct origin *origin)
 
     if (said != NULL)
         return origin_host_of(said->value);
-    if (request->host.at == NULL)
-        return STR_NONE;
+    if (request->host.at == NULL) /* HTTP/1.0: where it came to is all that is known */
+        return str_find(request->local_address, ':', 0) == SIZE_MAX
+                   ? request->local_address
+                   : exchange_printf(exchange, "[%.*s]", STR_ARG(request->local_address));
     struct str host = origin_host_of(request->host);
     bool is_lower = true;
     for (size_t i = 0; i < host.len; i++)

@@ -25,5 +25,5 @@ void origin_read(struct exchange *exchange, const struct settings *settings, str
 /* An authority without its port. */
 struct str origin_host_of(struct str authority);
 /* The host the client meant, without a port; lower case unless a trusted peer said so. In the exchange's
- * memory. at == NULL: it named none. */
+ * memory. When it named none: the address it came to. */
 struct str origin_host(struct exchange *exchange, const struct origin *origin);

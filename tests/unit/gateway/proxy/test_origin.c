@@ -158,6 +158,7 @@ static void expect_origin(const char *settings_text, const char *text, const cha
     struct origin origin;
     struct settings *settings = test_settings(settings_text);
     struct exchange *exchange = test_exchange("10.0.0.1", text);
+    exchange_request(exchange)->local_address = STR("10.0.0.9");
     origin_read(exchange, settings, &origin);
     assert_int_equal(origin.trusted, settings_text[0] != '\0');
     expect_str(origin.scheme, scheme);
@@ -172,7 +173,7 @@ static void scheme_and_host_are_the_connections(void **state)
     expect_origin("", "GET / HTTP/1.1\nHost: A.Test:8000\nX-Forwarded-Proto: https\nX-Forwarded-Host: evil\n",
                   "http", "a.test");
     expect_origin("", "GET / HTTP/1.1\nHost: a.test\n", "http", "a.test");
-    expect_origin("", "GET / HTTP/1.0\n", "http", NULL);
+    expect_origin("", "GET / HTTP/1.0\n", "http", "10.0.0.9");
     expect_origin(TRUSTING, "GET / HTTP/1.1\nHost: A.Test:8000\n", "http", "a.test");
 }
 
