@@ -16,6 +16,7 @@
 struct seen {
     int content_lengths, transfer_encodings, hosts;
     struct str host;
+    bool close;
 };
 
 static const struct guard_refusal passed = {0, NULL};
@@ -129,6 +130,8 @@ static bool read_header_line(struct str line, struct seen *seen)
         seen->host = value;
         return token_is_authority(value);
     }
+    if (name.len == 10 && str_equal_nocase(name, STR("connection")))
+        seen->close |= token_list_has(value, STR("close"));
     if (name.len == 14 && str_equal_nocase(name, STR("content-length"))) {
         seen->content_lengths++;
         return token_to_length(value, &length);
@@ -198,6 +201,7 @@ struct guard_refusal guard_check(struct str bytes, const struct guard_limits *li
     }
     if (!is_framed_once(&seen, checked.version) || !settle_target(&checked, &seen, limits->raw_targets))
         return bad_request;
+    checked.close = seen.close;
     *request = checked;
     return passed;
 }

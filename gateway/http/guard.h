@@ -28,6 +28,7 @@ struct guard_request {
     struct str target; /* origin form; at == NULL never */
     struct str host;   /* at == NULL: none was sent (HTTP/1.0) */
     int version;       /* 0x100 or 0x101 */
+    bool close;        /* a Connection line says so; libh2o looks at the last one only */
 };
 
 struct guard_refusal {

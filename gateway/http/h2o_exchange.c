@@ -582,6 +582,8 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
         refuse(x, server, refusal);
         return 0;
     }
+    if (checked.close)
+        req->http1_is_persistent = 0;
     request->target = checked.target;
     request->host = checked.host;
     split_target(request);

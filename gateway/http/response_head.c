@@ -33,24 +33,6 @@ static bool read_status_line(struct str line, struct response_head *head)
     return token_is_value(head->reason);
 }
 
-static void read_connection(struct str value, struct connection_options *options)
-{
-    size_t at = 0;
-
-    while (at <= value.len) {
-        size_t end = str_find(value, ',', at);
-
-        if (end == SIZE_MAX)
-            end = value.len;
-        struct str option = str_trim(str_part(value, at, end));
-        if (str_equal_nocase(option, STR("close")))
-            options->close = true;
-        else if (str_equal_nocase(option, STR("keep-alive")))
-            options->keep_alive = true;
-        at = end + 1;
-    }
-}
-
 static bool read_line(struct str line, struct header *header)
 {
     size_t colon = str_find(line, ':', 0);
@@ -68,8 +50,10 @@ static bool read_framing(const struct header *header, struct response_head *head
 {
     switch (header->name.len) {
     case 10:
-        if (str_equal_nocase(header->name, STR("connection")))
-            read_connection(header->value, options);
+        if (str_equal_nocase(header->name, STR("connection"))) {
+            options->close |= token_list_has(header->value, STR("close"));
+            options->keep_alive |= token_list_has(header->value, STR("keep-alive"));
+        }
         return true;
     case 14:
         if (!str_equal_nocase(header->name, STR("content-length")))

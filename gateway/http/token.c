@@ -103,3 +103,17 @@ bool token_is_authority(struct str s)
     return s.at[host_end] == ':' &&
            (port_text.len == 0 || (token_to_length(port_text, &port) && port <= 65535));
 }
+
+bool token_list_has(struct str list, struct str word)
+{
+    for (size_t at = 0; at <= list.len;) {
+        size_t end = str_find(list, ',', at);
+
+        if (end == SIZE_MAX)
+            end = list.len;
+        if (str_equal_nocase(str_trim(str_part(list, at, end)), word))
+            return true;
+        at = end + 1;
+    }
+    return false;
+}

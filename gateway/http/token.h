@@ -16,7 +16,9 @@
 bool token_is_valid(struct str s);
 /* What a header value may contain: no control byte but HTAB. */
 bool token_is_value(struct str s);
-/* host [":" port]; may be empty. */
+/* host [":" port]; the host is not empty. */
 bool token_is_authority(struct str s);
+/* Is `word`, in any case, an element of the comma-separated list? */
+bool token_list_has(struct str list, struct str word);
 /* Only digits, at most 18 of them. */
 bool token_to_length(struct str s, int64_t *length);

@@ -270,6 +270,33 @@ static void a_connection_ends_after_its_requests(void **state)
     close(fd);
 }
 
+static void one_close_among_connection_lines_is_enough(void **state)
+{
+    static const char *const lines[] = {
+        "Connection: close\r\nConnection: keep-alive\r\n",
+        "Connection: keep-alive\r\nConnection: x, Close\r\n",
+        "Connection: keep-alive ,\tclose,\r\n",
+    };
+    struct relay *relay = *state;
+    char request[200];
+
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        for (int minor = 0; minor < 2; minor++) {
+            int fd = raw_connect(relay->port);
+            int length =
+                snprintf(request, sizeof(request),
+                         "GET /local/ HTTP/1.%d\r\nHost: a\r\n%s\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", minor,
+                         lines[i]);
+            raw_send(fd, request, (size_t)length);
+            (void)raw_receive(fd, got, sizeof(got), NULL);
+            assert_non_null(strstr(got, "HTTP/1.1 200 "));
+            assert_null(strstr(got + 1, "HTTP/1.1 "));
+            assert_non_null(strcasestr(got, "connection: close"));
+            close(fd);
+        }
+    }
+}
+
 static const struct refused {
     const char *request;
     size_t length;
@@ -520,6 +547,7 @@ int main(void)
         FACT(head_has_the_length_and_no_body),
         FACT(pipelined_requests_are_answered_in_order),
         FACT(a_connection_ends_after_its_requests),
+        FACT(one_close_among_connection_lines_is_enough),
         FACT(what_two_parsers_could_read_differently_is_refused),
         FACT(errors_of_h2o_itself_look_like_the_servers),
         FACT(heads_beyond_the_limits_are_refused),
