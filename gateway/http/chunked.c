@@ -37,8 +37,10 @@ static bool end_size(struct chunked *chunked, char c)
      */
     if (c == '\r')
         chunked->state = CHUNKED_SIZE_LF;
-    else if (c == ';' || c == ' ' || c == '\t')
+    else if (c == ';')
         chunked->state = CHUNKED_EXTENSION;
+    else if (c == ' ' || c == '\t')
+        chunked->state = CHUNKED_BLANK;
     else
         return false;
     return true;
@@ -56,6 +58,11 @@ static bool step_size(struct chunked *chunked, char c)
         return false;
     chunked->left = chunked->left * 16 + (uint64_t)digit;
     return true;
+}
+
+static bool step_blank(struct chunked *chunked, char c)
+{
+    return ++chunked->overhead <= MAX_SIZE_LINE && end_size(chunked, c);
 }
 
 static bool step_extension(struct chunked *chunked, char c)
@@ -99,6 +106,8 @@ static bool step(struct chunked *chunked, char c, bool *done)
     switch (chunked->state) {
     case CHUNKED_SIZE:
         return step_size(chunked, c);
+    case CHUNKED_BLANK:
+        return step_blank(chunked, c);
     case CHUNKED_EXTENSION:
         return step_extension(chunked, c);
     case CHUNKED_SIZE_LF:

@@ -16,7 +16,8 @@
 
 enum chunked_state {
     CHUNKED_SIZE,      /* before the first digit, or among the digits */
-    CHUNKED_EXTENSION, /* behind the digits */
+    CHUNKED_BLANK,     /* in blanks behind the digits */
+    CHUNKED_EXTENSION, /* behind a semicolon */
     CHUNKED_SIZE_LF,   /* after the CR of a size line */
     CHUNKED_DATA,      /* `left` bytes to come */
     CHUNKED_DATA_CR,
