@@ -136,10 +136,34 @@ static cJSON *find_member(const cJSON *object, struct str name)
     return last;
 }
 
+/* Behind the string whose opening quote is at `at`. */
+static size_t skip_string(struct str json, size_t at)
+{
+    for (at++; at < json.len && json.at[at] != '"'; at++)
+        at += json.at[at] == '\\' ? 1 : 0;
+    return at < json.len ? at + 1 : json.len;
+}
+
+/* A value costs the parser 80 bytes and an allocation, however short it is. */
+static bool has_too_many_values(struct str json)
+{
+    size_t count = 0;
+
+    for (size_t at = 0; at < json.len && count <= ARGUMENTS_MAX_VALUES;) {
+        char byte = json.at[at];
+        count += byte == ',' || byte == '[' || byte == '{' ? 1 : 0;
+        at = byte == '"' ? skip_string(json, at) : at + 1;
+    }
+    return count > ARGUMENTS_MAX_VALUES;
+}
+
 /* NULL: no JSON, or something behind it. */
 static cJSON *parse_json(struct str body)
 {
     const char *end = NULL;
+
+    if (has_too_many_values(body))
+        return NULL;
     cJSON *value = cJSON_ParseWithLengthOpts(body.at, body.len, &end, /* require_null_terminated= */ false);
 
     while (value != NULL && end < body.at + body.len && (unsigned char)*end <= ' ')
@@ -163,14 +187,6 @@ static struct argument json_find(struct exchange *exchange, struct str body, str
     }
     cJSON_Delete(object);
     return argument;
-}
-
-/* Behind the string whose opening quote is at `at`. */
-static size_t skip_string(struct str json, size_t at)
-{
-    for (at++; at < json.len && json.at[at] != '"'; at++)
-        at += json.at[at] == '\\' ? 1 : 0;
-    return at < json.len ? at + 1 : json.len;
 }
 
 /* Of the comma or brace that ends the member at `at`. */
@@ -399,7 +415,8 @@ enum body_type body_type_of(struct str content_type)
 struct argument body_find(struct exchange *exchange, struct str content_type, struct str body,
                           struct str name)
 {
-    enum body_type type = body.len > 0 ? body_type_of(content_type) : BODY_OTHER;
+    bool is_readable = body.len > 0 && body.len <= ARGUMENTS_MAX_BYTES;
+    enum body_type type = is_readable ? body_type_of(content_type) : BODY_OTHER;
 
     switch (type) {
     case BODY_ENCODED:

@@ -3,7 +3,8 @@
 /*
  * arguments - named values in a query and in bodies of the types that forms and programs send.
  *
- * Names compare with case, after decoding. A body that cannot be read has no arguments.
+ * Names compare with case, after decoding. A body that cannot be read has no arguments, nor has one that
+ * would keep the loop from other requests: ARGUMENTS_MAX_BYTES, ARGUMENTS_MAX_VALUES.
  *
  * Threads: the exchange's loop; results are in its memory or part of the text.
  */
@@ -13,6 +14,11 @@
 #include "gateway/base/str.h"
 
 struct exchange;
+
+enum {
+    ARGUMENTS_MAX_BYTES = 1024 * 1024, /* of a body; the reference looks into 8 KiB of it */
+    ARGUMENTS_MAX_VALUES = 20000,      /* of a JSON body */
+};
 
 struct argument {
     size_t count;     /* how often the name is there */

@@ -316,6 +316,29 @@ static void many_arguments_are_no_trouble(void **state)
     buf_fini(&text);
 }
 
+static void bodies_that_would_stop_the_loop_are_not_read(void **state)
+{
+    size_t size = ARGUMENTS_MAX_BYTES + 100;
+    char *text = mem_alloc(size);
+
+    (void)state;
+    memset(text, '1', size);
+    memcpy(text, "key=", 4);
+    assert_int_equal(
+        body_find(exchange, STR(FORM), (struct str){text, ARGUMENTS_MAX_BYTES}, STR("key")).count, 1);
+    assert_int_equal(
+        body_find(exchange, STR(FORM), (struct str){text, ARGUMENTS_MAX_BYTES + 1}, STR("key")).count, 0);
+    for (size_t values = ARGUMENTS_MAX_VALUES - 1; values <= ARGUMENTS_MAX_VALUES + 1; values++) {
+        size_t length = (size_t)snprintf(text, size, "{\"key\":\"a,[{\\\",\",\"list\":[0");
+        for (size_t i = 3; i < values; i++, length += 2) /* the object and its members were first */
+            memcpy(text + length, ",1", 2);
+        memcpy(text + length, "]}", 2);
+        assert_int_equal(body_find(exchange, STR(JSON), (struct str){text, length + 2}, STR("key")).count,
+                         values <= ARGUMENTS_MAX_VALUES ? 1 : 0);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_semicolon_in_quotes_separates_nothing),
         cmocka_unit_test(what_cannot_be_read_as_multipart_has_no_arguments),
         cmocka_unit_test(many_arguments_are_no_trouble),
+        cmocka_unit_test(bodies_that_would_stop_the_loop_are_not_read),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
