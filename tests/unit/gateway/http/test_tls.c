@@ -235,12 +235,66 @@ static void plain_text_on_a_tls_port_is_closed(void **state)
     close(fd);
 }
 
+/* A TLS server of one version for one connection. */
+struct pinned {
+    struct bench *bench;
+    int version;
+    int listener;
+};
+
+static void *serve_pinned(void *arg)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npinned";
+    const struct pinned *pinned = arg;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    int fd = accept(pinned->listener, NULL, NULL);
+    SSL *ssl = SSL_new(context);
+    char bytes[4096];
+
+    (void)SSL_set_min_proto_version(ssl, pinned->version);
+    (void)SSL_set_max_proto_version(ssl, pinned->version);
+    (void)SSL_use_certificate_file(ssl, pinned->bench->certificate, SSL_FILETYPE_PEM);
+    (void)SSL_use_PrivateKey_file(ssl, pinned->bench->key, SSL_FILETYPE_PEM);
+    (void)SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1 && SSL_version(ssl) == pinned->version &&
+        SSL_read(ssl, bytes, sizeof(bytes)) > 0)
+        (void)SSL_write(ssl, answer, sizeof(answer) - 1);
+    SSL_free(ssl);
+    close(fd);
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+static void the_name_is_checked_in_every_version(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct bench *bench = *state;
+    pthread_t thread;
+    int port;
+
+    for (size_t i = 0; i < 2 * COUNT(versions); i++) {
+        bool right = i % 2 == 0;
+        struct pinned pinned = {bench, versions[i / 2], raw_listen(&port)};
+        const struct client_tls tls = {.server_name = right ? STR("far.test") : STR("near.test"),
+                                       .verify = true,
+                                       .ca_file = bench->certificate};
+
+        bench->near.upstream = raw_loopback(port);
+        assert_int_equal(pthread_create(&thread, NULL, serve_pinned, &pinned), 0);
+        (void)ask(bench, tls, right ? "pinned" : "TLS handshake failed");
+        (void)pthread_join(thread, NULL);
+        close(pinned.listener);
+        assert_non_null(strstr(got, right ? "\r\n\r\npinned" : "TLS handshake failed"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, start, stop)
         FACT(the_right_name_is_let_in_and_the_connection_kept),
         FACT(a_wrong_name_is_refused),
+        FACT(the_name_is_checked_in_every_version),
         FACT(an_unknown_authority_is_refused),
         FACT(an_address_can_be_verified),
         FACT(without_verification_any_name_will_do),
