@@ -57,7 +57,8 @@ struct front_loop {
     size_t listener_count;
     struct list connections;
     int connection_count;
-    bool paused; /* the cap is reached; listeners do not read */
+    bool paused;    /* the cap is reached; listeners do not read */
+    bool listening; /* counted in the front's */
     bool draining;
     struct timer sweep; /* closes idle connections while draining */
     struct timer retry; /* accepts again after a shortage of descriptors */
@@ -94,6 +95,7 @@ struct http_front {
     size_t server_count;
     pthread_mutex_t *lock; /* of `loops` */
     struct front_loop *loops;
+    atomic_size_t listening; /* loops that have not closed their listeners. thread: any */
 };
 
 /* h2o_exchange.c: h2o's handler of a server, and the end of what a client that is gone had asked for. */

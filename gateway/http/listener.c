@@ -148,6 +148,19 @@ static void on_accept(h2o_socket_t *listener, const char *error)
     }
 }
 
+/* While one descriptor of it is open a socket listens, and clients would wait in its queue for nobody. */
+static void close_addresses(struct http_front *front)
+{
+    for (size_t i = 0; i < front->server_count; i++) {
+        struct front_server *server = front->servers[i];
+
+        for (size_t j = 0; j < server->address_count; j++) {
+            close(server->addresses[j].fd);
+            server->addresses[j].fd = -1;
+        }
+    }
+}
+
 static void close_listeners(struct front_loop *at)
 {
     for (size_t i = 0; i < at->listener_count; i++) {
@@ -155,6 +168,12 @@ static void close_listeners(struct front_loop *at)
             h2o_socket_close(at->listeners[i].sock);
         at->listeners[i].sock = NULL;
     }
+    if (!at->listening)
+        return;
+    at->listening = false;
+    /* Pairs with itself: the last loop closes what all others have let go of. */
+    if (atomic_fetch_sub_explicit(&at->front->listening, 1, memory_order_acq_rel) == 1)
+        close_addresses(at->front);
 }
 
 static bool is_idle(const struct front_connection *connection)
@@ -478,6 +497,8 @@ bool http_front_attach(struct http_front *front, struct loop *loop, struct err *
     h2o_context_init(&at->context, loop_h2o(loop), &front->conf);
     at->end.on_end = on_loop_end;
     loop_on_end(loop, &at->end);
+    at->listening = true;
+    (void)atomic_fetch_add_explicit(&front->listening, 1, memory_order_relaxed);
     (void)pthread_mutex_lock(front->lock);
     at->next = front->loops;
     front->loops = at;
