@@ -394,8 +394,9 @@ class Node:
     def stop(self, number=signal.SIGTERM):
         if self.process is None:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it may have ended by itself
+            if self.is_paused():  # else the signal may hit one that ends, and take LeakSanitizer's stop of it away
+                self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(number)
         try:
             code = self.process.wait(30 * PATIENCE)
@@ -405,6 +406,10 @@ class Node:
             raise AssertionError(f"node {self.name} did not end on signal {number}") from None
         self.process = None
         return code
+
+    def is_paused(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
     def signal(self, number):
         self.process.send_signal(number)
