@@ -139,6 +139,14 @@ static void use_defaults(struct raw_setting *raw)
     }
 }
 
+/* As they stand in the file; those from elsewhere come first. */
+static int order_problems(const void *a, const void *b)
+{
+    const struct config_problem *left = a;
+    const struct config_problem *right = b;
+    return left->line != right->line ? left->line - right->line : strcmp(left->key, right->key);
+}
+
 bool config_load(const char *path, const char *prefix, struct config **result,
                  struct config_problems *problems)
 {
@@ -172,6 +180,7 @@ bool config_load(const char *path, const char *prefix, struct config **result,
         free(raw[i].text);
     free(raw);
     if (problems->count > 0) {
+        qsort(problems->at, problems->count, sizeof(*problems->at), order_problems);
         config_free(config);
         return false;
     }
