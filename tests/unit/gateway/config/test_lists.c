@@ -55,10 +55,10 @@ static void every_list_is_reported_with_all_its_bad_items(void **state)
     static const struct {
         const char *key, *bad[2];
     } expected[] = {
-        {"headers", {"'X-Powered-By'", "'Vi'"}},
-        {"headers_upstream", {"'server_tokens'", "'X-Other'"}},
         {"trusted_ips", {"'10.0.0.0/33'", "'localhost'"}},
         {"port_maps", {"'80'", "'1:70000'"}},
+        {"headers", {"'X-Powered-By'", "'Vi'"}},
+        {"headers_upstream", {"'server_tokens'", "'X-Other'"}},
     };
     struct config *config = NULL;
     struct config_problems problems;
