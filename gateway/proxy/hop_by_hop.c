@@ -1,12 +1,34 @@
 /*
- * hop_by_hop - see hop_by_hop.h. Almost every Connection line says keep-alive or close.
+ * hop_by_hop - see hop_by_hop.h. Almost every Connection line says keep-alive or close. One that names
+ * thousands must not cost thousands of walks over the lines: names are looked up in a sorted list of those
+ * that are there.
  */
 
 #include "gateway/proxy/hop_by_hop.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 enum {
-    NAMED_MAX = 64 /* names that are looked at: a list of thousands must not cost thousands of walks */
+    LINES_MAX = 256 /* more than a head can have (guard, response_head) */
 };
+
+/* The names of the lines, and which of them have to go. */
+struct index {
+    struct str names[LINES_MAX];
+    bool named[LINES_MAX];
+    size_t count;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct str *left = a;
+    const struct str *right = b;
+
+    if (left->len != right->len)
+        return left->len < right->len ? -1 : 1;
+    return strncasecmp(left->at, right->at, left->len);
+}
 
 /* Takes the next element off the front of a list; false: there is none. */
 static bool take(struct str *list, struct str *item)
@@ -26,21 +48,45 @@ static bool is_option(struct str name)
            str_equal_nocase(name, STR("upgrade")) || str_equal_nocase(name, STR("te"));
 }
 
+static void make_index(struct index *index, const struct headers *headers)
+{
+    index->count = headers->count < LINES_MAX ? headers->count : LINES_MAX;
+    for (size_t i = 0; i < index->count; i++) {
+        index->names[i] = headers->at[i].name;
+        index->named[i] = false;
+    }
+    qsort(index->names, index->count, sizeof(index->names[0]), by_name);
+}
+
+static void mark(struct index *index, struct str name)
+{
+    const struct str *found = bsearch(&name, index->names, index->count, sizeof(index->names[0]), by_name);
+
+    if (found != NULL)
+        index->named[found - index->names] = true;
+}
+
 void hop_by_hop_drop_named(struct headers *headers)
 {
-    struct str names[NAMED_MAX];
-    size_t count = 0;
+    struct index index;
+    bool indexed = false;
 
     for (const struct header *line = headers_find(headers, STR("Connection")); line != NULL;
          line = headers_find_next(headers, line, STR("Connection"))) {
         struct str list = line->value;
         struct str name;
-        while (count < NAMED_MAX && take(&list, &name))
-            if (name.len > 0 && !is_option(name))
-                names[count++] = name;
+        while (take(&list, &name)) {
+            if (name.len == 0 || is_option(name))
+                continue;
+            if (!indexed)
+                make_index(&index, headers);
+            indexed = true;
+            mark(&index, name);
+        }
     }
-    for (size_t i = 0; i < count; i++)
-        (void)headers_remove(headers, names[i]);
+    for (size_t i = 0; indexed && i < index.count; i++)
+        if (index.named[i])
+            (void)headers_remove(headers, index.names[i]);
 }
 
 bool hop_by_hop_mentions(struct str list, struct str word)

@@ -2,7 +2,7 @@
 
 /*
  * fuzz_connection - lines of "name: value" as the head of a request: what Connection names is gone
- * afterwards, up to the bound, nothing else is, and reading a list ends.
+ * afterwards, without it nothing is, and reading a list ends.
  */
 
 #include <stdint.h>
@@ -31,8 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t before = headers.count;
     const struct header *connection = headers_find(&headers, STR("Connection"));
     /* A list of options; with parameters, as in TE, it is something else. */
-    bool names_first = connection != NULL && str_starts_with(connection->value, STR("X-First")) &&
-                       hop_by_hop_mentions(connection->value, STR("X-First")) &&
+    bool names_first = connection != NULL && hop_by_hop_mentions(connection->value, STR("X-First")) &&
                        str_find(connection->value, ';', 0) == SIZE_MAX;
     hop_by_hop_drop_named(&headers);
     if (headers.count > before || (connection == NULL && headers.count != before))
