@@ -230,6 +230,42 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+static void refuse_bytes(const char *bytes, size_t size, size_t problem_count, const char *part)
+{
+    struct config *config = NULL;
+    struct config_problems problems;
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    assert_false(config_load(path, NULL, &config, &problems));
+    assert_int_equal(problems.count, problem_count);
+    assert_non_null(strstr(problems.at[problem_count - 1].reason, part));
+    config_problems_fini(&problems);
+}
+
+static void rubbish_is_told_to_be_that(void **state)
+{
+    enum {
+        SIZE = 2 * 1024 * 1024
+    };
+    char *text = malloc(SIZE);
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', SIZE);
+    refuse_bytes(text, SIZE, 1, "larger");
+    refuse_bytes(text, 100000, 1, "name = value"); /* one long line */
+    text[10] = '\0';
+    refuse_bytes(text, 100, 1, "NUL");
+    for (size_t i = 0; i < 10000; i += 2)
+        memcpy(text + i, "x\n", 2);
+    refuse_bytes(text, 10000, 5000, "name = value");
+    refuse_bytes("\x7f"
+                 "ELF=\xff\n= 1\n==\npg_port = 0x\xff\npg_port",
+                 32, 2, "name = value");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +280,7 @@ int main(void)
         cmocka_unit_test(secrets_are_masked_and_differences_found),
         cmocka_unit_test(the_described_file_loads_without_a_problem),
         cmocka_unit_test(a_listen_address_is_taken_apart),
+        cmocka_unit_test(rubbish_is_told_to_be_that),
         cmocka_unit_test(off_counts_at_the_beginning_of_the_plugins),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

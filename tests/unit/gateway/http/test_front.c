@@ -93,6 +93,8 @@ static void handle_local(struct relay *relay, struct exchange *exchange)
 
     if (str_equal(path, STR("/local/stream")))
         stream(relay, exchange, 404, -1);
+    else if (str_equal(path, STR("/local/204")) || str_equal(path, STR("/local/304")))
+        stream(relay, exchange, str_equal(path, STR("/local/204")) ? 204 : 304, -1);
     else if (str_equal(path, STR("/local/counted")))
         stream(relay, exchange, 200, 15);
     else if (str_equal(path, STR("/local/wait")))
@@ -202,6 +204,38 @@ static void an_unknown_length_ends_with_the_connection_in_1_0(void **state)
     (void)raw_receive(fd, got, sizeof(got), NULL);
     assert_non_null(strstr(got, "\r\n\r\npiece,piece,end"));
     assert_non_null(strcasestr(got, "connection: close"));
+    close(fd);
+}
+
+static void version_1_0_keeps_a_connection_when_asked(void **state)
+{
+    int fd = raw_connect(((struct relay *)*state)->port);
+
+    for (int i = 0; i < 2; i++) {
+        raw_send_text(fd, "GET /local/counted HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        (void)raw_receive(fd, got, sizeof(got), "end");
+        assert_non_null(strcasestr(got, "connection: keep-alive"));
+    }
+    raw_send_text(fd, "GET /local/counted HTTP/1.0\r\n\r\n");
+    (void)raw_receive(fd, got, sizeof(got), NULL);
+    assert_non_null(strcasestr(got, "connection: close"));
+    assert_non_null(strstr(got, "\r\n\r\npiece,piece,end"));
+    close(fd);
+}
+
+static void some_statuses_have_no_body_whatever_is_sent(void **state)
+{
+    int fd = raw_connect(((struct relay *)*state)->port);
+
+    for (int i = 0; i < 2; i++) {
+        raw_send_text(fd, i == 0 ? "GET /local/204 HTTP/1.1\r\nHost: a\r\n\r\n"
+                                 : "GET /local/304 HTTP/1.1\r\nHost: a\r\n\r\n");
+        raw_send_text(fd, "GET /local/next HTTP/1.1\r\nHost: a\r\n\r\n");
+        (void)raw_receive(fd, got, sizeof(got), "/local/next");
+        assert_non_null(strstr(got, i == 0 ? "HTTP/1.1 204 " : "HTTP/1.1 304 "));
+        assert_null(strstr(got, "piece"));
+        assert_null(strcasestr(got, "transfer-encoding"));
+    }
     close(fd);
 }
 
@@ -542,6 +576,8 @@ int main(void)
         FACT(an_absolute_target_counts_if_its_authority_is_the_host),
         FACT(an_unknown_length_is_chunked_whatever_the_status),
         FACT(an_unknown_length_ends_with_the_connection_in_1_0),
+        FACT(version_1_0_keeps_a_connection_when_asked),
+        FACT(some_statuses_have_no_body_whatever_is_sent),
         FACT(a_known_length_is_announced),
         FACT(the_bytes_of_an_answer_are_counted_head_included),
         FACT(head_has_the_length_and_no_body),
