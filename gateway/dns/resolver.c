@@ -149,7 +149,7 @@ static const struct resolver_answer *read_answer(const struct ares_addrinfo *fro
     *ttl_s = LONGEST_TTL_S;
     for (const struct ares_addrinfo_node *node = from->nodes; node != NULL; node = node->ai_next) {
         if (node->ai_ttl < *ttl_s)
-            *ttl_s = node->ai_ttl;
+            *ttl_s = node->ai_ttl > 0 ? node->ai_ttl : 0; /* the top bit set means 0: RFC 2181, section 8 */
     }
     return resolver_answer_new(addresses, count);
 }
