@@ -31,7 +31,7 @@ enum {
 static const char *const level_names[] = {"debug", "info", "notice", "warn",
                                           "error", "crit", "alert",  "emerg"};
 
-/* Process-wide on purpose, see above. Everything but the atomics is guarded by `lock`. */
+/* Process-wide on purpose, see above. Guarded by `lock`; while the writer runs, fd and path are its own. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t more;
@@ -93,7 +93,7 @@ static size_t format_line(char line[LINE_BYTES], enum log_level level, const cha
     return length;
 }
 
-/* Under lock. */
+/* Under lock, which is released while the disk is busy: the file is the writer's alone. */
 static void reopen_now(void)
 {
     int fd;
@@ -101,11 +101,13 @@ static void reopen_now(void)
     sink.reopen = false;
     if (sink.path == NULL)
         return;
+    (void)pthread_mutex_unlock(&sink.lock);
     fd = open_file(sink.path);
-    if (fd < 0)
-        return;
-    (void)close(sink.fd);
-    sink.fd = fd;
+    if (fd >= 0) {
+        (void)close(sink.fd);
+        sink.fd = fd;
+    }
+    (void)pthread_mutex_lock(&sink.lock);
 }
 
 /* Under lock, which is released while writing. */
@@ -138,7 +140,7 @@ static void *run_writer(void *arg)
     while (!sink.stopping || sink.used > 0) {
         if (sink.reopen)
             reopen_now();
-        if (sink.used == 0)
+        else if (sink.used == 0)
             (void)pthread_cond_wait(&sink.more, &sink.lock);
         else
             write_queued(batch);

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
@@ -199,6 +200,38 @@ static void a_renamed_file_is_left_after_reopening(void **state)
     free(old);
 }
 
+static void *write_line(void *arg)
+{
+    (void)arg;
+    log_error("not held up");
+    return NULL;
+}
+
+/* Opening the new file takes as long as a reader of the FIFO takes to come. */
+static void nobody_waits_for_a_file_that_is_slow_to_open(void **state)
+{
+    const char *path = *state;
+    struct timespec limit;
+    pthread_t thread;
+    int reader;
+
+    open_log(path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    log_reopen();
+    (void)usleep(100000); /* for the writer to be at it */
+    assert_int_equal(pthread_create(&thread, NULL, write_line, NULL), 0);
+    (void)clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += 2;
+    int late = pthread_timedjoin_np(thread, NULL, &limit);
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (late != 0)
+        (void)pthread_join(thread, NULL);
+    log_close();
+    (void)close(reader);
+    assert_int_equal(late, 0);
+}
+
 static void a_file_that_cannot_be_opened_is_told(void **state)
 {
     struct err err;
@@ -233,6 +266,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_log_that_is_behind_drops_and_counts, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_renamed_file_is_left_after_reopening, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(nobody_waits_for_a_file_that_is_slow_to_open, make_directory,
                                         remove_directory),
         cmocka_unit_test(a_file_that_cannot_be_opened_is_told),
         cmocka_unit_test(levels_have_names),
