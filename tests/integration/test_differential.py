@@ -59,8 +59,8 @@ def chunked_body(data, at):
         text, at = line(data, at)
         if text == b"":
             return body, at
-        if text[:1] in b" \t":
-            raise Malformed("folded trailer")
+        if text[:1] in b" \t" or re.fullmatch(rb"[\t\x20-\x7e\x80-\xff]*", text) is None:
+            raise Malformed("trailer")
 
 
 def origin_form(target, hosts):
