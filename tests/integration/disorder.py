@@ -72,7 +72,7 @@ class Upstream:
         """True: the connection may be used again."""
         dice = self.dice
         if dice.random() < 0.03:
-            return self.cut(writer)
+            return False  # not cut: what the answer before was may still be on its way
         head = await reader.readuntil(b"\r\n\r\n")
         length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
         whim = 1.0 if b"/calm" in head else dice.random()
