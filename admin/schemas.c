@@ -45,6 +45,7 @@ static void validate(struct request *request, const struct schema *schema)
         .schema = schema,
         .op = DOCUMENT_CREATE,
         .now_us = clock->wall_us(clock->arg),
+        .takes_idle_plugins = true,
     };
     struct violations violations = {0};
 
@@ -60,7 +61,7 @@ static void validate(struct request *request, const struct schema *schema)
 static const struct plugin_schema *find_plugin(struct request *request)
 {
     struct str name = request->path.segments[2];
-    const struct plugin_schema *plugin = schemas_find_plugin(request->admin->options.schemas, name);
+    const struct plugin_schema *plugin = schemas_find_known_plugin(request->admin->options.schemas, name);
 
     if (plugin == NULL)
         answer_unknown(request, "plugin", name);

@@ -31,15 +31,18 @@ static const cJSON *find(const cJSON *object, const char *name)
     return inner != NULL ? find(inner, dot + 1) : NULL;
 }
 
-/* Has the field, named from the record on, a violation of its own? */
+/* Has the field, named from the record on, a violation of its own, or is what it is in wrong as a whole? */
 static bool is_wrong(const struct checking *checking, const char *name)
 {
     char copy[NAME_SIZE];
     struct place place = checking->examination->place;
+    const cJSON *violation = NULL;
     (void)snprintf(copy, sizeof(copy), "%s", name);
-    for (char *rest = copy, *part; (part = strsep(&rest, ".")) != NULL;)
+    for (char *rest = copy, *part; !cJSON_IsString(violation) && (part = strsep(&rest, ".")) != NULL;) {
         place_push(&place, part);
-    return violations_find(checking->examination->violations, &place) != NULL;
+        violation = violations_find(checking->examination->violations, &place);
+    }
+    return violation != NULL;
 }
 
 static void add_entity(const struct checking *checking, const char *text)
@@ -115,6 +118,17 @@ static void distinct(const struct checking *checking)
         complain(checking, "values of these fields must be distinct");
 }
 
+/* The name may lead into records. */
+static void complain_of_field(const struct checking *checking, const char *name, const char *text)
+{
+    char copy[NAME_SIZE];
+    struct place place = checking->examination->place;
+    (void)snprintf(copy, sizeof(copy), "%s", name);
+    for (char *rest = copy, *part; (part = strsep(&rest, ".")) != NULL;)
+        place_push(&place, part);
+    violations_put(checking->examination->violations, &place, text);
+}
+
 static void conditional(const struct checking *checking)
 {
     const struct check *check = checking->check;
@@ -134,10 +148,8 @@ static void conditional(const struct checking *checking)
         (void)snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
                        check->if_field->name);
         add_entity(checking, text);
-        place_push(&checking->examination->place, check->then_field->name);
-        violations_put(checking->examination->violations, &checking->examination->place,
-                       check->then_error != NULL ? check->then_error : wrong);
-        place_pop(&checking->examination->place);
+        complain_of_field(checking, check->then_field->name,
+                          check->then_error != NULL ? check->then_error : wrong);
     }
     cJSON_Delete(null);
 }

@@ -43,6 +43,10 @@ static cJSON *attributes_of(const struct field *field)
         cJSON_AddNullToObject(match, "eq");
     if (field->ne_json != NULL)
         cJSON_AddItemToObject(match, "ne", rules_parse(field->ne_json));
+    if (field->has_gt)
+        cJSON_AddNumberToObject(match, "gt", field->gt);
+    if (field->contains != NULL)
+        cJSON_AddStringToObject(match, "contains", field->contains);
     if ((field->flags & FIELD_REQUIRED) != 0)
         cJSON_AddTrueToObject(match, "required");
     return match;
@@ -230,6 +234,6 @@ cJSON *plugin_schema_describe(const struct plugin_schema *plugin)
     while (rest->child != NULL)
         cJSON_AddItemToArray(fields, cJSON_DetachItemFromArray(rest, 0));
     cJSON_Delete(rest);
-    cJSON_AddArrayToObject(shown, "entity_checks");
+    cJSON_AddItemToObject(shown, "entity_checks", describe_checks(plugin->checks, plugin->check_count));
     return shown;
 }

@@ -18,10 +18,6 @@
 #include "gateway/model/rules.h"
 #include "gateway/model/texts.h"
 
-enum {
-    GENERATED_KEY_LENGTH = 32
-};
-
 static const double exact_max = 9007199254740993.0; /* whole numbers below it are what they were in JSON */
 
 const char *document_text(const cJSON *object, const char *name)
@@ -94,9 +90,7 @@ static cJSON *generated(const struct field *field, int64_t now_us)
         return cJSON_CreateNumber((double)now_ms / 1000);
     if ((field->flags & FIELD_TIMESTAMP) != 0)
         return cJSON_CreateNumber((double)now_s);
-    char key[GENERATED_KEY_LENGTH + 1];
-    random_alphanumeric(key, GENERATED_KEY_LENGTH);
-    return cJSON_CreateString(key);
+    return rules_make_key(field);
 }
 
 /* Ids, timestamps, keys. updated_at is the server's whatever a client sends; an update keeps the rest. */
@@ -136,6 +130,24 @@ static bool has_abstract_field(const struct schema *schema)
     return false;
 }
 
+/* One that is known but does not run is told from one that nobody knows. */
+static void refuse_plugin(const struct schemas *schemas, const char *name, struct violations *violations)
+{
+    const struct plugin_schema *known = schemas_find_known_plugin(schemas, str_of(name));
+    struct buf running = {0};
+    if (known == NULL) {
+        violations_add(violations, "name",
+                       "plugin '%s' not enabled; add it to the 'plugins' configuration property", name);
+        return;
+    }
+    for (size_t i = 0; i < schemas_plugin_count(schemas); i++)
+        buf_printf(&running, "%s%s", i > 0 ? ", " : "", schemas_plugin_at(schemas, i)->name);
+    violations_add(violations, "name", "plugin '%s' not enabled: %s; plugins that run here: %s", name,
+                   known->absence != NULL ? known->absence : "this gateway does not run it yet",
+                   running.len > 0 ? buf_str(&running).at : "none");
+    buf_fini(&running);
+}
+
 /* The plugin a document names, or NULL with the one violation that is then told. */
 static const struct plugin_schema *named_plugin(const struct document_context *context, const cJSON *document,
                                                 struct violations *violations)
@@ -149,11 +161,12 @@ static const struct plugin_schema *named_plugin(const struct document_context *c
         violations_add(violations, "name", "expected a string");
         return NULL;
     }
-    const struct plugin_schema *plugin = schemas_find_plugin(context->schemas, str_of(name->valuestring));
+    struct str text = str_of(name->valuestring);
+    const struct plugin_schema *plugin = context->takes_idle_plugins
+                                             ? schemas_find_known_plugin(context->schemas, text)
+                                             : schemas_find_plugin(context->schemas, text);
     if (plugin == NULL)
-        violations_add(violations, "name",
-                       "plugin '%s' not enabled; add it to the 'plugins' configuration property",
-                       name->valuestring);
+        refuse_plugin(context->schemas, name->valuestring, violations);
     return plugin;
 }
 
@@ -222,6 +235,7 @@ bool document_complete(const struct document_context *context, cJSON *document, 
     const struct field *fields = schema->fields;
     struct field own[FIELDS_MAX];
     struct field element;
+    struct field record = {.checks = schema->checks, .check_count = schema->check_count};
     repeated_members_drop(document);
     if (schema->expand != NULL)
         schema->expand(document, violations);
@@ -232,12 +246,12 @@ bool document_complete(const struct document_context *context, cJSON *document, 
         for (size_t i = 0; i < schema->field_count; i++)
             own[i] = specialised(&schema->fields[i], plugin, &element);
         fields = own;
+        record.checks = plugin->checks;
+        record.check_count = plugin->check_count;
     }
     generate(context, document);
-    const struct field record = {.fields = fields,
-                                 .field_count = schema->field_count,
-                                 .checks = schema->checks,
-                                 .check_count = schema->check_count};
+    record.fields = fields;
+    record.field_count = schema->field_count;
     struct examination examination = {.op = context->op, .violations = violations};
     check_references(context, fields, document, violations);
     rules_check_record(&record, document, &examination);

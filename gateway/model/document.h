@@ -38,7 +38,8 @@ struct document_context {
     const struct schemas *schemas; /* NULL: what other entities say about a body is not looked at */
     const struct schema *schema;
     enum document_op op;
-    int64_t now_us; /* wall clock */
+    int64_t now_us;          /* wall clock */
+    bool takes_idle_plugins; /* also those that do not run: a look at a document that is not stored */
 };
 
 /*

@@ -13,13 +13,16 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/random.h"
 #include "gateway/model/checks.h"
 #include "gateway/model/repeated.h"
 #include "gateway/model/texts.h"
 
 enum {
     MESSAGE_SIZE = 512,
-    COMPLAINTS_MAX = 100 /* of one container; a body can have millions of wrong elements */
+    COMPLAINTS_MAX = 100, /* of one container; a body can have millions of wrong elements */
+    MADE_LENGTH = 32,
+    MADE_LENGTH_MAX = 64
 };
 
 static const double integer_max = 9007199254740991.0; /* above it other numbers of a text become this one */
@@ -327,6 +330,15 @@ static void check_reference(cJSON *value, struct examination *examination)
     }
 }
 
+/* {vault://...}: what it stands for is nobody's to judge before it is used. */
+static bool is_vault_reference(const struct field *field, const cJSON *value)
+{
+    if ((field->flags & FIELD_REFERENCEABLE) == 0 || !cJSON_IsString(value))
+        return false;
+    struct str text = str_of(value->valuestring);
+    return str_starts_with(text, STR("{vault://")) && text.at[text.len - 1] == '}';
+}
+
 void rules_check_value(const struct field *field, cJSON *value, struct examination *examination)
 {
     char message[MESSAGE_SIZE];
@@ -335,6 +347,8 @@ void rules_check_value(const struct field *field, cJSON *value, struct examinati
         found(examination, wrong);
         return;
     }
+    if (is_vault_reference(field, value))
+        return;
     set_container_type(field, value);
     switch (field->kind) {
     case FIELD_ARRAY:
@@ -361,10 +375,21 @@ void rules_check_value(const struct field *field, cJSON *value, struct examinati
         lower_case(value->valuestring);
 }
 
+cJSON *rules_make_key(const struct field *field)
+{
+    char key[MADE_LENGTH_MAX + 1];
+    size_t length = field->made_length != 0 ? field->made_length : MADE_LENGTH;
+    assert(length <= MADE_LENGTH_MAX);
+    random_alphanumeric(key, length);
+    return cJSON_CreateString(key);
+}
+
 static cJSON *fallback_of(const struct field *field)
 {
     if (field->fallback != NULL)
         return rules_parse(field->fallback);
+    if ((field->flags & (FIELD_AUTO | FIELD_UUID | FIELD_TIMESTAMP)) == FIELD_AUTO)
+        return rules_make_key(field);
     bool is_record = field->kind == FIELD_RECORD && (field->flags & FIELD_REQUIRED) != 0;
     return is_record ? cJSON_CreateObject() : cJSON_CreateNull();
 }

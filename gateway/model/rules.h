@@ -32,5 +32,7 @@ const char *rules_attributes(const struct field *field, const cJSON *value, char
 void rules_fill_defaults(const struct field *record, cJSON *value);
 /* Parses JSON text of a schema row. */
 cJSON *rules_parse(const char *json);
+/* Letters and digits, for a field that has FIELD_AUTO and is neither an id nor a time. */
+cJSON *rules_make_key(const struct field *field);
 /* null, "", [] and {} are empty. */
 bool rules_is_empty(const cJSON *value);

@@ -21,6 +21,8 @@ struct schemas {
     size_t count;
     const struct plugin_schema *plugins[PLUGIN_MAX_COUNT];
     size_t plugin_count;
+    const struct plugin_schema *idle[PLUGIN_MAX_COUNT];
+    size_t idle_count;
 };
 
 struct schemas *schemas_new(void)
@@ -99,12 +101,31 @@ void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plu
     schemas->plugins[schemas->plugin_count++] = plugin;
 }
 
+void schemas_add_idle_plugin(struct schemas *schemas, const struct plugin_schema *plugin)
+{
+    assert(schemas->idle_count < PLUGIN_MAX_COUNT);
+    schemas->idle[schemas->idle_count++] = plugin;
+}
+
+static const struct plugin_schema *find_among(const struct plugin_schema *const *plugins, size_t count,
+                                              struct str name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_equal(str_of(plugins[i]->name), name))
+            return plugins[i];
+    return NULL;
+}
+
 const struct plugin_schema *schemas_find_plugin(const struct schemas *schemas, struct str name)
 {
-    for (size_t i = 0; i < schemas->plugin_count; i++)
-        if (str_equal(str_of(schemas->plugins[i]->name), name))
-            return schemas->plugins[i];
-    return NULL;
+    return find_among(schemas->plugins, schemas->plugin_count, name);
+}
+
+const struct plugin_schema *schemas_find_known_plugin(const struct schemas *schemas, struct str name)
+{
+    const struct plugin_schema *plugin = schemas_find_plugin(schemas, name);
+
+    return plugin != NULL ? plugin : find_among(schemas->idle, schemas->idle_count, name);
 }
 
 const struct plugin_schema *schemas_plugin_at(const struct schemas *schemas, size_t index)

@@ -118,6 +118,7 @@ struct field {
     const struct check *checks; /* record */
     size_t check_count;
     const char *reference; /* foreign: schema name */
+    size_t made_length;    /* of the text the server makes (FIELD_AUTO); 0: 32 */
     const char *description;
 };
 
@@ -196,10 +197,18 @@ struct plugin_schema {
     const char *const *protocols;  /* allowed, NULL-terminated */
     const char *protocols_default; /* JSON text; NULL: ["grpc","grpcs","http","https"] */
     bool refuses_consumer, refuses_service, refuses_route;
+    const struct check *checks; /* over the whole entity: their fields are named from "config." on */
+    size_t check_count;
+    const char *absence; /* of one that does not run: why it never will; NULL: not yet */
 };
 void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
+/* One that does not run: its settings are known, entities of it are refused with a reason. */
+void schemas_add_idle_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
 /* NULL: not installed or not enabled. */
 const struct plugin_schema *schemas_find_plugin(const struct schemas *schemas, struct str name);
+/* Also one that does not run. */
+const struct plugin_schema *schemas_find_known_plugin(const struct schemas *schemas, struct str name);
+/* Those that run. */
 const struct plugin_schema *schemas_plugin_at(const struct schemas *schemas, size_t index);
 size_t schemas_plugin_count(const struct schemas *schemas);
 

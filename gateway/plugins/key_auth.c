@@ -14,10 +14,10 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
 #include "gateway/model/document.h"
+#include "gateway/model/header_name.h"
 #include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugins/arguments.h"
-#include "gateway/plugins/header_name.h"
 
 /* ---- the entity ---- */
 

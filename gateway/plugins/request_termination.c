@@ -13,9 +13,9 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
 #include "gateway/model/document.h"
+#include "gateway/model/header_name.h"
 #include "gateway/model/pack.h"
 #include "gateway/plugins/arguments.h"
-#include "gateway/plugins/header_name.h"
 
 enum {
     SHOWN_MAX = 100 /* arguments of a query or a body: finding names again takes time by the square */

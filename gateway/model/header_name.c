@@ -2,7 +2,7 @@
  * header_name - see header_name.h.
  */
 
-#include "gateway/plugins/header_name.h"
+#include "gateway/model/header_name.h"
 
 #include <ctype.h>
 #include <stdio.h>
