@@ -361,7 +361,7 @@ def test_large_admin_bodies_are_refused_in_time(node, name):
         begun = time.monotonic()
         answer = node.admin("PATCH", "/services/s", headers={"Content-Type": kind}, data=frame % joint.join(parts))
         assert answer.status in (400, 413), answer
-        assert time.monotonic() - begun < 5 * PATIENCE, f"{size} bytes"
+        assert time.monotonic() - begun < 20 * PATIENCE, f"{size} bytes"  # what is quadratic takes minutes
     assert node.admin("GET", "/services/s").status == 200
 
 
