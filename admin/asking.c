@@ -57,6 +57,29 @@ static bool belongs_to(const cJSON *child, const char *foreign_name, const cJSON
            uuid_equal(&refers_to, &id);
 }
 
+/* By a key that only says something together with the parent. */
+static bool is_nested_key(const struct crud_target *target)
+{
+    const char *key = target->schema->nested_key;
+
+    return key != NULL && target->key.field != NULL && strcmp(target->key.field, key) == 0;
+}
+
+bool asking_find_child(struct asking *asking, const struct crud_target *target, const cJSON *parent,
+                       enum store_lock lock, cJSON **document)
+{
+    struct store_child child = {.schema = target->schema,
+                                .field = target->key.field,
+                                .value = target->key.text,
+                                .parent_field = target->foreign_name};
+
+    *document = NULL;
+    if (!is_nested_key(target))
+        return find(asking, target->schema, &target->key, lock, document);
+    return !document_id(parent, &child.parent) ||
+           store_find_child(asking->session, &child, lock, document, asking->error);
+}
+
 bool asking_load(struct asking *asking, const struct crud_target *target, enum store_lock lock,
                  cJSON **document, cJSON **other)
 {
@@ -71,7 +94,7 @@ bool asking_load(struct asking *asking, const struct crud_target *target, enum s
     if (ok && target->kind == CRUD_ENTITY)
         ok = find(asking, target->schema, &target->key, lock, document);
     if (ok && target->kind == CRUD_NESTED_ENTITY && through != NULL) {
-        ok = find(asking, target->schema, &target->key, lock, document);
+        ok = asking_find_child(asking, target, through, lock, document);
         if (*document != NULL && !belongs_to(*document, target->foreign_name, through)) {
             cJSON_Delete(*document);
             *document = NULL;

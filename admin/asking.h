@@ -31,6 +31,9 @@ cJSON *asking_reference(const char *id);
 /* Sets or replaces a member; takes `value`. */
 void asking_set(cJSON *document, const char *name, cJSON *value);
 
+/* What the key of a nested target means: among all entities, or (schema.nested_key) the parent's. */
+bool asking_find_child(struct asking *asking, const struct crud_target *target, const cJSON *parent,
+                       enum store_lock lock, cJSON **document);
 /*
  * The entity a target means. true with *document NULL: it does not exist, or is not its parent's. *other: the
  * parent or child that the path goes through, NULL if that is missing; may be NULL where nobody wants it.

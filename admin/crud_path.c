@@ -36,6 +36,16 @@ static struct crud_key key_of(const struct schema *schema, struct str segment)
     return (struct crud_key){schema->endpoint_key, segment};
 }
 
+static struct crud_key nested_key_of(const struct schema *schema, struct str segment)
+{
+    struct crud_key key = key_of(schema, segment);
+    struct uuid id;
+
+    if (schema->nested_key != NULL && !uuid_from_str(segment, &id))
+        key.field = schema->nested_key;
+    return key;
+}
+
 static bool find_children(const struct schemas *schemas, const struct path *path, struct crud_target *target)
 {
     for (size_t i = 0; i < schemas_count(schemas); i++) {
@@ -49,7 +59,7 @@ static bool find_children(const struct schemas *schemas, const struct path *path
         target->kind = CRUD_NESTED_COLLECTION;
         if (path->count == 4) {
             target->kind = CRUD_NESTED_ENTITY;
-            target->key = key_of(child, path->segments[3]);
+            target->key = nested_key_of(child, path->segments[3]);
         }
         return true;
     }

@@ -83,15 +83,20 @@ static cJSON *copy_body(const struct write *write, const cJSON *stored)
     return document;
 }
 
-/* Shorthands of a change are gone once it is merged: what is wrong with them is found here. */
-static void check_shorthands(const struct write *write, struct violations *violations)
+/* A change is gone once it is merged: what is wrong with its shorthands, or with what is missing, is found
+ * here.
+ */
+static void check_change(const struct write *write, struct violations *violations)
 {
     const struct schema *schema = write->target->schema;
 
-    if (write->change == NULL || schema->expand == NULL)
+    if (write->change == NULL)
         return;
     cJSON *copy = cJSON_Duplicate(write->change, true);
-    schema->expand(copy, violations);
+    if (schema->expand != NULL)
+        schema->expand(copy, violations);
+    if (write->target->kind == CRUD_ENTITY) /* a path below a parent names it */
+        document_check_change(schema, copy, violations);
     cJSON_Delete(copy);
 }
 
@@ -102,9 +107,10 @@ static bool complete(struct write *write, enum document_op op, cJSON *document)
         .schema = write->target->schema,
         .op = op,
         .now_us = wall_us(),
+        .change = write->change,
     };
     struct violations violations = {0};
-    check_shorthands(write, &violations);
+    check_change(write, &violations);
     bool ok = document_complete(&context, document, &violations) && !violations_any(&violations);
     if (!ok)
         answer_violations(write->asking.answer, &violations);
@@ -229,7 +235,6 @@ static bool load_replaced(struct write *write, cJSON **old, cJSON **other)
 {
     const struct crud_target *target = write->target;
     struct asking *asking = &write->asking;
-    struct crud_target own = *target;
 
     *old = NULL;
     *other = NULL;
@@ -239,13 +244,10 @@ static bool load_replaced(struct write *write, cJSON **old, cJSON **other)
             return false;
         return asking_load(asking, target, STORE_FOR_UPDATE, old, NULL);
     }
-    if (target->kind == CRUD_NESTED_ENTITY) {
-        if (!asking_load_other(asking, target, STORE_READ, other))
-            return false;
-        own.kind = CRUD_ENTITY;
-        own.other = NULL;
-    }
-    return asking_load(asking, &own, STORE_FOR_UPDATE, old, NULL);
+    if (target->kind == CRUD_NESTED_ENTITY)
+        return asking_load_other(asking, target, STORE_READ, other) &&
+               asking_find_child(asking, target, *other, STORE_FOR_UPDATE, old);
+    return asking_load(asking, target, STORE_FOR_UPDATE, old, NULL);
 }
 
 static bool put(struct store_session *session, void *arg, struct store_error *error)

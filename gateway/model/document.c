@@ -55,7 +55,8 @@ bool document_reference(const cJSON *document, const char *name, struct uuid *id
 
 bool document_check_key(const struct schema *schema, struct str text, char message[256])
 {
-    const struct field *field = schema_field(schema, schema->endpoint_key);
+    const struct field *field =
+        schema_field(schema, schema->endpoint_key != NULL ? schema->endpoint_key : schema->nested_key);
     struct buf buf = {0};
     char wrong[512];
     size_t nul = str_find(text, '\0', 0);
@@ -258,9 +259,16 @@ bool document_complete(const struct document_context *context, cJSON *document, 
     if (violations_any(violations))
         return false;
     if (schema->derive != NULL)
-        schema->derive(document);
+        schema->derive(document, context->op == DOCUMENT_UPDATE ? context->change : document);
     sort_record(fields, schema->field_count, document);
     return true;
+}
+
+void document_check_change(const struct schema *schema, cJSON *change, struct violations *violations)
+{
+    const struct field record = {.checks = schema->change_checks, .check_count = schema->change_check_count};
+    struct examination examination = {.op = DOCUMENT_UPDATE, .violations = violations};
+    checks_run(&record, change, &examination);
 }
 
 /* [] is what some clients write for an empty record. */

@@ -40,6 +40,7 @@ struct document_context {
     enum document_op op;
     int64_t now_us;          /* wall clock */
     bool takes_idle_plugins; /* also those that do not run: a look at a document that is not stored */
+    const cJSON *change;     /* of an update: what was merged; NULL: nothing */
 };
 
 /*
@@ -64,6 +65,8 @@ void document_type_form(const struct schemas *schemas, const struct schema *sche
 
 /* Is `text` possible as the endpoint key of the schema? false: message as a client sees it (code 10). */
 bool document_check_key(const struct schema *schema, struct str text, char message[256]);
+/* Rules over what a client wants to change, for entities that have such (schema.change_checks). */
+void document_check_change(const struct schema *schema, cJSON *change, struct violations *violations);
 
 /* Expands and fills the defaults of a plugin's config record as stored (for rows older than a field). */
 void document_fill_config(const struct plugin_schema *plugin, cJSON *config);

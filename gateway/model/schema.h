@@ -138,10 +138,13 @@ struct schema {
     const char *nested_path;  /* under its parents: "routes", "key-auth"; NULL: as `path` */
     const char *parameter;    /* {x} in /endpoints: "services", "keyauth_credentials" */
     const char *endpoint_key; /* unique field usable in URLs; NULL: id only */
+    const char *nested_key;   /* the same below a parent, unique among its children; NULL: endpoint_key */
     const struct field *fields;
     size_t field_count;
     const struct check *checks;
     size_t check_count;
+    const struct check *change_checks; /* over what a PATCH of the entity by itself says, as it came */
+    size_t change_check_count;
     const char *const *unique_together; /* plugins: name, route, service, consumer; NULL-terminated */
     bool has_ttl;                       /* "ttl" outside the schema: column expires_at */
     bool has_tags;
@@ -149,8 +152,11 @@ struct schema {
     struct lookup lookups[SCHEMA_MAX_LOOKUPS]; /* keyed cache only; field NULL ends */
     /* Before validation: shorthands of a body (url) turned into fields; may add violations. NULL: nothing. */
     void (*expand)(cJSON *document, struct violations *violations);
-    /* After validation, before it is stored: hashing and the like. NULL: nothing. */
-    void (*derive)(cJSON *document);
+    /*
+     * After validation, before it is stored: hashing and the like. `given`: the members that a client sent
+     * this time; NULL: none. NULL: nothing.
+     */
+    void (*derive)(cJSON *document, const cJSON *given);
     /*
      * The text of the cache key(s) of a document, workspace included: `add` is called once per key. lookup is
      * the index in `lookups`, or -1 for an entity of the routing snapshot.

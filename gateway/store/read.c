@@ -134,27 +134,48 @@ static void fill_page(const PGresult *result, int size, struct store_page *page)
 }
 
 /* NOLINTNEXTLINE(readability-function-size): what, by which column, how, and the two that come back */
-bool store_find(struct store_session *session, const struct schema *schema, const char *field,
-                struct str value, enum store_lock lock, cJSON **document, struct store_error *error)
+/* parent_field NULL: among all rows. */
+static bool find_row(struct store_session *session, const struct store_child *child, enum store_lock lock,
+                     cJSON **document, struct store_error *error)
 {
-    const struct field *column = schema_field(schema, field);
+    const struct field *column = schema_field(child->schema, child->field);
     struct asking asking = {0};
     PGresult *result;
 
     assert(column != NULL);
-    if (!query_can_equal(column, value)) {
+    if (!query_can_equal(column, child->value)) {
         *document = NULL;
         return true;
     }
     buf_add_text(&asking.sql, "SELECT row_to_json(d) FROM ");
-    query_open_rows(&asking.sql, schema, QUERY_LIVE);
-    add_field_condition(&asking, column, "=", mem_strndup(value.at, value.len));
+    query_open_rows(&asking.sql, child->schema, QUERY_LIVE);
+    add_field_condition(&asking, column, "=", mem_strndup(child->value.at, child->value.len));
+    if (child->parent_field != NULL) {
+        char id[UUID_TEXT_SIZE];
+        add_field_condition(&asking, schema_field(child->schema, child->parent_field), "=",
+                            mem_strdup(uuid_format(&child->parent, id)));
+    }
     buf_add_text(&asking.sql, lock == STORE_FOR_UPDATE ? " FOR UPDATE) d" : ") d");
     if (!ask(session, &asking, &result, error))
         return false;
     *document = PQntuples(result) > 0 ? row_document(result, 0, 0) : NULL;
     PQclear(result);
     return true;
+}
+
+bool store_find(struct store_session *session, const struct schema *schema, const char *field,
+                struct str value, enum store_lock lock, cJSON **document, struct store_error *error)
+{
+    const struct store_child any = {.schema = schema, .field = field, .value = value};
+
+    return find_row(session, &any, lock, document, error);
+}
+
+bool store_find_child(struct store_session *session, const struct store_child *child, enum store_lock lock,
+                      cJSON **document, struct store_error *error)
+{
+    assert(child->parent_field != NULL);
+    return find_row(session, child, lock, document, error);
 }
 
 bool store_list(struct store_session *session, const struct store_page_query *query, struct store_page *page,

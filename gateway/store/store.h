@@ -129,6 +129,17 @@ bool store_find(struct store_session *session, const struct schema *schema, cons
                 struct str value, enum store_lock lock, cJSON **document,
                 struct store_error *error) MUST_CHECK;
 
+/* The same by a field that is unique among those that refer to one parent. */
+struct store_child {
+    const struct schema *schema;
+    const char *field;
+    struct str value;
+    const char *parent_field; /* the foreign one */
+    struct uuid parent;
+};
+bool store_find_child(struct store_session *session, const struct store_child *child, enum store_lock lock,
+                      cJSON **document, struct store_error *error) MUST_CHECK;
+
 struct store_page_query {
     const struct schema *schema;
     const char *parent_field; /* nested lists: the foreign field that must equal parent; NULL: none */
