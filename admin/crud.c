@@ -145,8 +145,11 @@ static void list(struct store_session *session, struct request *request)
         answer_failure(request, request->target.other, &error);
         return;
     }
-    if (!paging_read(&request->query, query.schema, &paging, &request->answer))
+    query.newest_first = query.schema->is_newest_first && !request->target.is_by_id;
+    if (query.newest_first ? !paging_read_position(&request->query, query.schema, &paging, &request->answer)
+                           : !paging_read(&request->query, query.schema, &paging, &request->answer))
         return;
+    query.skip = paging.skip;
     query.size = paging.size;
     query.offset = paging.offset;
     if (query.parent_field == NULL) {
@@ -191,7 +194,7 @@ void crud_answer(struct request *request)
         request_run(request, crud_write_create);
         break;
     case METHOD_PUT:
-        request_run(request, crud_write_put);
+        request_run(request, target->schema->put_only_changes ? crud_write_patch : crud_write_put);
         break;
     case METHOD_PATCH:
         request_run(request, crud_write_patch);

@@ -8,6 +8,7 @@
  *   /services                         a collection
  *   /services/{id or name}            an entity
  *   /services/{..}/routes[/{..}]      what refers to a parent
+ *   /upstreams/{..}/targets/all       all of them in the order of ids
  *   /routes/{..}/service              the parent, through its child
  *
  * Threads: crud_find() and crud_answer(): the loop; the rest of the work is store jobs.
@@ -46,6 +47,7 @@ struct crud_target {
     const struct schema *other;  /* NESTED_*: the parent's; PARENT: the child's */
     struct crud_key other_key;
     struct str other_raw;     /* the parent's key as it was sent */
+    bool is_by_id;            /* NESTED_COLLECTION: of a list that is otherwise newest first; read only */
     const char *foreign_name; /* the field that leads from child to parent; NULL: not nested */
 };
 

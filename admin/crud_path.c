@@ -57,7 +57,9 @@ static bool find_children(const struct schemas *schemas, const struct path *path
         target->schema = child;
         target->foreign_name = field->name;
         target->kind = CRUD_NESTED_COLLECTION;
-        if (path->count == 4) {
+        target->is_by_id =
+            path->count == 4 && child->is_newest_first && str_equal(path->segments[3], STR("all"));
+        if (path->count == 4 && !target->is_by_id) {
             target->kind = CRUD_NESTED_ENTITY;
             target->key = nested_key_of(child, path->segments[3]);
         }
@@ -70,7 +72,8 @@ static bool find_parent(const struct schemas *schemas, const struct path *path, 
 {
     for (size_t i = 0; i < target->other->field_count; i++) {
         const struct field *field = &target->other->fields[i];
-        if (field->kind != FIELD_FOREIGN || !str_equal(path->segments[2], str_of(field->name)))
+        if (field->kind != FIELD_FOREIGN || (field->flags & FIELD_ONE_WAY) != 0 ||
+            !str_equal(path->segments[2], str_of(field->name)))
             continue;
         target->schema = schemas_find(schemas, str_of(field->reference));
         target->foreign_name = field->name;
@@ -86,7 +89,7 @@ bool crud_find(const struct schemas *schemas, const struct path *path, struct cr
     if (path->count == 0 || path->count > 4)
         return false;
     const struct schema *first = schemas_find_path(schemas, path->segments[0]);
-    if (first == NULL)
+    if (first == NULL || first->is_nested_only)
         return false;
     if (path->count <= 2) {
         target->schema = first;
@@ -119,6 +122,11 @@ static void add_nested(struct listing *listing, const struct schema *schema, con
     buf_printf(text, "/{%s}", schema->parameter);
     listing->add(listing->arg, text->at);
     buf_clear(text);
+    if (schema->is_newest_first) {
+        buf_printf(text, "/%s/{%s}/%s/all", parent->path, parent->parameter, nested_path(schema));
+        listing->add(listing->arg, text->at);
+        buf_clear(text);
+    }
     buf_printf(text, "/%s/{%s}/%s", schema->path, schema->parameter, field->name);
     listing->add(listing->arg, text->at);
 }

@@ -15,7 +15,8 @@
 enum {
     DEFAULT_SIZE = 100,
     MAX_SIZE = 1000,
-    MAX_NUMBER = 64 /* characters */
+    MAX_NUMBER = 64, /* characters */
+    MAX_DIGITS = 9   /* of a position */
 };
 
 /* The only field a collection can be searched by; everything else in a query is ignored. */
@@ -132,6 +133,36 @@ bool paging_read(const struct query_string *query, const struct schema *schema, 
         return read_size(query, paging, answer);
     return read_filter(query, schema, paging, answer) && read_size(query, paging, answer) &&
            (!schema->has_tags || read_tags(query, paging, answer));
+}
+
+static bool read_skip(const struct query_string *query, struct paging *paging, struct answer *answer)
+{
+    const struct query_argument *argument = query_string_find(query, "offset");
+
+    if (argument == NULL || (argument->value.len > 0 && argument->value.len <= MAX_DIGITS &&
+                             str_to_int(argument->value, &paging->skip) && paging->skip >= 0))
+        return true;
+    char *message = mem_printf("'%.*s' is not a valid offset: expected a position", STR_ARG(argument->value));
+    answer_error(answer, ANSWER_INVALID_OFFSET, NULL, message);
+    free(message);
+    return false;
+}
+
+bool paging_read_position(const struct query_string *query, const struct schema *schema,
+                          struct paging *paging, struct answer *answer)
+{
+    const struct query_argument *size = query_string_find(query, "size");
+    double number = DEFAULT_SIZE;
+
+    *paging = (struct paging){0};
+    if (size != NULL && !to_number(size->value, &number)) {
+        answer_error(answer, ANSWER_INVALID_SIZE, NULL, "size must be a number");
+        return false;
+    }
+    if (number < 1)
+        number = 1;
+    paging->size = number > MAX_SIZE ? MAX_SIZE : (int)number;
+    return read_skip(query, paging, answer) && (!schema->has_tags || read_tags(query, paging, answer));
 }
 
 void paging_add_argument(struct buf *url, const char *name, struct str value)

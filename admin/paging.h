@@ -22,6 +22,7 @@ struct paging {
     int size;
     bool has_size;
     struct str offset;   /* at == NULL: from the start */
+    int64_t skip;        /* of lists that are newest first: rows before the page */
     struct str tag_text; /* as written; at == NULL: no filter */
     struct str tags[PAGING_MAX_TAGS];
     size_t tag_count;
@@ -33,6 +34,10 @@ struct paging {
 /* schema NULL: a list that is no collection of entities. false: `answer` says why. */
 bool paging_read(const struct query_string *query, const struct schema *schema, struct paging *paging,
                  struct answer *answer) MUST_CHECK;
+
+/* Of a list that is newest first: offsets are positions, any size will do. */
+bool paging_read_position(const struct query_string *query, const struct schema *schema,
+                          struct paging *paging, struct answer *answer) MUST_CHECK;
 
 /* Appends `name=value` to a URL, escaped, behind '?' or '&'. */
 void paging_add_argument(struct buf *url, const char *name, struct str value);

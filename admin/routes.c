@@ -84,7 +84,7 @@ static bool find_entity(struct request *request, struct offer *offer)
         return false;
     offer->handlers[METHOD_GET] = crud_answer;
     if (request->target.kind == CRUD_COLLECTION || request->target.kind == CRUD_NESTED_COLLECTION) {
-        offer->handlers[METHOD_POST] = crud_answer;
+        offer->handlers[METHOD_POST] = request->target.is_by_id ? NULL : crud_answer;
     } else {
         offer->handlers[METHOD_PUT] = crud_answer;
         offer->handlers[METHOD_PATCH] = crud_answer;

@@ -137,7 +137,7 @@ static void conditional(const struct checking *checking)
     const cJSON *then = find(checking->object, check->then_field->name);
     char message[MESSAGE_SIZE];
     bool applies = !is_wrong(checking, check->if_field->name) &&
-                   !is_wrong(checking, check->then_field->name) &&
+                   (check->overrides || !is_wrong(checking, check->then_field->name)) &&
                    rules_attributes(check->if_field, given != NULL ? given : null, message) == NULL;
     const char *wrong =
         applies ? rules_attributes(check->then_field, then != NULL ? then : null, message) : NULL;
@@ -148,6 +148,9 @@ static void conditional(const struct checking *checking)
         (void)snprintf(text, sizeof(text), "failed conditional validation given value of field '%s'",
                        check->if_field->name);
         add_entity(checking, text);
+        if (check->overrides)
+            violations_forget(checking->examination->violations, &checking->examination->place,
+                              check->then_field->name);
         complain_of_field(checking, check->then_field->name,
                           check->then_error != NULL ? check->then_error : wrong);
     }

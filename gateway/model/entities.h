@@ -96,6 +96,12 @@ extern const struct schema service_schema;
 extern const struct schema route_schema;
 extern const struct schema consumer_schema;
 extern const struct schema plugin_setting_schema;
+/* These are stored and shown; no object of the data plane is made of them. */
+extern const struct schema ca_certificate_schema;
+extern const struct schema key_set_schema;
+extern const struct schema key_schema;
+extern const struct schema upstream_schema;
+extern const struct schema target_schema;
 
 /* "http" -> PROTOCOL_HTTP; 0: unknown. */
 unsigned protocol_of(const char *name);

@@ -48,5 +48,7 @@ static inline void place_pop(struct place *place)
 void violations_put(struct violations *violations, const struct place *place, const char *text);
 /* The same among the rules over several fields of the record at `place`. */
 void violations_put_entity(struct violations *violations, const struct place *place, const char *text);
+/* Takes back what has been said about the member `name` of the record at `place`. */
+void violations_forget(struct violations *violations, const struct place *place, const char *name);
 /* What has been said about `place` or something below it; NULL: nothing. */
 const cJSON *violations_find(const struct violations *violations, const struct place *place);

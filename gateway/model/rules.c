@@ -369,6 +369,9 @@ void rules_check_value(const struct field *field, cJSON *value, struct examinati
         break;
     }
     wrong = rules_attributes(field, value, message);
+    if (wrong != NULL && field->new_error != NULL && examination->op == DOCUMENT_CREATE &&
+        !rules_is_empty(value))
+        wrong = field->new_error;
     if (wrong != NULL)
         found(examination, wrong);
     else if ((field->flags & FIELD_UUID) != 0)

@@ -59,6 +59,7 @@ enum field_flags {
     FIELD_EMPTY_OK = 1 << 12,     /* string: length 0 is allowed */
     FIELD_IS_REGEX = 1 << 13,
     FIELD_EQ_NULL = 1 << 14, /* must be null; /schemas shows "eq":null */
+    FIELD_ONE_WAY = 1 << 15, /* foreign: no path leads from the child to the parent */
 };
 
 /* Custom check of one value that has the right type: true, or false with the message a client sees. */
@@ -89,6 +90,7 @@ struct check {
     const struct field *if_field; /* name and the attributes to match with */
     const struct field *then_field;
     const char *then_error; /* replaces the field's own message; NULL: keep it */
+    bool overrides;         /* judged also where the second is wrong by itself; its message replaces that */
     /* CHECK_CUSTOM: adds its own violations. `object` is the record or document. */
     void (*run)(const cJSON *object, struct violations *violations);
     const char *json; /* how /schemas shows it; NULL: derived, or hidden for CHECK_CUSTOM */
@@ -110,6 +112,7 @@ struct field {
         *exclusive_sets; /* mutually_exclusive_subsets: array of NULL-terminated groups, NULL last */
     const char *contains;
     field_check_fn check;
+    const char *new_error;             /* what a POST is told instead of the words of `check`; NULL: those */
     const struct field_note *notes;    /* name NULL last */
     const struct field *elements;      /* array, set */
     const struct field *keys, *values; /* map */
@@ -148,7 +151,10 @@ struct schema {
     const char *const *unique_together; /* plugins: name, route, service, consumer; NULL-terminated */
     bool has_ttl;                       /* "ttl" outside the schema: column expires_at */
     bool has_tags;
-    bool is_routing; /* part of the routing snapshot; otherwise of the keyed cache */
+    bool is_nested_only;   /* reached through its parent alone */
+    bool is_newest_first;  /* lists; those in the order of ids are at "<collection>/all" */
+    bool put_only_changes; /* PUT is PATCH: it creates nothing */
+    bool is_routing;       /* part of the routing snapshot; otherwise of the keyed cache */
     struct lookup lookups[SCHEMA_MAX_LOOKUPS]; /* keyed cache only; field NULL ends */
     /* Before validation: shorthands of a body (url) turned into fields; may add violations. NULL: nothing. */
     void (*expand)(cJSON *document, struct violations *violations);

@@ -14,6 +14,8 @@
 #include <arpa/inet.h>
 #include <pcre2.h>
 
+#include "gateway/model/x509.h"
+
 enum {
     MESSAGE_SIZE = 256
 };
@@ -202,6 +204,24 @@ bool text_is_ip_or_cidr(const cJSON *value, char message[MESSAGE_SIZE])
     if (!good)
         (void)snprintf(message, MESSAGE_SIZE, "invalid ip or cidr range: '%s'", value->valuestring);
     return good;
+}
+
+bool text_is_certificate(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    char reason[X509_REASON_SIZE];
+    if (x509_certificate_is_valid(value->valuestring, reason))
+        return true;
+    (void)snprintf(message, MESSAGE_SIZE, "invalid certificate: %s", reason);
+    return false;
+}
+
+bool text_is_private_key(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    char reason[X509_REASON_SIZE];
+    if (x509_private_key_is_valid(value->valuestring, reason))
+        return true;
+    (void)snprintf(message, MESSAGE_SIZE, "invalid key: %s", reason);
+    return false;
 }
 
 bool pattern_is_valid(const char *pattern, char words[160])

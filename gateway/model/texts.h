@@ -18,6 +18,9 @@ bool text_is_sni(const cJSON *value, char message[256]);
 bool text_is_path(const cJSON *value, char message[256]);
 bool text_is_method(const cJSON *value, char message[256]);
 bool text_is_ip_or_cidr(const cJSON *value, char message[256]);
+/* In PEM format. */
+bool text_is_certificate(const cJSON *value, char message[256]);
+bool text_is_private_key(const cJSON *value, char message[256]);
 /* Host name or address as in URLs: labels, no port. */
 bool host_is_valid(struct str host);
 bool address_is_valid(struct str address);

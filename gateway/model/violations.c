@@ -116,6 +116,15 @@ const cJSON *violations_find(const struct violations *violations, const struct p
     return cJSON_IsNull(node) ? NULL : node;
 }
 
+void violations_forget(struct violations *violations, const struct place *place, const char *name)
+{
+    cJSON *node = violations->fields;
+    for (size_t i = 0; i < place->depth && node != NULL; i++)
+        node = member(node, &place->parts[i]);
+    if (cJSON_IsObject(node))
+        cJSON_DeleteItemFromObjectCaseSensitive(node, name);
+}
+
 /* "a.2" -> {"a"}, {2}. Cuts `path` into pieces, which the place borrows. */
 static struct place place_of(char *path)
 {

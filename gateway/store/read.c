@@ -6,6 +6,7 @@
  */
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,22 +115,32 @@ static void make_page_statement(const struct store_page_query *query, const stru
                             mem_strndup(query->match_value.at, query->match_value.len));
     if (query->tag_count > 0)
         add_condition(asking, "tags", query->any_tag ? "&&" : "@>", "text[]", tag_array(query));
+    if (query->newest_first) {
+        buf_printf(&asking->sql,
+                   " ORDER BY t.created_at DESC, t.id DESC LIMIT %d OFFSET %" PRId64
+                   ") d ORDER BY d.created_at DESC, d.id DESC",
+                   query->size + 1, query->skip);
+        return;
+    }
     if (start != NULL)
         add_condition(asking, "id", ">=", "uuid", mem_strdup(uuid_format(start, id)));
     /* One row more than asked for: it is where the next page begins. */
     buf_printf(&asking->sql, " ORDER BY t.id LIMIT %d) d ORDER BY d.id", query->size + 1);
 }
 
-static void fill_page(const PGresult *result, int size, struct store_page *page)
+static void fill_page(const PGresult *result, const struct store_page_query *query, struct store_page *page)
 {
     char token[PAGE_TOKEN_SIZE];
     struct uuid next;
     int rows = PQntuples(result);
+    int size = query->size;
 
     *page = (struct store_page){.documents = cJSON_CreateArray()};
     for (int i = 0; i < rows && i < size; i++)
         (void)cJSON_AddItemToArray(page->documents, row_document(result, i, 0));
-    if (rows > size && uuid_from_str(str_of(PQgetvalue(result, size, 1)), &next))
+    if (rows > size && query->newest_first)
+        page->next_offset = mem_printf("%" PRId64, query->skip + size);
+    else if (rows > size && uuid_from_str(str_of(PQgetvalue(result, size, 1)), &next))
         page->next_offset = mem_strdup(page_token_make(&next, token));
 }
 
@@ -194,7 +205,7 @@ bool store_list(struct store_session *session, const struct store_page_query *qu
     make_page_statement(query, query->offset.at != NULL ? &start : NULL, &asking);
     if (!ask(session, &asking, &result, error))
         return false;
-    fill_page(result, query->size, page);
+    fill_page(result, query, page);
     PQclear(result);
     return true;
 }

@@ -151,6 +151,8 @@ struct store_page_query {
     bool any_tag;      /* OR instead of AND */
     int size;          /* 1..1000 */
     struct str offset; /* opaque token; at == NULL: from the start */
+    bool newest_first; /* then `skip` rows are passed over, `offset` is not used, and tokens are positions */
+    int64_t skip;
 };
 struct store_page {
     cJSON *documents;  /* array; owned by the caller */

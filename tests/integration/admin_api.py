@@ -4,6 +4,7 @@ import json
 import uuid
 from urllib.parse import quote, urlencode  # noqa: F401
 
+from pems import CA, RSA_PUBLIC
 from support import Answer, raw
 
 KINDS = ("json", "form", "multipart")
@@ -12,6 +13,15 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 NOT_FOUND = {"message": "Not found"}
 NO_METHOD = {"message": "Method not allowed"}
 BAD_JSON = {"message": "Cannot parse JSON body"}
+# The least a client has to send to make one, and where, for the tests that visit every entity.
+MORE_LEAST = {"upstreams": {"name": "up"}, "ca_certificates": {"cert": CA}, "key_sets": {}, "keys": {"kid": "k", "pem": {"public_key": RSA_PUBLIC}},
+              "targets": {"target": "t.test", "upstream": {"id": NOWHERE}}}
+MORE_PATHS = {"key_sets": "/key-sets", "targets": "/upstreams/parent/targets"}
+
+
+def make_parents(cluster):
+    """What MORE_PATHS lead through."""
+    assert cluster.a.admin("PUT", "/upstreams/parent", json={}).status == 200
 
 
 def text_of(value):

@@ -13,14 +13,15 @@ from urllib.parse import quote
 
 import pytest
 
-from admin_api import KINDS, NOWHERE, encode, new_id
+from admin_api import KINDS, MORE_LEAST, MORE_PATHS, NOWHERE, encode, make_parents, new_id
 from support import default_entities
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-ENTITIES = {"services": "/services", "routes": "/routes", "consumers": "/consumers", "plugins": "/plugins", "keyauth_credentials": "/key-auths"}
+ENTITIES = {"services": "/services", "routes": "/routes", "consumers": "/consumers", "plugins": "/plugins", "keyauth_credentials": "/key-auths"} | {
+    entity: MORE_PATHS.get(entity, f"/{entity}") for entity in MORE_LEAST}
 LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"},
-         "keyauth_credentials": {"consumer": {"username": "owner"}}}
+         "keyauth_credentials": {"consumer": {"username": "owner"}}} | MORE_LEAST | {"targets": {"target": "t.test"}}
 VALUES = [None, True, False, 0, -1, 1, 1.5, 80, 1e15, 2**53, -2**53, 1e300, 2**31, "", " ", "a", "/", "/a", "~/(", "http", "tcp", "grpc", "x" * 3000, "a b", "äöü",
           "\u0001", "\U0001f600", "'; DROP TABLE services; --", "%s%n", "*", "*.a", "a:1", "[::1]", NOWHERE, NOWHERE.upper(), [], {}, [None], [[]], [{}], [1, "a", None],
           ["a", "a"], ["http"], ["tcp"], ["grpc", "http"], ["/a"], ["a.b"], [NOWHERE], {"a": 1}, {"a": None}, {"a": []}, {"a": ["b"]}, {"": ""}, {"id": NOWHERE},
@@ -65,6 +66,7 @@ def assert_consistent(cluster):
 def test_every_wrong_value_in_every_field(cluster, entity):
     cluster.service("s")
     cluster.consumer("owner")
+    make_parents(cluster)
     path = ENTITIES[entity]
     stored = cluster.a.admin("POST", path, json=LEAST[entity]).json
     for name in fields_of(cluster, entity):
@@ -159,6 +161,7 @@ def test_random_requests(cluster):
     cluster.service("s")
     cluster.route("r")
     cluster.consumer("owner")
+    make_parents(cluster)
     failures, seen = [], collections.Counter()
     monkeys = [threading.Thread(target=run_monkey, args=(cluster, seed + number, count, seen, failures)) for number in range(4)]
     is_over = threading.Event()

@@ -2,18 +2,22 @@
 
 import pytest
 
-from admin_api import BAD_JSON, KINDS, NOT_FOUND, assert_answer, encode, send, violation, wrong
+from admin_api import BAD_JSON, KINDS, MORE_LEAST, MORE_PATHS, NOT_FOUND, assert_answer, encode, make_parents, send, violation, wrong
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-ENTITIES = ("services", "routes", "consumers", "plugins", "keyauth_credentials")
+ENTITIES = ("services", "routes", "consumers", "plugins", "keyauth_credentials", *MORE_LEAST)
 PLUGINS = ("key-auth", "request-termination")
 TYPES = {"string", "integer", "number", "boolean", "array", "set", "map", "record", "foreign"}
 VALID = {"message": "schema validation successful"}
 # The least a client has to send, and what it asks for beyond the schema.
 LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"},
-         "keyauth_credentials": {"consumer": {"username": "c"}}}
-PATHS = {"keyauth_credentials": "/key-auths"}
+         "keyauth_credentials": {"consumer": {"username": "c"}}} | MORE_LEAST
+COMPUTED = {"cert_digest"}
+# What some choices ask for.
+HASHING = {"hash_on": "query_arg", "hash_on_query_arg": "q", "hash_fallback_query_arg": "r", "hash_on_header": "A", "hash_fallback_header": "B",
+           "hash_on_cookie": "c", "hash_on_uri_capture": "u", "hash_fallback_uri_capture": "v"}
+PATHS = {"keyauth_credentials": "/key-auths"} | MORE_PATHS
 
 
 def get(cluster, path):
@@ -64,6 +68,7 @@ def test_form(cluster, path):
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_defaults_are_what_is_stored(cluster, entity):
     cluster.consumer("c")
+    make_parents(cluster)
     shown = {next(iter(one)): one[next(iter(one))] for one in get(cluster, entity)["fields"]}
     body = LEAST[entity] if entity != "consumers" else {"username": "other"}
     answer = cluster.a.admin("POST", PATHS.get(entity, f"/{entity}"), json=body)
@@ -72,9 +77,9 @@ def test_defaults_are_what_is_stored(cluster, entity):
     assert list(stored) == list(shown) + (["ttl"] if entity == "keyauth_credentials" else []), "in the order of the schema"
     filled = defaults(get(cluster, entity)["fields"])
     for name, field in shown.items():
-        if name in body or field.get("auto"):
+        if name in body or field.get("auto") or name in COMPUTED:
             assert stored[name] is not None
-        elif not field.get("abstract"):
+        elif not field.get("abstract"):  # of them the record is another schema's
             assert stored[name] == filled[name], name
     assert cluster.a.admin("GET", f"{PATHS.get(entity, f'/{entity}')}/{stored['id']}").json == stored
 
@@ -96,11 +101,12 @@ def test_defaults_of_configs_are_what_is_stored(cluster, name):
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_what_a_schema_calls_required_is(cluster, entity):
     cluster.consumer("c")
+    make_parents(cluster)
     path = PATHS.get(entity, f"/{entity}")
     for one in get(cluster, entity)["fields"]:
         (name, field), = one.items()
-        if not field.get("required") or field.get("auto"):
-            continue
+        if not field.get("required") or field.get("auto") or (entity, name) == ("targets", "upstream"):
+            continue  # the path says which upstream
         answer = cluster.a.admin("POST", path, json=LEAST[entity] | {name: None})
         assert answer.status == 400 and answer.json["fields"].get(name) == "required field missing", (name, answer)
 
@@ -121,10 +127,11 @@ def test_what_a_schema_allows_is_allowed(cluster, entity):
                 assert answer.status == status, (name, value, answer)
             assert answer.json["fields"][name] == f"value should be between {low} and {high}"
         if "one_of" in field:
+            extra = HASHING if entity == "upstreams" else {}
             for value in field["one_of"]:
-                assert cluster.a.admin("POST", path, json=least | {name: value}).status == 200, (name, value)
+                assert cluster.a.admin("POST", path, json=least | extra | {name: value}).status == 200, (name, value)
             bad = "x" if field["type"] == "string" else 12345
-            assert_answer(cluster.a.admin("POST", path, json=least | {name: bad}), 400,
+            assert_answer(cluster.a.admin("POST", path, json=least | extra | {name: bad}), 400,
                           wrong(name, "expected one of: " + ", ".join(map(str, field["one_of"]))))
 
 

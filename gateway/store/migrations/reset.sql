@@ -1,5 +1,7 @@
 -- Everything the steps have made. Grows with them; a test compares.
 
-DROP TABLE IF EXISTS keyauth_credentials, plugins, consumers, routes, services, workspaces;
+DROP TABLE IF EXISTS targets, upstreams, vaults, keys, key_sets;
+DROP TABLE IF EXISTS keyauth_credentials, plugins, consumers, routes, services;
+DROP TABLE IF EXISTS snis, certificates, ca_certificates, workspaces;
 DROP TABLE IF EXISTS cluster_node, cluster_log, cluster_head;
 DROP TABLE IF EXISTS freshet_migrations;

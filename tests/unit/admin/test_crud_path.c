@@ -26,9 +26,9 @@ static const struct field key_fields[] = {
 
 static const struct schema keys = {
     .name = "keys_of_a_plugin",
-    .path = "keys",
-    .nested_path = "key",
-    .parameter = "keys_of_a_plugin",
+    .path = "tokens",
+    .nested_path = "token",
+    .parameter = "tokens",
     .endpoint_key = "key",
     .fields = key_fields,
     .field_count = COUNT(key_fields),
@@ -87,10 +87,14 @@ static void paths_follow_from_the_schemas(void **state)
     means(schemas, "/services/a/routes/b", "nested entity of routes, name=b, by service of services, name=a");
     means(schemas, "/routes/b/service", "parent of services, by service of routes, name=b");
     means(schemas, "/plugins/" ID "/consumer", "parent of consumers, by consumer of plugins, id=" ID);
-    means(schemas, "/keys/k", "entity of keys_of_a_plugin, key=k");
-    means(schemas, "/consumers/c/key/k",
+    means(schemas, "/upstreams/u/targets/t",
+          "nested entity of targets, target=t, by upstream of upstreams, name=u");
+    means(schemas, "/upstreams/u/targets/all",
+          "nested collection of targets, by upstream of upstreams, name=u");
+    means(schemas, "/tokens/k", "entity of keys_of_a_plugin, key=k");
+    means(schemas, "/consumers/c/token/k",
           "nested entity of keys_of_a_plugin, key=k, by consumer of consumers, username=c");
-    means(schemas, "/keys/k/consumer", "parent of consumers, by consumer of keys_of_a_plugin, key=k");
+    means(schemas, "/tokens/k/consumer", "parent of consumers, by consumer of keys_of_a_plugin, key=k");
     schemas_free(schemas);
 }
 
@@ -101,15 +105,19 @@ static void other_paths_mean_nothing(void **state)
                                         "/Services",
                                         "/services/a/nothing",
                                         "/services/a/services",
-                                        "/services/a/keys",
+                                        "/services/a/tokens",
                                         "/routes/a/routes",
                                         "/services/a/routes/b/service",
                                         "/services/a/routes/b/plugins",
                                         "/routes/a/service/b",
-                                        "/services/a/client_certificate",
+                                        "/targets",
+                                        "/targets/a",
+                                        "/targets/a/upstream",
+                                        "/upstreams/u/targets/all/x",
+                                        "/upstreams/u/routes",
                                         "/keys_of_a_plugin",
-                                        "/key",
-                                        "/consumers/c/keys"};
+                                        "/token",
+                                        "/consumers/c/tokens"};
     struct schemas *schemas = make_schemas(/* hidden= */ false);
 
     (void)state;
@@ -118,16 +126,16 @@ static void other_paths_mean_nothing(void **state)
     schemas_free(schemas);
 }
 
-static void count_those_with_keys(void *arg, const char *template)
+static void count_those_with_tokens(void *arg, const char *template)
 {
-    if (strstr(template, "key") != NULL)
+    if (strstr(template, "token") != NULL)
         ++*(int *)arg;
 }
 
 static void hidden_entities_have_no_path(void **state)
 {
-    static const char *const paths[] = {"/keys", "/keys/k", "/keys/k/consumer", "/consumers/c/key",
-                                        "/consumers/c/key/k"};
+    static const char *const paths[] = {"/tokens", "/tokens/k", "/tokens/k/consumer", "/consumers/c/token",
+                                        "/consumers/c/token/k"};
     struct schemas *schemas = make_schemas(/* hidden= */ true);
     struct schemas *seen = make_schemas(/* hidden= */ false);
     int hidden_count = 0;
@@ -136,8 +144,8 @@ static void hidden_entities_have_no_path(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(paths); i++)
         means(schemas, paths[i], "");
-    crud_templates(schemas, count_those_with_keys, &hidden_count);
-    crud_templates(seen, count_those_with_keys, &seen_count);
+    crud_templates(schemas, count_those_with_tokens, &hidden_count);
+    crud_templates(seen, count_those_with_tokens, &seen_count);
     assert_int_equal(hidden_count, 0);
     assert_int_equal(seen_count, COUNT(paths));
     schemas_free(schemas);

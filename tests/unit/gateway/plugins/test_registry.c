@@ -113,7 +113,8 @@ static void every_plugin_takes_part_in_something_and_can_be_made_and_freed(void 
 
 static cJSON *complete(const char *name, const char *config, struct violations *violations)
 {
-    const struct document_context context = {schemas, &plugin_setting_schema, DOCUMENT_CREATE, 1000000, false};
+    const struct document_context context = {
+        .schemas = schemas, .schema = &plugin_setting_schema, .op = DOCUMENT_CREATE, .now_us = 1000000};
     cJSON *document = cJSON_CreateObject();
 
     (void)cJSON_AddStringToObject(document, "name", name);

@@ -117,6 +117,35 @@ static void an_older_database_is_brought_up(void **state)
     assert_int_equal(database_number(&migrating->database, "SELECT count(*) FROM keyauth_credentials"), 0);
 }
 
+/* As the step before the certificates left it, with a service that names one. */
+static void what_named_a_certificate_before_there_were_any_names_none(void **state)
+{
+    struct migrating *migrating = *state;
+    struct err err = {0};
+    bool changed = false;
+
+    must_bootstrap(migrating->session, false);
+    free(database_script(
+        &migrating->database,
+        "DROP TABLE targets, upstreams, vaults, keys, key_sets, ca_certificates, snis, certificates CASCADE;"
+        "DROP INDEX services_client_certificate_id;"
+        "INSERT INTO services (id, name, client_certificate_id) VALUES (gen_random_uuid(), 'old', "
+        "gen_random_uuid());"
+        "DELETE FROM freshet_migrations WHERE name = '0003_more_entities'"));
+    assert_int_equal(state_of(migrating->session), MIGRATE_BEHIND);
+    assert_true(migrate_up(migrating->session, &database_patience, &changed, &err));
+    assert_true(changed);
+    assert_int_equal(state_of(migrating->session), MIGRATE_CURRENT);
+    assert_int_equal(database_number(&migrating->database,
+                                     "SELECT count(*) FROM services WHERE name = 'old' AND "
+                                     "client_certificate_id IS NULL"),
+                     1);
+    assert_int_equal(database_number(&migrating->database,
+                                     "SELECT count(*) FROM pg_constraint WHERE conname = "
+                                     "'services_client_certificate_id_fkey' AND convalidated"),
+                     1);
+}
+
 static void a_step_that_fails_leaves_nothing_of_itself(void **state)
 {
     struct migrating *migrating = *state;
@@ -171,12 +200,12 @@ static void the_list_has_known_and_recorded_steps(void **state)
     struct err err = {0};
 
     assert_true(migrate_list(migrating->session, list_step, &before, &err));
-    assert_string_equal(before.at, "0001_core=0 0002_keyauth=0 ");
+    assert_string_equal(before.at, "0001_core=0 0002_keyauth=0 0003_more_entities=0 ");
     must_bootstrap(migrating->session, false);
     free(database_script(&migrating->database,
                          "INSERT INTO freshet_migrations VALUES ('9999_later', now(), '9')"));
     assert_true(migrate_list(migrating->session, list_step, &after, &err));
-    assert_string_equal(after.at, "0001_core=1 0002_keyauth=1 9999_later=1 ");
+    assert_string_equal(after.at, "0001_core=1 0002_keyauth=1 0003_more_entities=1 9999_later=1 ");
     buf_fini(&after);
     buf_fini(&before);
 }
@@ -296,6 +325,7 @@ int main(void)
         cmocka_unit_test_setup(a_database_is_made_once, empty),
         cmocka_unit_test_setup(a_reset_leaves_nothing, empty),
         cmocka_unit_test_setup(an_older_database_is_brought_up, empty),
+        cmocka_unit_test_setup(what_named_a_certificate_before_there_were_any_names_none, empty),
         cmocka_unit_test_setup(a_step_that_fails_leaves_nothing_of_itself, empty),
         cmocka_unit_test_setup(an_empty_database_cannot_be_brought_up, empty),
         cmocka_unit_test_setup(a_newer_database_is_not_touched, empty),
