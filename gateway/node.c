@@ -43,6 +43,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
+#include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/plugins/registry.h"
 #include "gateway/proxy/proxy.h"
 #include "gateway/proxy/refresh.h"
@@ -127,6 +128,27 @@ static bool open_log(struct node *node, struct err *err)
     return ok;
 }
 
+static bool is_listed(const struct config *config, const char *plugin)
+{
+    for (size_t i = 0; i < config->plugins.count; i++)
+        if (strcmp(config->plugins.at[i], plugin) == 0)
+            return true;
+    return false;
+}
+
+/* What clients may ask about, and what nobody may believe to be in force. */
+static void add_idle_plugins(struct node *node)
+{
+    for (size_t i = 0; i < plugin_schemas_count(); i++) {
+        const struct plugin_schema *plugin = plugin_schemas_at(i);
+        bool enabled = config_enables_plugin(node->config, plugin->name);
+        registry_add_idle(node->wiring.schemas, plugin, enabled);
+        if (enabled && is_listed(node->config, plugin->name))
+            log_warn("plugins: '%s' is listed, but %s; it cannot be configured", plugin->name,
+                     plugin->absence != NULL ? plugin->absence : "this gateway does not run it yet");
+    }
+}
+
 static bool open_schemas(struct node *node, struct err *err)
 {
     (void)err;
@@ -137,6 +159,7 @@ static bool open_schemas(struct node *node, struct err *err)
     node->wiring.schemas = schemas_new();
     schemas_add_core(node->wiring.schemas);
     registry_add_schemas(node->wiring.schemas, node->plugins, node->plugin_count);
+    add_idle_plugins(node);
     return true;
 }
 

@@ -5,8 +5,13 @@
 #include "gateway/plugins/registry.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "gateway/chain/plugin.h"
+#include "gateway/plugins/acls.h"
+#include "gateway/plugins/basic_auth_credentials.h"
+#include "gateway/plugins/hmac_auth_credentials.h"
+#include "gateway/plugins/jwt_secrets.h"
 #include "gateway/plugins/key_auth.h"
 #include "gateway/plugins/request_termination.h"
 
@@ -27,6 +32,17 @@ const struct plugin *registry_at(size_t i)
     return plugins[i];
 }
 
+/* Entities of plugins that do not run. */
+static const struct {
+    const char *plugin;
+    const struct schema *entity;
+} idle_entities[] = {
+    {"acl", &acls_schema},
+    {"basic-auth", &basicauth_credentials_schema},
+    {"hmac-auth", &hmacauth_credentials_schema},
+    {"jwt", &jwt_secrets_schema},
+};
+
 static bool is_among(const struct plugin *plugin, const struct plugin *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -45,4 +61,13 @@ void registry_add_schemas(struct schemas *schemas, const struct plugin *const *e
              entity++)
             (is_enabled ? schemas_add : schemas_add_hidden)(schemas, *entity);
     }
+}
+
+void registry_add_idle(struct schemas *schemas, const struct plugin_schema *plugin, bool enabled)
+{
+    if (enabled)
+        schemas_add_idle_plugin(schemas, plugin);
+    for (size_t i = 0; i < COUNT(idle_entities); i++)
+        if (strcmp(idle_entities[i].plugin, plugin->name) == 0)
+            (enabled ? schemas_add : schemas_add_hidden)(schemas, idle_entities[i].entity);
 }

@@ -16,7 +16,20 @@ BAD_JSON = {"message": "Cannot parse JSON body"}
 # The least a client has to send to make one, and where, for the tests that visit every entity.
 MORE_LEAST = {"upstreams": {"name": "up"}, "ca_certificates": {"cert": CA}, "key_sets": {}, "keys": {"kid": "k", "pem": {"public_key": RSA_PUBLIC}},
               "targets": {"target": "t.test", "upstream": {"id": NOWHERE}}}
+CREDENTIALS = {"keyauth_credentials": "/key-auths", "basicauth_credentials": "/basic-auths", "acls": "/acls", "jwt_secrets": "/jwts",
+               "hmacauth_credentials": "/hmac-auths"}
 MORE_PATHS = {"key_sets": "/key-sets", "targets": "/upstreams/parent/targets"}
+
+
+def least_credentials(owner):
+    """The least that each credential of this consumer must have."""
+    more = {"basicauth_credentials": {"username": "u", "password": "p"}, "acls": {"group": "g"}, "hmacauth_credentials": {"username": "u"}}
+    return {entity: {"consumer": {"username": owner}} | more.get(entity, {}) for entity in CREDENTIALS}
+
+
+def not_run(plugin, why="this gateway does not run it yet", running="key-auth, request-termination"):
+    """What is said of a plugin that is known and does not run."""
+    return f"plugin '{plugin}' not enabled: {why}; plugins that run here: {running}"
 
 
 def make_parents(cluster):

@@ -10,11 +10,14 @@ from admin_api import NO_METHOD, assert_answer, wrong
 from support import ask, eventually, free_ports
 
 ENTITIES = {"services": "services", "routes": "routes", "consumers": "consumers", "plugins": "plugins", "key-auths": "keyauth_credentials",
+            "basic-auths": "basicauth_credentials", "acls": "acls", "jwts": "jwt_secrets", "hmac-auths": "hmacauth_credentials",
             "upstreams": "upstreams", "targets": "targets", "ca_certificates": "ca_certificates", "key-sets": "key_sets", "keys": "keys"}
 CHILDREN = [("services", "routes", "routes"), ("services", "plugins", "plugins"), ("routes", "plugins", "plugins"), ("consumers", "plugins", "plugins"),
-            ("consumers", "key-auth", "keyauth_credentials"), ("upstreams", "targets", "targets"), ("key-sets", "keys", "keys")]
+            ("consumers", "key-auth", "keyauth_credentials"), ("consumers", "basic-auth", "basicauth_credentials"), ("consumers", "acls", "acls"),
+            ("consumers", "jwt", "jwt_secrets"), ("consumers", "hmac-auth", "hmacauth_credentials"), ("upstreams", "targets", "targets"), ("key-sets", "keys", "keys")]
 PARENTS = ["/routes/{routes}/service", "/plugins/{plugins}/service", "/plugins/{plugins}/route", "/plugins/{plugins}/consumer",
-           "/key-auths/{keyauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all"]
+           "/key-auths/{keyauth_credentials}/consumer", "/basic-auths/{basicauth_credentials}/consumer", "/acls/{acls}/consumer",
+           "/jwts/{jwt_secrets}/consumer", "/hmac-auths/{hmacauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all"]
 CLOSED = ("/targets", "/targets/x", "/targets/x/upstream")  # listed, as clients know them; nothing is there
 
 

@@ -13,15 +13,15 @@ from urllib.parse import quote
 
 import pytest
 
-from admin_api import KINDS, MORE_LEAST, MORE_PATHS, NOWHERE, encode, make_parents, new_id
+from admin_api import CREDENTIALS, KINDS, MORE_LEAST, MORE_PATHS, NOWHERE, encode, least_credentials, make_parents, new_id
 from support import default_entities
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-ENTITIES = {"services": "/services", "routes": "/routes", "consumers": "/consumers", "plugins": "/plugins", "keyauth_credentials": "/key-auths"} | {
+ENTITIES = {"services": "/services", "routes": "/routes", "consumers": "/consumers", "plugins": "/plugins"} | CREDENTIALS | {
     entity: MORE_PATHS.get(entity, f"/{entity}") for entity in MORE_LEAST}
-LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"},
-         "keyauth_credentials": {"consumer": {"username": "owner"}}} | MORE_LEAST | {"targets": {"target": "t.test"}}
+LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"}} | (
+    least_credentials("owner")) | MORE_LEAST | {"targets": {"target": "t.test"}}
 VALUES = [None, True, False, 0, -1, 1, 1.5, 80, 1e15, 2**53, -2**53, 1e300, 2**31, "", " ", "a", "/", "/a", "~/(", "http", "tcp", "grpc", "x" * 3000, "a b", "äöü",
           "\u0001", "\U0001f600", "'; DROP TABLE services; --", "%s%n", "*", "*.a", "a:1", "[::1]", NOWHERE, NOWHERE.upper(), [], {}, [None], [[]], [{}], [1, "a", None],
           ["a", "a"], ["http"], ["tcp"], ["grpc", "http"], ["/a"], ["a.b"], [NOWHERE], {"a": 1}, {"a": None}, {"a": []}, {"a": ["b"]}, {"": ""}, {"id": NOWHERE},

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from admin_api import (KINDS, NOT_FOUND, NOWHERE, assert_answer, assert_stored, clash, get_as_it_is, impossible, new_id, quote, send,
+from admin_api import (KINDS, NOT_FOUND, NOWHERE, assert_answer, assert_stored, clash, get_as_it_is, impossible, new_id, not_run, quote, send,
                        violation, without, wrong)
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -60,7 +60,9 @@ REFUSED = [
     ({"name": None}, KINDS, wrong("name", "required field missing")),
     ({"name": 7}, ("json",), wrong("name", "expected a string")),
     ({"name": "rate-limiting-x", "foo": 1}, KINDS, wrong("name", NOT_ENABLED % "rate-limiting-x")),
-    ({"name": "cors"}, KINDS, wrong("name", NOT_ENABLED % "cors")),
+    ({"name": "cors"}, KINDS, wrong("name", not_run("cors"))),
+    ({"name": "cors", "foo": 1, "config": {"foo": 1}}, KINDS, wrong("name", not_run("cors"))),
+    ({"name": "session"}, KINDS, wrong("name", not_run("session", "this gateway does not have it"))),
     ({"name": "key-auth", "config": None}, KINDS, wrong("config", "required field missing")),
     ({"name": "key-auth", "config": "bar"}, KINDS, wrong("config", "expected a record")),
     ({"name": "key-auth", "config": [1]}, ("json",), wrong("config", "expected a record")),

@@ -2,22 +2,25 @@
 
 import pytest
 
-from admin_api import BAD_JSON, KINDS, MORE_LEAST, MORE_PATHS, NOT_FOUND, assert_answer, encode, make_parents, send, violation, wrong
+from admin_api import (BAD_JSON, CREDENTIALS, KINDS, MORE_LEAST, MORE_PATHS, NOT_FOUND, assert_answer, encode, least_credentials, make_parents, send,
+                       violation, wrong)
+from pems import RSA_PUBLIC
+from plugin_settings import IDLE
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-ENTITIES = ("services", "routes", "consumers", "plugins", "keyauth_credentials", *MORE_LEAST)
+ENTITIES = ("services", "routes", "consumers", "plugins", *CREDENTIALS, *MORE_LEAST)
 PLUGINS = ("key-auth", "request-termination")
 TYPES = {"string", "integer", "number", "boolean", "array", "set", "map", "record", "foreign"}
 VALID = {"message": "schema validation successful"}
 # The least a client has to send, and what it asks for beyond the schema.
-LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"},
-         "keyauth_credentials": {"consumer": {"username": "c"}}} | MORE_LEAST
+LEAST = {"services": {"host": "h"}, "routes": {"paths": ["/r"]}, "consumers": {"username": "c"}, "plugins": {"name": "key-auth"}} | (
+    least_credentials("c") | MORE_LEAST)
 COMPUTED = {"cert_digest"}
 # What some choices ask for.
 HASHING = {"hash_on": "query_arg", "hash_on_query_arg": "q", "hash_fallback_query_arg": "r", "hash_on_header": "A", "hash_fallback_header": "B",
            "hash_on_cookie": "c", "hash_on_uri_capture": "u", "hash_fallback_uri_capture": "v"}
-PATHS = {"keyauth_credentials": "/key-auths"} | MORE_PATHS
+PATHS = CREDENTIALS | MORE_PATHS
 
 
 def get(cluster, path):
@@ -47,7 +50,7 @@ def defaults(fields):
     return filled
 
 
-@pytest.mark.parametrize("path", [*ENTITIES, *(f"plugins/{name}" for name in PLUGINS)])
+@pytest.mark.parametrize("path", [*ENTITIES, *(f"plugins/{name}" for name in (*PLUGINS, *IDLE))])
 def test_form(cluster, path):
     schema = get(cluster, path)
     assert set(schema) == {"fields", "entity_checks"}
@@ -116,7 +119,7 @@ def test_what_a_schema_allows_is_allowed(cluster, entity):
     """Bounds and choices, taken from the schema: the outermost values pass, those behind them do not."""
     cluster.consumer("c")
     path = f"/schemas/{entity}/validate"
-    least = LEAST[entity] if entity != "keyauth_credentials" else {"consumer": {"id": cluster.a.admin("GET", "/consumers/c").json["id"]}}
+    least = LEAST[entity] | ({"consumer": {"id": cluster.a.admin("GET", "/consumers/c").json["id"]}} if entity in CREDENTIALS else {})
     for one in get(cluster, entity)["fields"]:
         (name, field), = one.items()
         if "between" in field:
@@ -127,7 +130,7 @@ def test_what_a_schema_allows_is_allowed(cluster, entity):
                 assert answer.status == status, (name, value, answer)
             assert answer.json["fields"][name] == f"value should be between {low} and {high}"
         if "one_of" in field:
-            extra = HASHING if entity == "upstreams" else {}
+            extra = {"upstreams": HASHING, "jwt_secrets": {"rsa_public_key": RSA_PUBLIC}}.get(entity, {})
             for value in field["one_of"]:
                 assert cluster.a.admin("POST", path, json=least | extra | {name: value}).status == 200, (name, value)
             bad = "x" if field["type"] == "string" else 12345
@@ -171,7 +174,7 @@ def test_names_that_are_none(cluster):
 @pytest.mark.parametrize("kind", KINDS)
 def test_validate_entities(cluster, kind):
     for entity, body in LEAST.items():
-        if entity != "keyauth_credentials":
+        if entity not in CREDENTIALS:
             assert_answer(send(cluster.a, kind, "POST", f"/schemas/{entity}/validate", body), 200, VALID)
     assert_answer(send(cluster.a, kind, "POST", "/schemas/services/validate", {"host": "h", "url": "http://x"}), 200, VALID)
     assert_answer(send(cluster.a, kind, "POST", "/schemas/services/validate", {"name": "x"}), 400, wrong("host", "required field missing"))

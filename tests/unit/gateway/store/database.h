@@ -408,6 +408,7 @@ static inline int database_group_teardown(void **state)
 /* Empty tables before each test; the log goes on. */
 static inline int database_clear(void **state)
 {
-    free(database_script(*state, "TRUNCATE services, routes, consumers, plugins, keyauth_credentials"));
+    free(database_script(*state,
+                         "TRUNCATE services, routes, consumers, plugins, keyauth_credentials CASCADE"));
     return 0;
 }

@@ -1,0 +1,103 @@
+/*
+ * datadog - the settings of datadog (plugin reference, 24).
+ */
+
+#include "gateway/plugin_schemas/rows.h"
+
+#include <string.h>
+
+#include "gateway/model/texts.h"
+#include "gateway/plugin_schemas/parts.h"
+
+static bool does_not_end_in_colon(const cJSON *value, char message[256])
+{
+    size_t length = strlen(value->valuestring);
+
+    return part_refuse_unless(length > 0 && value->valuestring[length - 1] != ':', value, message);
+}
+
+static const struct field_note tag_notes[] = {{"match", "\"^.*[^:]$\""}, {NULL, NULL}};
+
+static const char *const sampled_types[] = {"counter", "gauge", NULL};
+
+static const struct field if_sampled = {.name = "stat_type", .one_of = sampled_types};
+
+static const struct field needs_sample_rate = {.name = "sample_rate", .flags = FIELD_REQUIRED};
+
+static const struct check metric_checks[] = {
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_sampled, .then_field = &needs_sample_rate}};
+
+static const char metrics_default[] =
+    "[{\"sample_rate\":1,\"tags\":[\"app:kong\"],\"consumer_identifier\":\"custom_id\",\"stat_type\":"
+    "\"counter\",\"name\":\"request_count\"},{\"name\":\"latency\",\"tags\":[\"app:kong\"],\"consumer_"
+    "identifier\":\"custom_id\",\"stat_type\":\"timer\"},{\"name\":\"request_size\",\"tags\":[\"app:kong\"],"
+    "\"consumer_identifier\":\"custom_id\",\"stat_type\":\"timer\"},{\"name\":\"response_size\",\"tags\":["
+    "\"app:kong\"],\"consumer_identifier\":\"custom_id\",\"stat_type\":\"timer\"},{\"name\":\"upstream_"
+    "latency\",\"tags\":[\"app:kong\"],\"consumer_identifier\":\"custom_id\",\"stat_type\":\"timer\"},{"
+    "\"name\":\"kong_latency\",\"tags\":[\"app:kong\"],\"consumer_identifier\":\"custom_id\",\"stat_type\":"
+    "\"timer\"}]";
+
+static const char *const metrics_elements_name_choices[] = {
+    "kong_latency", "latency", "request_count", "request_size", "response_size", "upstream_latency", NULL};
+
+static const char *const metrics_elements_stat_type_choices[] = {"counter", "gauge", "histogram",    "meter",
+                                                                 "set",     "timer", "distribution", NULL};
+
+static const struct field tags_element = {
+    .name = "elements", .kind = FIELD_STRING, .check = does_not_end_in_colon, .notes = tag_notes};
+
+static const char *const metrics_elements_consumer_identifier_choices[] = {"consumer_id", "custom_id",
+                                                                           "username", NULL};
+
+static const struct field metrics_elements_fields[] = {
+    /* clang-format off */
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .one_of = metrics_elements_name_choices},
+    {.name = "stat_type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
+     .one_of = metrics_elements_stat_type_choices},
+    {.name = "tags", .kind = FIELD_ARRAY, .elements = &tags_element},
+    {.name = "sample_rate", .kind = FIELD_NUMBER, .has_between = true, .between_max = 1},
+    {.name = "consumer_identifier", .kind = FIELD_STRING, .one_of = metrics_elements_consumer_identifier_choices},
+    /* clang-format on */
+};
+
+static const struct field metrics_element = {.name = "elements",
+                                             .kind = FIELD_RECORD,
+                                             .fields = metrics_elements_fields,
+                                             .field_count = COUNT(metrics_elements_fields),
+                                             .checks = metric_checks,
+                                             .check_count = COUNT(metric_checks)};
+
+static const struct field config_fields[] = {
+    /* clang-format off */
+    {.name = "host", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE, .fallback = "\"localhost\"",
+     .check = text_is_host},
+    {.name = "port", .kind = FIELD_INTEGER, .fallback = "8125", .has_between = true, .between_max = 65535},
+    {.name = "prefix", .kind = FIELD_STRING, .fallback = "\"kong\""},
+    {.name = "service_name_tag", .kind = FIELD_STRING, .fallback = "\"name\""},
+    {.name = "status_tag", .kind = FIELD_STRING, .fallback = "\"status\""},
+    {.name = "consumer_tag", .kind = FIELD_STRING, .fallback = "\"consumer\""},
+    {.name = "retry_count", .kind = FIELD_INTEGER},
+    {.name = "queue_size", .kind = FIELD_INTEGER},
+    {.name = "flush_timeout", .kind = FIELD_NUMBER},
+    {.name = "queue", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = part_queue_fields,
+     .field_count = COUNT(part_queue_fields)},
+    {.name = "metrics", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = metrics_default,
+     .elements = &metrics_element},
+    /* clang-format on */
+};
+
+static const struct field config_record = {
+    .name = "config",
+    .kind = FIELD_RECORD,
+    .flags = FIELD_REQUIRED,
+    .fields = config_fields,
+    .field_count = COUNT(config_fields),
+};
+
+const struct plugin_schema datadog_plugin_schema = {
+    .name = "datadog",
+    .version = "3.5.0",
+    .priority = 10,
+    .config = &config_record,
+    .protocols = protocol_names,
+};

@@ -1,0 +1,35 @@
+#pragma once
+
+/*
+ * parts - what the settings of several plugins have in common: queues, lists of words, plain elements,
+ * checks.
+ *
+ * A check returns true, or false with the message a client sees. Threads: any; pure.
+ */
+
+#include <stdbool.h>
+
+#include "gateway/model/schema.h"
+
+/* A text without further rules, as element of a list and as key and value of a map. */
+extern const struct field part_text, part_key, part_value;
+/* The record `queue` (plugin reference, 0.4). */
+extern const struct field part_queue_fields[7];
+extern const char *const part_severities[];
+extern const char *const part_trace_headers[];
+/* Of plugins that answer requests or change them. */
+extern const char *const part_web_protocols[];
+extern const struct field_note part_method_notes[];
+
+/* Why a plugin will never run here. */
+extern const char part_no_lua[];
+extern const char part_not_here[];
+
+/* With scheme and host. */
+bool text_is_url(const cJSON *value, char message[256]);
+/* A map of Lua code: nothing but an empty one is taken. */
+bool text_is_no_lua(const cJSON *value, char message[256]);
+/* Limits of a record: those of a longer period are not smaller. */
+bool part_periods_ascend(const cJSON *limits, char message[256]);
+/* What is said of a text that does not have the form it must have. */
+bool part_refuse_unless(bool good, const cJSON *value, char message[256]);

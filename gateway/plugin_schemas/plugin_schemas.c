@@ -1,0 +1,58 @@
+/*
+ * plugin_schemas - a line per schema, by name.
+ */
+
+#include "gateway/plugin_schemas/plugin_schemas.h"
+
+#include <assert.h>
+
+#include "gateway/plugin_schemas/rows.h"
+
+static const struct plugin_schema *const schemas[] = {
+    &acl_plugin_schema,
+    &acme_plugin_schema,
+    &aws_lambda_plugin_schema,
+    &azure_functions_plugin_schema,
+    &basic_auth_plugin_schema,
+    &bot_detection_plugin_schema,
+    &correlation_id_plugin_schema,
+    &cors_plugin_schema,
+    &datadog_plugin_schema,
+    &file_log_plugin_schema,
+    &grpc_gateway_plugin_schema,
+    &grpc_web_plugin_schema,
+    &hmac_auth_plugin_schema,
+    &http_log_plugin_schema,
+    &ip_restriction_plugin_schema,
+    &jwt_plugin_schema,
+    &ldap_auth_plugin_schema,
+    &loggly_plugin_schema,
+    &oauth2_plugin_schema,
+    &opentelemetry_plugin_schema,
+    &post_function_plugin_schema,
+    &pre_function_plugin_schema,
+    &prometheus_plugin_schema,
+    &proxy_cache_plugin_schema,
+    &rate_limiting_plugin_schema,
+    &request_size_limiting_plugin_schema,
+    &request_transformer_plugin_schema,
+    &response_ratelimiting_plugin_schema,
+    &response_transformer_plugin_schema,
+    &session_plugin_schema,
+    &statsd_plugin_schema,
+    &syslog_plugin_schema,
+    &tcp_log_plugin_schema,
+    &udp_log_plugin_schema,
+    &zipkin_plugin_schema,
+};
+
+size_t plugin_schemas_count(void)
+{
+    return COUNT(schemas);
+}
+
+const struct plugin_schema *plugin_schemas_at(size_t i)
+{
+    assert(i < COUNT(schemas));
+    return schemas[i];
+}

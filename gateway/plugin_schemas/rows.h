@@ -1,0 +1,43 @@
+#pragma once
+
+/*
+ * rows - the schemas of this folder, one per file.
+ */
+
+#include "gateway/model/schema.h"
+
+extern const struct plugin_schema acl_plugin_schema;
+extern const struct plugin_schema acme_plugin_schema;
+extern const struct plugin_schema aws_lambda_plugin_schema;
+extern const struct plugin_schema azure_functions_plugin_schema;
+extern const struct plugin_schema basic_auth_plugin_schema;
+extern const struct plugin_schema bot_detection_plugin_schema;
+extern const struct plugin_schema correlation_id_plugin_schema;
+extern const struct plugin_schema cors_plugin_schema;
+extern const struct plugin_schema datadog_plugin_schema;
+extern const struct plugin_schema file_log_plugin_schema;
+extern const struct plugin_schema grpc_gateway_plugin_schema;
+extern const struct plugin_schema grpc_web_plugin_schema;
+extern const struct plugin_schema hmac_auth_plugin_schema;
+extern const struct plugin_schema http_log_plugin_schema;
+extern const struct plugin_schema ip_restriction_plugin_schema;
+extern const struct plugin_schema jwt_plugin_schema;
+extern const struct plugin_schema ldap_auth_plugin_schema;
+extern const struct plugin_schema loggly_plugin_schema;
+extern const struct plugin_schema oauth2_plugin_schema;
+extern const struct plugin_schema opentelemetry_plugin_schema;
+extern const struct plugin_schema post_function_plugin_schema;
+extern const struct plugin_schema pre_function_plugin_schema;
+extern const struct plugin_schema prometheus_plugin_schema;
+extern const struct plugin_schema proxy_cache_plugin_schema;
+extern const struct plugin_schema rate_limiting_plugin_schema;
+extern const struct plugin_schema request_size_limiting_plugin_schema;
+extern const struct plugin_schema request_transformer_plugin_schema;
+extern const struct plugin_schema response_ratelimiting_plugin_schema;
+extern const struct plugin_schema response_transformer_plugin_schema;
+extern const struct plugin_schema session_plugin_schema;
+extern const struct plugin_schema statsd_plugin_schema;
+extern const struct plugin_schema syslog_plugin_schema;
+extern const struct plugin_schema tcp_log_plugin_schema;
+extern const struct plugin_schema udp_log_plugin_schema;
+extern const struct plugin_schema zipkin_plugin_schema;
