@@ -25,7 +25,32 @@ void asking_set(cJSON *document, const char *name, cJSON *value)
 static bool find(struct asking *asking, const struct schema *schema, const struct crud_key *key,
                  enum store_lock lock, cJSON **document)
 {
-    return store_find(asking->session, schema, key->field, key->text, lock, document, asking->error);
+    struct store_error *error = asking->error;
+    cJSON *child = NULL;
+    struct uuid id = {{0}};
+    char text[UUID_TEXT_SIZE];
+
+    if (key->through == NULL)
+        return store_find(asking->session, schema, key->field, key->text, lock, document, error);
+    *document = NULL;
+    if (!store_find(asking->session, key->through, key->field, key->text, STORE_READ, &child, error))
+        return false;
+    for (size_t i = 0; i < key->through->field_count && child != NULL; i++) {
+        const struct field *field = &key->through->fields[i];
+        if (field->kind == FIELD_FOREIGN && strcmp(field->reference, schema->name) == 0)
+            (void)document_reference(child, field->name, &id);
+    }
+    cJSON_Delete(child);
+    return uuid_is_nil(&id) ||
+           store_find(asking->session, schema, "id", str_of(uuid_format(&id, text)), lock, document, error);
+}
+
+void asking_answer_missing(struct asking *asking, const struct schema *schema, const struct crud_key *key)
+{
+    if (key->through != NULL && schema->not_named != NULL)
+        answer_message(asking->answer, 404, "%s", schema->not_named);
+    else
+        answer_not_found(asking->answer);
 }
 
 bool asking_load_other(struct asking *asking, const struct crud_target *target, enum store_lock lock,

@@ -31,6 +31,9 @@ cJSON *asking_reference(const char *id);
 /* Sets or replaces a member; takes `value`. */
 void asking_set(cJSON *document, const char *name, cJSON *value);
 
+/* 404 of an entity that `key` does not lead to. */
+void asking_answer_missing(struct asking *asking, const struct schema *schema, const struct crud_key *key);
+
 /* What the key of a nested target means: among all entities, or (schema.nested_key) the parent's. */
 bool asking_find_child(struct asking *asking, const struct crud_target *target, const cJSON *parent,
                        enum store_lock lock, cJSON **document);

@@ -11,6 +11,7 @@
 
 #include "admin/asking.h"
 #include "admin/crud_write.h"
+#include "admin/names.h"
 #include "admin/paging.h"
 #include "admin/request.h"
 #include "admin/state.h"
@@ -37,7 +38,7 @@ static bool check_key(struct request *request, const struct schema *schema, cons
         answer_error(&request->answer, ANSWER_INVALID_PRIMARY_KEY, fields, message);
         return false;
     }
-    if (document_check_key(schema, key->text, message))
+    if (document_check_key(key->through != NULL ? key->through : schema, key->text, message))
         return true;
     answer_invalid_unique(&request->answer, key->field, message);
     return false;
@@ -72,12 +73,16 @@ static void show(struct store_session *session, struct request *request)
     struct asking asking = asking_of(session, request, &error);
     cJSON *document = NULL;
 
-    if (!asking_load(&asking, &request->target, STORE_READ, &document, NULL))
+    if (!asking_load(&asking, &request->target, STORE_READ, &document, NULL)) {
         answer_failure(request, request->target.schema, &error);
-    else if (document == NULL)
-        answer_not_found(&request->answer);
-    else
+    } else if (document == NULL) {
+        asking_answer_missing(&asking, request->target.schema, &request->target.key);
+    } else if (names_show(&asking, &request->target, document)) {
         crud_answer_document(request, 200, document);
+    } else {
+        cJSON_Delete(document);
+        answer_failure(request, request->target.schema, &error);
+    }
 }
 
 static void add_next(cJSON *json, const struct request *request, const struct paging *paging,
@@ -128,7 +133,7 @@ static bool find_list_parent(struct asking *asking, struct request *request, str
     cJSON_Delete(parent);
     query->parent_field = request->target.foreign_name;
     if (!found)
-        answer_not_found(&request->answer);
+        asking_answer_missing(asking, request->target.other, &request->target.other_key);
     return found;
 }
 
@@ -159,10 +164,15 @@ static void list(struct store_session *session, struct request *request)
         query.tag_count = paging.tag_count;
         query.any_tag = paging.any_tag;
     }
-    if (store_list(session, &query, &page, &error))
-        answer_page(request, &paging, &page);
-    else
+    if (!store_list(session, &query, &page, &error)) {
         answer_failure(request, query.schema, &error);
+    } else if (names_show(&asking, &request->target, page.documents)) {
+        answer_page(request, &paging, &page);
+    } else {
+        cJSON_Delete(page.documents);
+        free(page.next_offset);
+        answer_failure(request, query.schema, &error);
+    }
 }
 
 void crud_answer_document(struct request *request, int status, cJSON *document)

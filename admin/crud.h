@@ -30,6 +30,7 @@ struct schemas;
 struct crud_key {
     const char *field; /* "id" or the endpoint key */
     struct str text;
+    const struct schema *through; /* the endpoint key is that of a child of this schema; NULL: its own */
 };
 
 enum crud_kind {

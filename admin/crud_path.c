@@ -31,9 +31,11 @@ static struct crud_key key_of(const struct schema *schema, struct str segment)
 {
     struct uuid id;
 
+    if (!uuid_from_str(segment, &id) && schema->named_by != NULL)
+        return (struct crud_key){schema->named_by->endpoint_key, segment, schema->named_by};
     if (uuid_from_str(segment, &id) || schema->endpoint_key == NULL)
-        return (struct crud_key){"id", segment};
-    return (struct crud_key){schema->endpoint_key, segment};
+        return (struct crud_key){"id", segment, NULL};
+    return (struct crud_key){schema->endpoint_key, segment, NULL};
 }
 
 static struct crud_key nested_key_of(const struct schema *schema, struct str segment)

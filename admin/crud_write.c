@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "admin/asking.h"
+#include "admin/names.h"
 #include "admin/references.h"
 #include "admin/request.h"
 #include "admin/state.h"
@@ -34,6 +35,7 @@ struct write {
     const struct request *request;
     const struct crud_target *target;
     const cJSON *change; /* of PATCH, while it is being merged; NULL otherwise */
+    struct names names;  /* out of the body: rows of their own */
     cJSON *result;       /* the entity as it is stored now; NULL: none */
     bool was_insert;     /* of PUT: there was nothing to replace */
 };
@@ -160,6 +162,31 @@ static bool refuse_not_found(struct write *write)
     return false;
 }
 
+/* What the path goes through is not there. */
+static bool refuse_lost(struct write *write)
+{
+    asking_answer_missing(&write->asking, write->target->other, &write->target->other_key);
+    return false;
+}
+
+/* Out of a body, for later; `old`: what it is going to change, or NULL. */
+static bool take_names(struct write *write, cJSON *body, const cJSON *old)
+{
+    write->names.from_form = write->request->body.is_form;
+    return names_take(&write->asking, write->target, body, old != NULL ? document_text(old, "id") : NULL,
+                      &write->names);
+}
+
+/* Once the entity is saved. */
+static bool save_names(struct write *write, bool replaces)
+{
+    const char *id = document_text(write->result, "id");
+
+    if (replaces && !names_store(&write->asking, write->target, id, &write->names))
+        return false;
+    return names_show(&write->asking, write->target, write->result);
+}
+
 static struct write *restart(void *arg, struct store_error *error)
 {
     struct write *write = arg;
@@ -168,6 +195,7 @@ static struct write *restart(void *arg, struct store_error *error)
     answer_fini(write->asking.answer);
     cJSON_Delete(write->result);
     write->result = NULL;
+    names_fini(&write->names);
     write->was_insert = false;
     return write;
 }
@@ -184,13 +212,18 @@ static bool create(struct store_session *session, void *arg, struct store_error 
         if (!asking_load_other(&write->asking, write->target, STORE_READ, &parent))
             return false;
         if (parent == NULL)
-            return refuse_not_found(write);
+            return refuse_lost(write);
     }
     cJSON *document = copy_body(write, NULL);
     if (parent != NULL)
         asking_set(document, write->target->foreign_name, asking_reference(document_text(parent, "id")));
     cJSON_Delete(parent);
-    return resolve_and_save(write, DOCUMENT_CREATE, NULL, document);
+    if (!take_names(write, document, NULL)) {
+        cJSON_Delete(document);
+        return false;
+    }
+    return resolve_and_save(write, DOCUMENT_CREATE, NULL, document) &&
+           save_names(write, write->names.is_given);
 }
 
 /* ---- PUT ---- */
@@ -202,7 +235,7 @@ static void set_identity(const struct write *write, const cJSON *old, const cJSO
     char id[UUID_TEXT_SIZE];
     struct uuid uuid;
 
-    if (key->field != NULL && strcmp(key->field, "id") != 0) {
+    if (key->field != NULL && strcmp(key->field, "id") != 0 && key->through == NULL) {
         char *text = mem_strndup(key->text.at, key->text.len);
         asking_set(document, key->field, cJSON_CreateString(text));
         free(text);
@@ -250,6 +283,24 @@ static bool load_replaced(struct write *write, cJSON **old, cJSON **other)
     return asking_load(asking, target, STORE_FOR_UPDATE, old, NULL);
 }
 
+/* By the whole body. `parent`: of a nested path, or NULL. */
+static bool replace(struct write *write, const cJSON *old, const cJSON *parent)
+{
+    const struct crud_key *key = &write->target->key;
+    cJSON *document = copy_body(write, NULL);
+
+    set_identity(write, old, parent, document);
+    write->was_insert = old == NULL;
+    if (!take_names(write, document, old)) {
+        cJSON_Delete(document);
+        return false;
+    }
+    if (old == NULL && key->through != NULL)
+        names_add(&write->names, key->text);
+    return resolve_and_save(write, DOCUMENT_REPLACE, old, document) &&
+           save_names(write, /* replaces= */ true);
+}
+
 static bool put(struct store_session *session, void *arg, struct store_error *error)
 {
     struct write *write = restart(arg, error);
@@ -261,13 +312,9 @@ static bool put(struct store_session *session, void *arg, struct store_error *er
 
     (void)session;
     if (ok && target->other != NULL && other == NULL)
-        ok = refuse_not_found(write);
-    if (ok) {
-        cJSON *document = copy_body(write, NULL);
-        set_identity(write, old, is_nested ? other : NULL, document);
-        write->was_insert = old == NULL;
-        ok = resolve_and_save(write, DOCUMENT_REPLACE, old, document);
-    }
+        ok = refuse_lost(write);
+    if (ok)
+        ok = replace(write, old, is_nested ? other : NULL);
     if (ok && target->kind == CRUD_PARENT && old == NULL)
         ok = link_child(write, other);
     cJSON_Delete(old);
@@ -302,6 +349,10 @@ static bool refuse_missing(struct write *write)
     struct uuid uuid;
     char id[UUID_TEXT_SIZE];
 
+    if (target->key.through != NULL) {
+        asking_answer_missing(&write->asking, target->schema, &target->key);
+        return false;
+    }
     if (target->kind != CRUD_ENTITY || has_abstract_field(target->schema))
         return refuse_not_found(write);
     cJSON *key = cJSON_CreateObject();
@@ -329,7 +380,8 @@ static bool merge_and_save(struct write *write, const cJSON *old, cJSON *change)
     cJSON *ttl = NULL;
 
     drop_good_id(change);
-    if (!take_ttl(write, change, &ttl) || !references_resolve(&write->asking, schema, change)) {
+    if (!take_names(write, change, old) || !take_ttl(write, change, &ttl) ||
+        !references_resolve(&write->asking, schema, change)) {
         cJSON_Delete(ttl);
         cJSON_Delete(change);
         return false;
@@ -345,7 +397,7 @@ static bool merge_and_save(struct write *write, const cJSON *old, cJSON *change)
     bool ok = save(write, DOCUMENT_UPDATE, old, merged, ttl);
     write->change = NULL;
     cJSON_Delete(change);
-    return ok;
+    return ok && save_names(write, write->names.is_given);
 }
 
 static bool patch(struct store_session *session, void *arg, struct store_error *error)
@@ -374,8 +426,12 @@ static bool delete (struct store_session *session, void *arg, struct store_error
 
     if (!asking_load(&write->asking, target, STORE_FOR_UPDATE, &old, NULL))
         return false;
-    if (old == NULL)
+    if (old == NULL && target->key.through == NULL)
         return target->kind == CRUD_ENTITY || refuse_not_found(write);
+    if (old == NULL) {
+        asking_answer_missing(&write->asking, target->schema, &target->key);
+        return false;
+    }
     if (target->kind == CRUD_PARENT) {
         answer_message(write->asking.answer, 405, "Method not allowed");
         ok = false;
@@ -434,6 +490,7 @@ static void run(struct store_session *session, struct request *request,
         if (error.failure != STORE_OK || request->answer.status == 0)
             answer_store_error(&request->answer, request->target.schema, &error);
     }
+    names_fini(&write.names);
     store_error_fini(&error);
 }
 

@@ -97,6 +97,8 @@ extern const struct schema route_schema;
 extern const struct schema consumer_schema;
 extern const struct schema plugin_setting_schema;
 /* These are stored and shown; no object of the data plane is made of them. */
+extern const struct schema certificate_schema;
+extern const struct schema sni_schema;
 extern const struct schema ca_certificate_schema;
 extern const struct schema key_set_schema;
 extern const struct schema key_schema;

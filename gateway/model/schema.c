@@ -54,9 +54,10 @@ bool schemas_is_hidden(const struct schemas *schemas, const struct schema *schem
 
 void schemas_add_core(struct schemas *schemas)
 {
-    static const struct schema *const core[] = {
-        &service_schema, &route_schema, &consumer_schema, &plugin_setting_schema, &ca_certificate_schema,
-        &key_set_schema, &key_schema,   &upstream_schema, &target_schema};
+    static const struct schema *const core[] = {&service_schema,        &route_schema,       &consumer_schema,
+                                                &plugin_setting_schema, &certificate_schema, &sni_schema,
+                                                &ca_certificate_schema, &key_set_schema,     &key_schema,
+                                                &upstream_schema,       &target_schema};
     for (size_t i = 0; i < COUNT(core); i++)
         schemas_add(schemas, core[i]);
 }

@@ -141,7 +141,10 @@ struct schema {
     const char *nested_path;  /* under its parents: "routes", "key-auth"; NULL: as `path` */
     const char *parameter;    /* {x} in /endpoints: "services", "keyauth_credentials" */
     const char *endpoint_key; /* unique field usable in URLs; NULL: id only */
-    const char *nested_key;   /* the same below a parent, unique among its children; NULL: endpoint_key */
+    const struct schema
+        *named_by;          /* an entity is also known by the endpoint key of each child of that schema */
+    const char *not_named;  /* said when there is no such child */
+    const char *nested_key; /* the same below a parent, unique among its children; NULL: endpoint_key */
     const struct field *fields;
     size_t field_count;
     const struct check *checks;

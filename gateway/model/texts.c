@@ -154,6 +154,31 @@ bool text_is_sni(const cJSON *value, char message[MESSAGE_SIZE])
     return true;
 }
 
+bool text_is_wildcard_sni(const cJSON *value, char message[MESSAGE_SIZE])
+{
+    struct str name = str_of(value->valuestring);
+    size_t star = str_find(name, '*', 0);
+    const char *wrong = NULL;
+    if (star == SIZE_MAX)
+        return text_is_sni(value, message);
+    bool is_first = name.len == 1 || (star == 0 && name.at[1] == '.');
+    bool is_last = star + 1 == name.len && star > 0 && name.at[star - 1] == '.';
+    struct str rest = is_first ? str_part(name, 2, name.len) : str_part(name, 0, star - (is_last ? 1 : 0));
+    if (str_find(name, '*', star + 1) != SIZE_MAX)
+        wrong = "only one wildcard must be specified";
+    else if (star > 0 && star + 1 < name.len)
+        wrong = "wildcard must be leftmost or rightmost character";
+    else if (has_port(name))
+        wrong = "must not have a port";
+    if (wrong != NULL)
+        (void)snprintf(message, MESSAGE_SIZE, "%s", wrong);
+    else if (!(is_first || is_last) || (name.len > 1 && !host_is_valid(rest)))
+        (void)snprintf(message, MESSAGE_SIZE, "invalid value: %s", value->valuestring);
+    else
+        return true;
+    return false;
+}
+
 static bool is_uri_byte(unsigned char byte)
 {
     return isalnum(byte) != 0 || (byte != '\0' && strchr("-._~!*'();:@&=+$,/?%#[]", byte) != NULL);

@@ -18,6 +18,8 @@ bool text_is_sni(const cJSON *value, char message[256]);
 bool text_is_path(const cJSON *value, char message[256]);
 bool text_is_method(const cJSON *value, char message[256]);
 bool text_is_ip_or_cidr(const cJSON *value, char message[256]);
+/* One asterisk may stand for the first or the last label, or for all of them. */
+bool text_is_wildcard_sni(const cJSON *value, char message[256]);
 /* In PEM format. */
 bool text_is_certificate(const cJSON *value, char message[256]);
 bool text_is_private_key(const cJSON *value, char message[256]);

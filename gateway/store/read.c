@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/model/document.h"
 #include "gateway/store/errors.h"
 #include "gateway/store/page_token.h"
 #include "gateway/store/query.h"
@@ -206,6 +207,39 @@ bool store_list(struct store_session *session, const struct store_page_query *qu
     if (!ask(session, &asking, &result, error))
         return false;
     fill_page(result, query, page);
+    PQclear(result);
+    return true;
+}
+
+static char *id_array(const cJSON *documents)
+{
+    const cJSON *document = cJSON_IsArray(documents) ? documents->child : documents;
+    struct buf array = {0};
+
+    buf_add_byte(&array, '{');
+    for (; document != NULL; document = document->next)
+        query_add_element(&array, str_of(document_text(document, "id")));
+    buf_add_byte(&array, '}');
+    return buf_take(&array);
+}
+
+bool store_list_children(struct store_session *session, const struct store_children *children, cJSON **lists,
+                         struct store_error *error)
+{
+    struct asking asking = {0};
+    PGresult *result;
+
+    buf_printf(&asking.sql, "SELECT t.\"%s_id\", json_agg(t.\"%s\" ORDER BY t.\"%s\" COLLATE \"C\") FROM ",
+               children->parent_field, children->field, children->field);
+    query_add_table(&asking.sql, children->schema);
+    buf_add_text(&asking.sql, " t WHERE true");
+    asking.params[asking.param_count++] = id_array(children->parents);
+    buf_printf(&asking.sql, " AND t.\"%s_id\" = ANY ($1::uuid[]) GROUP BY 1", children->parent_field);
+    if (!ask(session, &asking, &result, error))
+        return false;
+    *lists = cJSON_CreateObject();
+    for (int i = 0; i < PQntuples(result); i++)
+        (void)cJSON_AddItemToObject(*lists, PQgetvalue(result, i, 0), row_document(result, i, 1));
     PQclear(result);
     return true;
 }

@@ -161,6 +161,17 @@ struct store_page {
 bool store_list(struct store_session *session, const struct store_page_query *query, struct store_page *page,
                 struct store_error *error) MUST_CHECK;
 
+/* One field of all children of some entities. */
+struct store_children {
+    const struct schema *schema;
+    const char *field;
+    const char *parent_field;
+    const cJSON *parents; /* a document or an array of them */
+};
+/* Lists by the parents' ids, in the order of bytes; the caller owns them. */
+bool store_list_children(struct store_session *session, const struct store_children *children, cJSON **lists,
+                         struct store_error *error) MUST_CHECK;
+
 /* Complete documents. Inside store_transact() only. */
 bool store_insert(struct store_session *session, const struct schema *schema, const cJSON *document,
                   struct store_error *error) MUST_CHECK;

@@ -4,7 +4,7 @@ import json
 import uuid
 from urllib.parse import quote, urlencode  # noqa: F401
 
-from pems import CA, RSA_PUBLIC
+from pems import CA, RSA, RSA_KEY, RSA_PUBLIC
 from support import Answer, raw
 
 KINDS = ("json", "form", "multipart")
@@ -13,8 +13,10 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 NOT_FOUND = {"message": "Not found"}
 NO_METHOD = {"message": "Method not allowed"}
 BAD_JSON = {"message": "Cannot parse JSON body"}
+PARENT = "00000000-0000-4000-8000-0000000ce127"  # a certificate of make_parents()
 # The least a client has to send to make one, and where, for the tests that visit every entity.
 MORE_LEAST = {"upstreams": {"name": "up"}, "ca_certificates": {"cert": CA}, "key_sets": {}, "keys": {"kid": "k", "pem": {"public_key": RSA_PUBLIC}},
+              "certificates": {"cert": RSA, "key": RSA_KEY}, "snis": {"name": "n.test", "certificate": {"id": PARENT}},
               "targets": {"target": "t.test", "upstream": {"id": NOWHERE}}}
 CREDENTIALS = {"keyauth_credentials": "/key-auths", "basicauth_credentials": "/basic-auths", "acls": "/acls", "jwt_secrets": "/jwts",
                "hmacauth_credentials": "/hmac-auths"}
@@ -35,6 +37,7 @@ def not_run(plugin, why="this gateway does not run it yet", running="key-auth, r
 def make_parents(cluster):
     """What MORE_PATHS lead through."""
     assert cluster.a.admin("PUT", "/upstreams/parent", json={}).status == 200
+    assert cluster.a.admin("PUT", f"/certificates/{PARENT}", json={"cert": RSA, "key": RSA_KEY}).status == 200
 
 
 def text_of(value):

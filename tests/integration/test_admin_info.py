@@ -11,14 +11,17 @@ from support import ask, eventually, free_ports
 
 ENTITIES = {"services": "services", "routes": "routes", "consumers": "consumers", "plugins": "plugins", "key-auths": "keyauth_credentials",
             "basic-auths": "basicauth_credentials", "acls": "acls", "jwts": "jwt_secrets", "hmac-auths": "hmacauth_credentials",
-            "upstreams": "upstreams", "targets": "targets", "ca_certificates": "ca_certificates", "key-sets": "key_sets", "keys": "keys"}
+            "upstreams": "upstreams", "targets": "targets", "ca_certificates": "ca_certificates", "key-sets": "key_sets", "keys": "keys",
+            "certificates": "certificates", "snis": "snis"}
 CHILDREN = [("services", "routes", "routes"), ("services", "plugins", "plugins"), ("routes", "plugins", "plugins"), ("consumers", "plugins", "plugins"),
             ("consumers", "key-auth", "keyauth_credentials"), ("consumers", "basic-auth", "basicauth_credentials"), ("consumers", "acls", "acls"),
-            ("consumers", "jwt", "jwt_secrets"), ("consumers", "hmac-auth", "hmacauth_credentials"), ("upstreams", "targets", "targets"), ("key-sets", "keys", "keys")]
+            ("consumers", "jwt", "jwt_secrets"), ("consumers", "hmac-auth", "hmacauth_credentials"), ("upstreams", "targets", "targets"), ("key-sets", "keys", "keys"),
+            ("certificates", "snis", "snis"), ("certificates", "services", "services"), ("certificates", "upstreams", "upstreams")]
 PARENTS = ["/routes/{routes}/service", "/plugins/{plugins}/service", "/plugins/{plugins}/route", "/plugins/{plugins}/consumer",
            "/key-auths/{keyauth_credentials}/consumer", "/basic-auths/{basicauth_credentials}/consumer", "/acls/{acls}/consumer",
-           "/jwts/{jwt_secrets}/consumer", "/hmac-auths/{hmacauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all"]
-CLOSED = ("/targets", "/targets/x", "/targets/x/upstream")  # listed, as clients know them; nothing is there
+           "/jwts/{jwt_secrets}/consumer", "/hmac-auths/{hmacauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all",
+           "/snis/{snis}/certificate", "/services/{services}/client_certificate", "/upstreams/{upstreams}/client_certificate"]
+CLOSED = ("/targets", "/targets/x", "/targets/x/upstream", "/snis/x/certificate")  # listed, as clients know them; nothing is there
 
 
 @pytest.fixture

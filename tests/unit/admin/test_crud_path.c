@@ -91,6 +91,13 @@ static void paths_follow_from_the_schemas(void **state)
           "nested entity of targets, target=t, by upstream of upstreams, name=u");
     means(schemas, "/upstreams/u/targets/all",
           "nested collection of targets, by upstream of upstreams, name=u");
+    means(schemas, "/services/a/client_certificate",
+          "parent of certificates, by client_certificate of services, name=a");
+    means(schemas, "/certificates/a.test", "entity of certificates, name=a.test");
+    means(schemas, "/certificates/" ID "/snis/b",
+          "nested entity of snis, name=b, by certificate of certificates, id=" ID);
+    means(schemas, "/certificates/a.test/services",
+          "nested collection of services, by client_certificate of certificates, name=a.test");
     means(schemas, "/tokens/k", "entity of keys_of_a_plugin, key=k");
     means(schemas, "/consumers/c/token/k",
           "nested entity of keys_of_a_plugin, key=k, by consumer of consumers, username=c");
@@ -113,6 +120,7 @@ static void other_paths_mean_nothing(void **state)
                                         "/targets",
                                         "/targets/a",
                                         "/targets/a/upstream",
+                                        "/snis/a/certificate",
                                         "/upstreams/u/targets/all/x",
                                         "/upstreams/u/routes",
                                         "/keys_of_a_plugin",

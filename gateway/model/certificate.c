@@ -1,0 +1,120 @@
+/*
+ * certificate - what a listener or a connection to an upstream shows, with its key, and perhaps a second pair
+ * with another kind of key; and the names it is shown under, which are rows of their own.
+ *
+ * Clients reach a certificate by each of its names as well.
+ */
+
+#include "gateway/base/mem.h"
+#include "gateway/model/document.h"
+#include "gateway/model/entities.h"
+#include "gateway/model/texts.h"
+#include "gateway/model/x509.h"
+
+/* ---- certificates ---- */
+
+static const struct field fields[] = {
+    /* clang-format off */
+    FIELD_ROW_ID,
+    FIELD_ROW_CREATED_AT,
+    FIELD_ROW_UPDATED_AT,
+    {.name = "cert", .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_REFERENCEABLE, .check = text_is_certificate,
+     .description = "A certificate or a chain of them, in PEM format."},
+    {.name = "key", .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_REFERENCEABLE | FIELD_ENCRYPTED,
+     .check = text_is_private_key, .description = "Its private key, in PEM format."},
+    {.name = "cert_alt", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE, .check = text_is_certificate,
+     .description = "A second certificate, with another kind of key."},
+    {.name = "key_alt", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE | FIELD_ENCRYPTED,
+     .check = text_is_private_key, .description = "The private key of the second one."},
+    FIELD_ROW_TAGS,
+    /* clang-format on */
+};
+
+/* A text that can be read here; references to secrets cannot. */
+static const char *readable(const cJSON *document, const char *name)
+{
+    const char *text = document_text(document, name);
+
+    return text != NULL && !x509_is_reference(text) ? text : NULL;
+}
+
+static void check_pair(const cJSON *document, struct violations *violations)
+{
+    const char *cert = readable(document, "cert");
+    const char *key = readable(document, "key");
+
+    if (cert != NULL && key != NULL && !x509_key_fits(cert, key))
+        violations_add(violations, NULL, "certificate does not match key");
+}
+
+static void check_alternative(const cJSON *document, struct violations *violations)
+{
+    const char *cert = readable(document, "cert_alt");
+    const char *key = readable(document, "key_alt");
+
+    if (cert != NULL && key != NULL && !x509_key_fits(cert, key))
+        violations_add(violations, NULL, "alternative certificate does not match key");
+}
+
+static void check_kinds(const cJSON *document, struct violations *violations)
+{
+    const char *cert = readable(document, "cert");
+    const char *alternative = readable(document, "cert_alt");
+
+    if (cert != NULL && alternative != NULL && x509_has_same_kind_of_key(cert, alternative))
+        violations_add(violations, NULL,
+                       "certificate and alternative certificate need to have different type (e.g. RSA and "
+                       "ECDSA), the provided certificates were both of the same type");
+}
+
+static const char *const pair[] = {"cert", "key", NULL};
+static const char *const alternative_pair[] = {"cert_alt", "key_alt", NULL};
+static const char *const both[] = {"cert", "cert_alt", NULL};
+static const struct check checks[] = {
+    {.kind = CHECK_MUTUALLY_REQUIRED, .names = alternative_pair},
+    {.kind = CHECK_CUSTOM, .names = pair, .run = check_pair},
+    {.kind = CHECK_CUSTOM, .names = alternative_pair, .run = check_alternative},
+    {.kind = CHECK_CUSTOM, .names = both, .run = check_kinds},
+};
+
+const struct schema certificate_schema = {
+    .name = "certificates",
+    .path = "certificates",
+    .parameter = "certificates",
+    .named_by = &sni_schema,
+    .not_named = "SNI not found",
+    .fields = fields,
+    .field_count = COUNT(fields),
+    .checks = checks,
+    .check_count = COUNT(checks),
+    .has_tags = true,
+    .cache_keys = schema_lookup_keys,
+};
+
+/* ---- snis ---- */
+
+static const struct field_note name_notes[] = {{"unique_across_ws", "true"}, {NULL, NULL}};
+
+static const struct field sni_fields[] = {
+    /* clang-format off */
+    FIELD_ROW_ID,
+    {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_UNIQUE, .check = text_is_wildcard_sni,
+     .notes = name_notes, .description = "A host name; one asterisk may stand for its first or last label."},
+    FIELD_ROW_CREATED_AT,
+    FIELD_ROW_UPDATED_AT,
+    FIELD_ROW_TAGS,
+    {.name = "certificate", .kind = FIELD_FOREIGN, .flags = FIELD_REQUIRED | FIELD_CASCADE | FIELD_ONE_WAY,
+     .reference = "certificates"},
+    /* clang-format on */
+};
+
+const struct schema sni_schema = {
+    .name = "snis",
+    .path = "snis",
+    .parameter = "snis",
+    .endpoint_key = "name",
+    .fields = sni_fields,
+    .field_count = COUNT(sni_fields),
+    .has_tags = true,
+    .cache_keys = schema_lookup_keys,
+};
