@@ -205,21 +205,19 @@ static const struct client_callbacks callbacks = {on_head, on_body, on_failure};
 /* The path and what strip_path took off it. */
 static void set_path(struct request *request, struct upstream_head *head)
 {
-    const struct router_match *match = &request->match;
     const struct route *route = request->chain.route;
-    bool has_path = match->path_index != SIZE_MAX;
     const struct path_upstream parts = {
         .service_path = str_of(request->chain.service->path),
         .path = request->chain.path,
-        .matched_length = match->matched_length,
-        .has_route_path = has_path,
+        .matched_length = request->matched_length,
+        .has_route_path = request->has_route_path,
         .strip = route->strip_path,
     };
     char *path = exchange_alloc(request->exchange, path_upstream_room(&parts));
 
     head->path = (struct str){path, path_upstream_write(&parts, path)};
-    if (route->strip_path && has_path && match->matched_length > 1)
-        head->prefix = str_part(request->chain.path, 0, match->matched_length);
+    if (route->strip_path && request->has_route_path && request->matched_length > 1)
+        head->prefix = str_part(request->chain.path, 0, request->matched_length);
 }
 
 /*

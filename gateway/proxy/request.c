@@ -78,7 +78,7 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     struct request *request = exchange_alloc(exchange, sizeof(*request));
     struct proxy_loop *at = proxy_loop_of(proxy, exchange_loop(exchange));
 
-    memset(request, 0, offsetof(struct request, match));
+    memset(request, 0, sizeof(*request));
     request->magic = REQUEST_MAGIC;
     request->at = at;
     request->exchange = exchange;

@@ -19,7 +19,6 @@
 #include "gateway/http/exchange.h"
 #include "gateway/io/timer.h"
 #include "gateway/proxy/origin.h"
-#include "gateway/router/router.h"
 
 struct hop;
 struct proxy_loop;
@@ -64,8 +63,9 @@ struct request {
     bool proxied;                           /* it is on its way to an upstream, or was */
     struct relay relay;
     char id[REQUEST_ID_SIZE];
-    /* Written by the router, and not before. */
-    struct router_match match;
+    /* What the router has found, but for the route. */
+    bool has_route_path;
+    size_t matched_length; /* bytes of the path that the route's path matched */
 };
 
 /* Handler of the proxy's servers; arg is the proxy. */

@@ -17,6 +17,7 @@
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/router/path.h"
+#include "gateway/router/router.h"
 
 enum step_result {
     STEP_NEXT, /* run the following step now */
@@ -91,6 +92,7 @@ static enum step_result step_route(struct request *request)
 {
     const struct exchange_request *from = exchange_request(request->exchange);
     struct chain *chain = &request->chain;
+    struct router_match match;
 
     chain->path = normal_path(request, from->path);
     const struct router_query query = {
@@ -102,9 +104,11 @@ static enum step_result step_route(struct request *request)
         .headers = (const void *)from->headers.at,
         .header_count = from->headers.count,
     };
-    if (!router_match(request->snapshot->router, &query, &request->match))
+    if (!router_match(request->snapshot->router, &query, &match))
         return refuse(request, 404, "no Route matched with those values");
-    chain->route = request->match.route;
+    chain->route = match.route;
+    request->has_route_path = match.path_index != SIZE_MAX;
+    request->matched_length = match.matched_length;
     if (!uuid_is_nil(&chain->route->service)) {
         const struct shared_service *shared =
             snapshot_find_service(request->snapshot, &chain->route->service);
