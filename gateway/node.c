@@ -410,6 +410,7 @@ static void close_node(struct node *node)
 
 struct changes {
     struct buf text;
+    size_t count;
 };
 
 static void add_change(void *arg, const struct config_key *key)
@@ -417,6 +418,7 @@ static void add_change(void *arg, const struct config_key *key)
     static const char *const what[] = {
         [CONFIG_LIVE] = "applied", [CONFIG_RESTART] = "needs a restart", [CONFIG_IGNORED] = "without effect"};
     struct changes *changes = arg;
+    changes->count++;
     buf_printf(&changes->text, "%s: %s\n", key->name, what[key->applies]);
     log_notice("node: reload; setting=%s %s", key->name, what[key->applies]);
 }
@@ -434,6 +436,16 @@ static void apply_live(struct node *node, struct config *config)
     admin_reload(node->admin, config);
 }
 
+/* The one before stays until the end: parts borrow its texts. */
+static void take_config(struct node *node, struct config *config)
+{
+    apply_live(node, config);
+    node->old_configs =
+        mem_realloc(node->old_configs, (node->old_config_count + 1) * sizeof(struct config *));
+    node->old_configs[node->old_config_count++] = node->config;
+    node->config = config;
+}
+
 /* Reads the settings again. All of them must be right, or nothing changes. */
 static void reload(struct node *node)
 {
@@ -443,12 +455,11 @@ static void reload(struct node *node)
     struct err err;
     if (config_load(node->start->file, node->start->prefix, &config, &problems)) {
         config_compare(node->config, config, add_change, &changes);
-        apply_live(node, config);
-        node->old_configs =
-            mem_realloc(node->old_configs, (node->old_config_count + 1) * sizeof(struct config *));
-        node->old_configs[node->old_config_count++] = node->config;
-        node->config = config;
-        log_notice("node: settings reloaded");
+        if (changes.count > 0)
+            take_config(node, config);
+        else
+            config_free(config); /* what a timer reloads every minute must not pile up */
+        log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
         for (size_t i = 0; i < problems.count; i++) {
             char *text = config_problem_text(&problems.at[i]);

@@ -15,11 +15,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <h2o.h>
 
+#include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/chunked.h"
 #include "gateway/http/client_pool.h"
@@ -543,6 +545,16 @@ static void on_connected(h2o_socket_t *sock, const char *error)
         on_connected_for_good(client);
 }
 
+/* A peer that acknowledges nothing is given up by the kernel too, also when nobody waits for it any more. */
+static void limit_silence(h2o_socket_t *sock, const struct client_request *request)
+{
+    unsigned timeout_ms = request->write_ms > 0 ? (unsigned)request->write_ms : 0;
+
+    if (setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) !=
+        0)
+        log_debug("http: no limit of silence for an upstream; errno=%d", errno);
+}
+
 static void connect_new(struct client *client)
 {
     const struct client_request *request = &client->request;
@@ -561,6 +573,7 @@ static void connect_new(struct client *client)
         return;
     }
     client->connecting->data = client;
+    limit_silence(client->connecting, request);
     metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
     await(client, request->connect_ms);
 }
