@@ -431,8 +431,23 @@ static bool is_known(const struct field *record, const char *name)
     return false;
 }
 
+/* What is said under an older name counts, unless it is null. */
+static void rename_members(const struct field *record, cJSON *value)
+{
+    for (const struct field_alias *alias = record->aliases; alias != NULL && alias->old != NULL; alias++) {
+        cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(value, alias->old);
+        if (member == NULL || cJSON_IsNull(member) || alias->name[0] == '\0') {
+            cJSON_Delete(member);
+            continue;
+        }
+        cJSON_DeleteItemFromObjectCaseSensitive(value, alias->name);
+        cJSON_AddItemToObject(value, alias->name, member);
+    }
+}
+
 void rules_check_record(const struct field *record, cJSON *value, struct examination *examination)
 {
+    rename_members(record, value);
     size_t most = examination->violations->count + COMPLAINTS_MAX;
     for (const cJSON *child = value->child; child != NULL && examination->violations->count < most;
          child = child->next) {

@@ -72,6 +72,12 @@ struct field_note {
     const char *json;
 };
 
+/* A member that bodies may have under an older name; it is never shown. */
+struct field_alias {
+    const char *old;
+    const char *name; /* "": it is taken and means nothing */
+};
+
 /* A rule over several fields of one record or entity. */
 enum check_kind {
     CHECK_AT_LEAST_ONE_OF,
@@ -120,8 +126,9 @@ struct field {
     size_t field_count;
     const struct check *checks; /* record */
     size_t check_count;
-    const char *reference; /* foreign: schema name */
-    size_t made_length;    /* of the text the server makes (FIELD_AUTO); 0: 32 */
+    const struct field_alias *aliases; /* record: names of older versions; NULL last */
+    const char *reference;             /* foreign: schema name */
+    size_t made_length;                /* of the text the server makes (FIELD_AUTO); 0: 32 */
     const char *description;
 };
 

@@ -51,8 +51,20 @@ static const struct field config_fields[] = {
     /* clang-format on */
 };
 
+static const struct field_alias aliases[] = {
+    {"cookie_lifetime", "rolling_timeout"},
+    {"cookie_idletime", "idling_timeout"},
+    {"cookie_samesite", "cookie_same_site"},
+    {"cookie_httponly", "cookie_http_only"},
+    {"cookie_discard", "stale_ttl"},
+    {"cookie_persistent", "remember"},
+    {"cookie_renew", ""},
+    {NULL, NULL},
+};
+
 static const struct field config_record = {
     .name = "config",
+    .aliases = aliases,
     .kind = FIELD_RECORD,
     .flags = FIELD_REQUIRED,
     .fields = config_fields,

@@ -112,12 +112,18 @@ static const struct setting_case {
      "{\"@entity\":[\"failed conditional validation given value of field 'config.policy'\"],\"config\":{\"redis_host\":\"required field missing\"}}", NULL},
     {"response-transformer", "{\"add\":{\"json\":[\"a:1\",\"b\"],\"json_types\":[\"number\",\"object\"]},\"rename\":{\"headers\":[\"a:b\",\":b\"]}}",
      "{\"config\":{\"add\":{\"json\":[null,\"invalid value: b\"],\"json_types\":[null,\"expected one of: boolean, number, string\"]},\"rename\":{\"headers\":[null,\"invalid value: :b\"]}}}", NULL},
+    {"session", "{\"cookie_lifetime\":60,\"cookie_idletime\":5,\"cookie_samesite\":\"Lax\",\"cookie_httponly\":false,\"cookie_discard\":1,\"cookie_renew\":600,\"cookie_persistent\":true}", NULL, NULL},
+    {"session", "{\"cookie_lifetime\":\"x\",\"cookie_samesite\":\"x\"}",
+     "{\"config\":{\"rolling_timeout\":\"expected a number\",\"cookie_same_site\":\"expected one of: Strict, Lax, None, Default\"}}", NULL},
     {"session", "{\"logout_methods\":[\"PUT\"]}", "{\"config\":{\"logout_methods\":[\"expected one of: GET, POST, DELETE\"]}}", NULL},
     {"statsd", "{\"allow_status_codes\":[\"200-299\",\"200\",\"2xx-299\",\"200-\"]}", "{\"config\":{\"allow_status_codes\":[null,\"invalid value: 200\",\"invalid value: 2xx-299\",\"invalid value: 200-\"]}}", NULL},
     {"statsd", "{\"metrics\":[{\"name\":\"latency\",\"stat_type\":\"gauge\"},{\"name\":\"x\"}],\"udp_packet_size\":65508}",
      "{\"config\":{\"metrics\":[{\"@entity\":[\"failed conditional validation given value of field 'stat_type'\"],\"sample_rate\":\"required field missing\"},"
      "{\"name\":\"expected one of: kong_latency, latency, request_count, request_per_user, request_size, response_size, status_count, status_count_per_user, unique_users, upstream_latency, status_count_per_workspace, status_count_per_user_per_route, shdict_usage\","
      "\"stat_type\":\"required field missing\"}],\"udp_packet_size\":\"value should be between 0 and 65507\"}}", NULL},
+    {"statsd", "{\"host\":\"{vault://env/host}\"}", "{\"config\":{\"host\":\"must not have a port\"}}", NULL},
+    {"datadog", "{\"host\":\"{vault://env/host}\"}", NULL, NULL},
+    {"datadog", "{\"host\":\"{vault://env/host\"}", "{\"config\":{\"host\":\"must not have a port\"}}", NULL},
     {"syslog", "{\"log_level\":\"warn\",\"facility\":\"x\"}",
      "{\"config\":{\"log_level\":\"expected one of: debug, info, notice, warning, err, crit, alert, emerg\",\"facility\":\"expected one of: auth, authpriv, cron, daemon, ftp, kern, lpr, mail, news, syslog, user, uucp, local0, local1, local2, local3, local4, local5, local6, local7\"}}", NULL},
     {"tcp-log", "{\"host\":\"a.test:1\",\"port\":65536,\"tls_sni\":\"10.0.0.1\"}", "{\"config\":{\"host\":\"must not have a port\",\"port\":\"value should be between 0 and 65535\",\"tls_sni\":\"must not be an IP\"}}", NULL},
@@ -139,6 +145,27 @@ static void settings_are_judged_in_the_words_of_the_reference(void **state)
         free(text);
         cJSON_Delete(body);
     }
+}
+
+static void names_of_older_versions_become_those_of_today(void **state)
+{
+    cJSON *document =
+        accepted(*state, &plugin_setting_schema,
+                 "{\"name\":\"session\",\"config\":{\"cookie_lifetime\":60,\"cookie_idletime\":null,"
+                 "\"cookie_persistent\":true,\"cookie_renew\":600}}");
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(document, "config");
+    cJSON *shown = plugin_schema_describe(schemas_find_plugin(*state, STR("session")));
+    char *text = cJSON_PrintUnformatted(shown);
+
+    assert_member(config, "rolling_timeout", "60");
+    assert_member(config, "idling_timeout", "900");
+    assert_member(config, "remember", "true");
+    assert_null(cJSON_GetObjectItemCaseSensitive(config, "cookie_lifetime"));
+    assert_null(cJSON_GetObjectItemCaseSensitive(config, "cookie_renew"));
+    assert_null(strstr(text, "cookie_lifetime"));
+    free(text);
+    cJSON_Delete(shown);
+    cJSON_Delete(document);
 }
 
 static void every_plugin_with_rules_of_its_own_is_among_the_cases(void **state)
@@ -176,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_judged_in_the_words_of_the_reference),
+        cmocka_unit_test(names_of_older_versions_become_those_of_today),
         cmocka_unit_test(every_plugin_with_rules_of_its_own_is_among_the_cases),
         cmocka_unit_test(rules_over_the_entity_are_shown),
     };
