@@ -334,10 +334,10 @@ static bool can_try_again(const struct write *write, const struct store_error *e
 
 /* ---- PATCH ---- */
 
-static bool has_abstract_field(const struct schema *schema)
+static bool is_plugin_setting(const struct schema *schema)
 {
     for (size_t i = 0; i < schema->field_count; i++)
-        if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
+        if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0 && schema->variants == NULL)
             return true;
     return false;
 }
@@ -353,7 +353,7 @@ static bool refuse_missing(struct write *write)
         asking_answer_missing(&write->asking, target->schema, &target->key);
         return false;
     }
-    if (target->kind != CRUD_ENTITY || has_abstract_field(target->schema))
+    if (target->kind != CRUD_ENTITY || is_plugin_setting(target->schema))
         return refuse_not_found(write);
     cJSON *key = cJSON_CreateObject();
     char *text = mem_strndup(target->key.text.at, target->key.text.len);

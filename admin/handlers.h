@@ -20,8 +20,14 @@ void status_ready(struct request *request);
 void schema_show(struct request *request);
 void schema_show_plugin(struct request *request);
 void schema_show_plugin_config(struct request *request);
+void schema_show_vault(struct request *request);
+void schema_validate_vault(struct request *request);
 void schema_validate(struct request *request);
 void schema_validate_plugin(struct request *request);
+
+void tags_list(struct request *request);
+void tags_show(struct request *request);
+void tags_refuse(struct request *request);
 
 void cache_list(struct request *request);
 void cache_drop_all(struct request *request);

@@ -7,6 +7,7 @@
 #include "admin/state.h"
 #include "gateway/base/clock.h"
 #include "gateway/model/document.h"
+#include "gateway/model/entities.h"
 
 static void answer_unknown(struct request *request, const char *kind, struct str name)
 {
@@ -75,6 +76,8 @@ static const struct schema *find_entity(struct request *request)
     struct str name = request->path.segments[1];
     const struct schema *schema = schemas_find(schemas, name);
 
+    if (str_equal(name, str_of(tag_schema.name)))
+        return &tag_schema;
     if (schema != NULL && !schemas_is_hidden(schemas, schema))
         return schema;
     answer_unknown(request, "entity", name);
@@ -95,6 +98,28 @@ void schema_show_plugin(struct request *request)
 
     if (plugin != NULL)
         answer_json(&request->answer, 200, plugin_schema_describe(plugin));
+}
+
+static const struct schema *vaults(const struct request *request)
+{
+    return schemas_find(request->admin->options.schemas, STR("vaults"));
+}
+
+void schema_show_vault(struct request *request)
+{
+    struct str name = request->path.segments[2];
+    const struct plugin_schema *variant =
+        schemas_find_variant(request->admin->options.schemas, vaults(request), name);
+
+    if (variant != NULL)
+        answer_json(&request->answer, 200, variant_describe(variant));
+    else
+        answer_unknown(request, "vault", name);
+}
+
+void schema_validate_vault(struct request *request)
+{
+    validate(request, vaults(request));
 }
 
 /* The older form: the content of `config` alone. */

@@ -196,6 +196,17 @@ cJSON *schema_describe(const struct schema *schema)
     return shown;
 }
 
+cJSON *variant_describe(const struct plugin_schema *variant)
+{
+    cJSON *shown = cJSON_CreateObject();
+    struct field config = *variant->config;
+    config.name = "config";
+    config.flags |= FIELD_REQUIRED;
+    cJSON_AddItemToObject(shown, "fields", describe_fields(&config, 1));
+    cJSON_AddArrayToObject(shown, "entity_checks");
+    return shown;
+}
+
 static void add_refusal(cJSON *fields, bool refuses, const char *name, const char *reference)
 {
     if (!refuses)

@@ -149,7 +149,7 @@ static void refuse_plugin(const struct schemas *schemas, const char *name, struc
     buf_fini(&running);
 }
 
-/* The plugin a document names, or NULL with the one violation that is then told. */
+/* The plugin (or variant) a document names, or NULL with the one violation that is then told. */
 static const struct plugin_schema *named_plugin(const struct document_context *context, const cJSON *document,
                                                 struct violations *violations)
 {
@@ -163,10 +163,14 @@ static const struct plugin_schema *named_plugin(const struct document_context *c
         return NULL;
     }
     struct str text = str_of(name->valuestring);
-    const struct plugin_schema *plugin = context->takes_idle_plugins
+    const struct schema *schema = context->schema;
+    const struct plugin_schema *plugin = context->takes_idle_plugins && schema->variants == NULL
                                              ? schemas_find_known_plugin(context->schemas, text)
-                                             : schemas_find_plugin(context->schemas, text);
-    if (plugin == NULL)
+                                             : schemas_find_variant(context->schemas, schema, text);
+    if (plugin == NULL && schema->variants != NULL)
+        violations_add(violations, "name", "%s '%s' is not installed", schema->variant_noun,
+                       name->valuestring);
+    else if (plugin == NULL)
         refuse_plugin(context->schemas, name->valuestring, violations);
     return plugin;
 }
@@ -327,12 +331,13 @@ static void drop_generated(const struct schema *schema, cJSON *change)
 }
 
 /* The config in `change`, taken out and merged, if both are records of the plugin that will be named. */
-static void merge_config(const struct schemas *schemas, cJSON *stored, cJSON *change)
+static void merge_config(const struct schemas *schemas, const struct schema *schema, cJSON *stored,
+                         cJSON *change)
 {
     const char *name = document_text(change, "name");
     if (name == NULL)
         name = document_text(stored, "name");
-    const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
+    const struct plugin_schema *plugin = schemas_find_variant(schemas, schema, str_of(name));
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(change, "config");
     cJSON *old = cJSON_GetObjectItemCaseSensitive(stored, "config");
     if (plugin == NULL || !is_record(config) || !cJSON_IsObject(old))
@@ -348,7 +353,7 @@ void document_merge(const struct schema *schema, const struct schemas *schemas, 
     repeated_members_drop(copy);
     drop_generated(schema, copy);
     if (has_abstract_field(schema))
-        merge_config(schemas, stored, copy);
+        merge_config(schemas, schema, stored, copy);
     merge_record(schema->fields, schema->field_count, stored, copy);
     cJSON_Delete(copy);
 }

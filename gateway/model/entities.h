@@ -104,6 +104,9 @@ extern const struct schema key_set_schema;
 extern const struct schema key_schema;
 extern const struct schema upstream_schema;
 extern const struct schema target_schema;
+extern const struct schema vault_schema;
+/* Made of other entities; not in the set of schemas. */
+extern const struct schema tag_schema;
 
 /* "http" -> PROTOCOL_HTTP; 0: unknown. */
 unsigned protocol_of(const char *name);

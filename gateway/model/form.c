@@ -108,12 +108,13 @@ static void type_record(const struct field *fields, size_t field_count, cJSON *r
 }
 
 /* By the record of the plugin that is or was named. */
-static void type_config(const struct schemas *schemas, cJSON *document, const cJSON *stored)
+static void type_config(const struct schemas *schemas, const struct schema *schema, cJSON *document,
+                        const cJSON *stored)
 {
     const char *name = document_text(document, "name");
     if (name == NULL)
         name = document_text(stored, "name");
-    const struct plugin_schema *plugin = schemas_find_plugin(schemas, str_of(name));
+    const struct plugin_schema *plugin = schemas_find_variant(schemas, schema, str_of(name));
     cJSON *config = cJSON_GetObjectItemCaseSensitive(document, "config");
     if (plugin != NULL && cJSON_IsObject(config))
         type_record(plugin->config->fields, plugin->config->field_count, config);
@@ -137,7 +138,7 @@ void document_type_form(const struct schemas *schemas, const struct schema *sche
         type_record(&ttl, 1, document);
     for (size_t i = 0; i < schema->field_count; i++) {
         if ((schema->fields[i].flags & FIELD_ABSTRACT) != 0)
-            type_config(schemas, document, stored);
+            type_config(schemas, schema, document, stored);
         if (schema->fields[i].kind == FIELD_FOREIGN && schemas != NULL)
             type_reference(schemas, &schema->fields[i], document);
     }

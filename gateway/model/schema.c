@@ -57,7 +57,7 @@ void schemas_add_core(struct schemas *schemas)
     static const struct schema *const core[] = {&service_schema,        &route_schema,       &consumer_schema,
                                                 &plugin_setting_schema, &certificate_schema, &sni_schema,
                                                 &ca_certificate_schema, &key_set_schema,     &key_schema,
-                                                &upstream_schema,       &target_schema};
+                                                &upstream_schema,       &target_schema,      &vault_schema};
     for (size_t i = 0; i < COUNT(core); i++)
         schemas_add(schemas, core[i]);
 }
@@ -138,6 +138,18 @@ const struct plugin_schema *schemas_plugin_at(const struct schemas *schemas, siz
 size_t schemas_plugin_count(const struct schemas *schemas)
 {
     return schemas->plugin_count;
+}
+
+const struct plugin_schema *schemas_find_variant(const struct schemas *schemas, const struct schema *schema,
+                                                 struct str name)
+{
+    size_t count = 0;
+
+    if (schema->variants == NULL)
+        return schemas_find_plugin(schemas, name);
+    while (schema->variants[count] != NULL)
+        count++;
+    return find_among(schema->variants, count, name);
 }
 
 const struct field *schema_field(const struct schema *schema, const char *name)

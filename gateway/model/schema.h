@@ -28,6 +28,7 @@
 
 struct buf;
 struct field;
+struct plugin_schema;
 struct schemas;
 struct violations;
 
@@ -158,6 +159,10 @@ struct schema {
     size_t check_count;
     const struct check *change_checks; /* over what a PATCH of the entity by itself says, as it came */
     size_t change_check_count;
+    /* What an abstract field is, by the `name` of the entity; NULL ends. NULL: that of the plugin named. */
+    const struct plugin_schema *const *variants;
+    const char *variant_noun;           /* "vault" */
+    const char *shown_name;             /* what /tags calls its rows; NULL: `name` */
     const char *const *unique_together; /* plugins: name, route, service, consumer; NULL-terminated */
     bool has_ttl;                       /* "ttl" outside the schema: column expires_at */
     bool has_tags;
@@ -233,11 +238,16 @@ const struct plugin_schema *schemas_find_known_plugin(const struct schemas *sche
 /* Those that run. */
 const struct plugin_schema *schemas_plugin_at(const struct schemas *schemas, size_t index);
 size_t schemas_plugin_count(const struct schemas *schemas);
+/* What fills the abstract field of an entity of that name; NULL: nothing known. */
+const struct plugin_schema *schemas_find_variant(const struct schemas *schemas, const struct schema *schema,
+                                                 struct str name);
 
 const struct field *schema_field(const struct schema *schema, const char *name);
 /* The cJSON answer of GET /schemas/{name} and /schemas/plugins/{name}; the caller owns it. */
 cJSON *schema_describe(const struct schema *schema);
 cJSON *plugin_schema_describe(const struct plugin_schema *plugin);
+/* The answer of GET /schemas/vaults/{name}. */
+cJSON *variant_describe(const struct plugin_schema *variant);
 
 /* What most schemas have as cache_keys: "<schema>:<value>:::::<workspace>" for each look-up, or for the id.
  */

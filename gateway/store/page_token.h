@@ -8,6 +8,8 @@
  * Threads: any.
  */
 
+#include <stdint.h>
+
 #include "gateway/base/attributes.h"
 #include "gateway/base/str.h"
 #include "gateway/base/uuid.h"
@@ -15,6 +17,9 @@
 enum {
     PAGE_TOKEN_SIZE = 56
 }; /* 40 bytes of JSON are 54 characters, a NUL and one to spare */
+enum {
+    PAGE_TOKEN_WITHIN_SIZE = 72
+}; /* ten more bytes of JSON */
 
 /* Returns `text`. */
 const char *page_token_make(const struct uuid *id, char text[PAGE_TOKEN_SIZE]);
@@ -25,3 +30,10 @@ enum page_token_verdict {
     PAGE_TOKEN_BAD_JSON, /* also JSON that is not the array of one uuid */
 };
 enum page_token_verdict page_token_read(struct str token, struct uuid *id) MUST_CHECK;
+
+/*
+ * The same for lists with several rows per id: ["<uuid>",<place>], from 1 on. What has no place means the
+ * first.
+ */
+const char *page_token_make_within(const struct uuid *id, int64_t place, char text[PAGE_TOKEN_WITHIN_SIZE]);
+enum page_token_verdict page_token_read_within(struct str token, struct uuid *id, int64_t *place) MUST_CHECK;

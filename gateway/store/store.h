@@ -172,6 +172,15 @@ struct store_children {
 bool store_list_children(struct store_session *session, const struct store_children *children, cJSON **lists,
                          struct store_error *error) MUST_CHECK;
 
+/* Rows {"tag", "entity_name", "entity_id"} of all entities clients see, in the order of ids. */
+struct store_tags_query {
+    struct str tag;    /* at == NULL: every tag */
+    int size;          /* 1..1000 */
+    struct str offset; /* opaque token; at == NULL: from the start */
+};
+bool store_tags(struct store_session *session, const struct store_tags_query *query, struct store_page *page,
+                struct store_error *error) MUST_CHECK;
+
 /* Complete documents. Inside store_transact() only. */
 bool store_insert(struct store_session *session, const struct schema *schema, const cJSON *document,
                   struct store_error *error) MUST_CHECK;

@@ -16,6 +16,7 @@ BAD_JSON = {"message": "Cannot parse JSON body"}
 PARENT = "00000000-0000-4000-8000-0000000ce127"  # a certificate of make_parents()
 # The least a client has to send to make one, and where, for the tests that visit every entity.
 MORE_LEAST = {"upstreams": {"name": "up"}, "ca_certificates": {"cert": CA}, "key_sets": {}, "keys": {"kid": "k", "pem": {"public_key": RSA_PUBLIC}},
+              "vaults": {"prefix": "own", "name": "env"},
               "certificates": {"cert": RSA, "key": RSA_KEY}, "snis": {"name": "n.test", "certificate": {"id": PARENT}},
               "targets": {"target": "t.test", "upstream": {"id": NOWHERE}}}
 CREDENTIALS = {"keyauth_credentials": "/key-auths", "basicauth_credentials": "/basic-auths", "acls": "/acls", "jwt_secrets": "/jwts",

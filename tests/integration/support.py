@@ -527,7 +527,7 @@ class Cluster:
 def default_entities(cluster):
     """Deletes everything clients can create."""
     node = cluster.a
-    for path in ("/plugins", "/routes", "/services", "/consumers", "/upstreams", "/certificates", "/ca_certificates", "/keys", "/key-sets"):
+    for path in ("/plugins", "/routes", "/services", "/consumers", "/upstreams", "/vaults", "/certificates", "/ca_certificates", "/keys", "/key-sets"):
         while True:
             rows = node.admin("GET", f"{path}?size=1000").json["data"]
             if not rows:

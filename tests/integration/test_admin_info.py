@@ -12,7 +12,7 @@ from support import ask, eventually, free_ports
 ENTITIES = {"services": "services", "routes": "routes", "consumers": "consumers", "plugins": "plugins", "key-auths": "keyauth_credentials",
             "basic-auths": "basicauth_credentials", "acls": "acls", "jwts": "jwt_secrets", "hmac-auths": "hmacauth_credentials",
             "upstreams": "upstreams", "targets": "targets", "ca_certificates": "ca_certificates", "key-sets": "key_sets", "keys": "keys",
-            "certificates": "certificates", "snis": "snis"}
+            "certificates": "certificates", "snis": "snis", "vaults": "vaults"}
 CHILDREN = [("services", "routes", "routes"), ("services", "plugins", "plugins"), ("routes", "plugins", "plugins"), ("consumers", "plugins", "plugins"),
             ("consumers", "key-auth", "keyauth_credentials"), ("consumers", "basic-auth", "basicauth_credentials"), ("consumers", "acls", "acls"),
             ("consumers", "jwt", "jwt_secrets"), ("consumers", "hmac-auth", "hmacauth_credentials"), ("upstreams", "targets", "targets"), ("key-sets", "keys", "keys"),
@@ -205,7 +205,7 @@ def test_ready(cluster):
 
 def test_endpoints(cluster):
     listed = cluster.a.admin("GET", "/endpoints").json["data"]
-    expected = {"/", "/status", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate",
+    expected = {"/", "/status", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate", "/schemas/vaults/{name}", "/tags", "/tags/{tags}",
                 "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", *PARENTS}
     for path, parameter in ENTITIES.items():
         expected |= {f"/{path}", f"/{path}/{{{parameter}}}"}
