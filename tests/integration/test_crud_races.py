@@ -6,6 +6,7 @@ import time
 import pytest
 
 from admin_api import NOWHERE, new_id
+from pems import OTHER, OTHER_KEY, RSA, RSA_KEY
 from support import PATIENCE, eventually
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -131,6 +132,48 @@ def test_plugins_that_would_be_there_twice(cluster):
     answers = at_once(8, lambda n: cluster.nodes[n % 2].admin("PUT", "/plugins/inst", json={"name": "request-termination"}))
     assert [answer.status for answer in answers] == [200] * 8
     assert cluster.a.admin("GET", f"/plugins/{NOWHERE}").status == 404
+
+
+def test_names_that_several_certificates_want(cluster):
+    """Whoever gets a name keeps it; nobody has half of a list, and no certificate loses its names to a refusal."""
+    pairs = ({"cert": RSA, "key": RSA_KEY}, {"cert": OTHER, "key": OTHER_KEY})
+    ids = [cluster.a.admin("POST", "/certificates", json=pairs[n % 2]).json["id"] for n in range(4)]
+
+    def work(number):
+        seen = []
+        for turn in range(12):
+            node, name = cluster.nodes[number % 2], f"n{turn % 3}.test"
+            seen.append(node.admin("PATCH", f"/certificates/{ids[number % 4]}", json={"snis": [name, f"own{number % 4}.test"]}))
+            seen.append(node.admin("PUT", f"/certificates/{name}", json=pairs[number % 2] | {"snis": [name]}))
+            seen.append(node.admin("POST", f"/certificates/{ids[number % 4]}/snis", json={"name": f"extra{turn % 2}.test"}))
+            seen.append(node.admin("PATCH", f"/certificates/{ids[number % 4]}", json={"snis": None}))
+            seen.append(node.admin("DELETE", f"/certificates/{name}"))
+        return seen
+
+    for answers in at_once(8, work):
+        for answer in answers:
+            assert answer.status in (200, 201, 204, 400, 404, 409), answer
+    cluster.settle()
+    shown = {row["id"]: row["snis"] for row in cluster.b.admin("GET", "/certificates?size=1000").json["data"]}
+    rows = cluster.a.admin("GET", "/snis?size=1000").json["data"]
+    assert sorted((row["certificate"]["id"], row["name"]) for row in rows) == sorted((key, name) for key, names in shown.items() for name in names)
+
+
+def test_targets_that_come_while_the_upstream_goes(cluster):
+    for turn in range(8):
+        assert cluster.a.admin("PUT", "/upstreams/u", json={}).status == 200
+
+        def work(number, turn=turn):
+            node = cluster.nodes[number % 2]
+            if number == 0:
+                return node.admin("DELETE", "/upstreams/u")
+            return node.admin("POST", "/upstreams/u/targets", json={"target": f"t{turn}-{number % 3}"})
+
+        answers = at_once(7, work)
+        assert answers[0].status == 204
+        for answer in answers[1:]:
+            assert answer.status in (201, 400, 404, 409), answer
+        assert cluster.sql("SELECT count(*) FROM targets") == "0"
 
 
 def lock(cluster, table, seconds):
