@@ -1,6 +1,7 @@
 """Servers and clients the integration tests are made of. Standard library only."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,21 @@ PATIENCE = 3 if "san" in os.path.basename(BUILD).lower() else 1
 # Below the range the kernel takes for outgoing connections; each of several runs side by side has a part of its own.
 WORKER = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 4
 PORTS = iter(())
+LOCKS = []
+LOCKED = os.path.join(tempfile.gettempdir(), "freshet-ports")
+
+
+def lock_port(port):
+    """Runs that know nothing of each other must not choose the same port before either listens (nodes would share it)."""
+    os.makedirs(LOCKED, exist_ok=True)
+    lock = open(os.path.join(LOCKED, str(port)), "a", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    LOCKS.append(lock)  # until this process ends
+    return True
 
 
 def free_ports(count):
@@ -41,7 +58,8 @@ def free_ports(count):
         with socket.socket() as one, contextlib.suppress(OSError):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", port))
-            found.append(port)
+            if lock_port(port):
+                found.append(port)
     return found
 
 
