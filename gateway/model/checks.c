@@ -141,6 +141,9 @@ static void conditional(const struct checking *checking)
                    rules_attributes(check->if_field, given != NULL ? given : null, message) == NULL;
     const char *wrong =
         applies ? rules_attributes(check->then_field, then != NULL ? then : null, message) : NULL;
+    if ((then == NULL || cJSON_IsNull(then)) && check->then_field->eq_json == NULL &&
+        check->then_field->ne_json == NULL)
+        wrong = NULL; /* what is not there is in no list and has no length: only `required` asks for it */
     if (wrong == NULL && applies && (check->then_field->flags & FIELD_REQUIRED) != 0 && rules_is_empty(then))
         wrong = "required field missing";
     if (wrong != NULL) {

@@ -146,22 +146,27 @@ static void set(cJSON *document, const char *name, const char *text)
     (void)cJSON_ReplaceItemInObjectCaseSensitive(document, name, cJSON_CreateString(text));
 }
 
-/* Hashing and the ways of choosing that do without it exclude each other. */
+/*
+ * Hashing and the ways of choosing that do without it exclude each other. Without a hash there is no second
+ * one either: what is stored obeys its own rules.
+ */
 static void derive(cJSON *document, const cJSON *given)
 {
     const char *algorithm = document_text(document, "algorithm");
     const char *hash_on = document_text(document, "hash_on");
+    bool needs_none = algorithm != NULL &&
+                      (strcmp(algorithm, "least-connections") == 0 || strcmp(algorithm, "latency") == 0);
 
     (void)given;
-    if (algorithm != NULL &&
-        (strcmp(algorithm, "least-connections") == 0 || strcmp(algorithm, "latency") == 0)) {
-        set(document, "hash_on", "none");
-    } else if (hash_on != NULL && strcmp(hash_on, "none") != 0) {
+    if (!needs_none && hash_on != NULL && strcmp(hash_on, "none") != 0) {
         set(document, "algorithm", "consistent-hashing");
-    } else {
-        set(document, "hash_on", "none");
-        set(document, "algorithm", "round-robin");
+        return;
     }
+    if (!needs_none)
+        set(document, "algorithm", "round-robin");
+    set(document, "hash_on", "none");
+    if (document_text(document, "hash_fallback") != NULL)
+        set(document, "hash_fallback", "none");
 }
 
 const struct schema upstream_schema = {

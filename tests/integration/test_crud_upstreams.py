@@ -80,6 +80,15 @@ def test_algorithm_and_hash_follow_each_other(cluster):
         assert state(cluster.b.admin("GET", "/upstreams/u")) == expected
 
 
+def test_what_is_stored_obeys_its_own_rules(cluster):
+    for given in ({"algorithm": "latency", "hash_on": "consumer", "hash_fallback": "ip"}, {"hash_on": None, "hash_fallback": "ip"}, {"hash_fallback": None}):
+        made = make(cluster, name="u", **given)
+        assert (made["hash_on"], made["hash_fallback"]) == ("none", None if given["hash_fallback"] is None else "none")
+        again = cluster.a.admin("PATCH", "/upstreams/u", json={})
+        assert (again.status, without(again.json, "updated_at")) == (200, without(made, "updated_at"))
+        assert cluster.a.admin("DELETE", "/upstreams/u").status == 204
+
+
 def conditional(given, field, text):
     sentence = f"failed conditional validation given value of field '{given}'"
     return violation({"@entity": [sentence], field: text}, sentence, f"{field}: {text}")

@@ -84,6 +84,25 @@ static void rules_over_several_fields_are_told(void **state)
         run_case(NULL, &upstream_schema, DOCUMENT_CREATE, &cases[i]);
 }
 
+static void what_is_complete_stays_as_it_is(void **state)
+{
+    static const char *const bodies[] = {
+        UP("\"algorithm\":\"latency\",\"hash_on\":\"consumer\",\"hash_fallback\":\"ip\""),
+        UP("\"hash_on\":null,\"hash_fallback\":\"ip\""),
+        UP("\"hash_fallback\":null"),
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        struct violations violations = {0};
+        cJSON *document = accepted(NULL, &upstream_schema, bodies[i]);
+        char *before = cJSON_PrintUnformatted(document);
+        assert_true(complete(NULL, &upstream_schema, DOCUMENT_UPDATE, document, &violations));
+        assert_json(document, before);
+        free(before);
+        cJSON_Delete(document);
+    }
+}
+
 static void names_are_hosts(void **state)
 {
     static const struct body_case cases[] = {
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_name_is_enough),
         cmocka_unit_test(algorithm_and_hash_follow_each_other),
         cmocka_unit_test(rules_over_several_fields_are_told),
+        cmocka_unit_test(what_is_complete_stays_as_it_is),
         cmocka_unit_test(names_are_hosts),
         cmocka_unit_test(a_target_has_one_form),
         cmocka_unit_test(what_a_target_is_told_depends_on_the_verb),
