@@ -7,5 +7,7 @@
 
 int main(int argc, char **argv)
 {
-    return cli_main(argc, argv, node_serve);
+    static const struct cli_program program = {.serve = node_serve, .schemas = node_schemas};
+
+    return cli_main(argc, argv, &program);
 }

@@ -136,30 +136,45 @@ static bool is_listed(const struct config *config, const char *plugin)
     return false;
 }
 
-/* What clients may ask about, and what nobody may believe to be in force. */
-static void add_idle_plugins(struct node *node)
+/* What nobody may believe to be in force. */
+static void warn_of_idle_plugins(const struct config *config)
 {
     for (size_t i = 0; i < plugin_schemas_count(); i++) {
         const struct plugin_schema *plugin = plugin_schemas_at(i);
-        bool enabled = config_enables_plugin(node->config, plugin->name);
-        registry_add_idle(node->wiring.schemas, plugin, enabled);
-        if (enabled && is_listed(node->config, plugin->name))
+        if (config_enables_plugin(config, plugin->name) && is_listed(config, plugin->name))
             log_warn("plugins: '%s' is listed, but %s; it cannot be configured", plugin->name,
                      plugin->absence != NULL ? plugin->absence : "this gateway does not run it yet");
     }
 }
 
+static size_t enabled_plugins(const struct config *config, const struct plugin *plugins[PLUGINS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < registry_count() && count < PLUGINS_MAX; i++)
+        if (config_enables_plugin(config, registry_at(i)->schema.name))
+            plugins[count++] = registry_at(i);
+    return count;
+}
+
+struct schemas *node_schemas(const struct config *config)
+{
+    const struct plugin *plugins[PLUGINS_MAX];
+    size_t count = enabled_plugins(config, plugins);
+    struct schemas *schemas = schemas_new();
+    schemas_add_core(schemas);
+    registry_add_schemas(schemas, plugins, count);
+    for (size_t i = 0; i < plugin_schemas_count(); i++)
+        registry_add_idle(schemas, plugin_schemas_at(i),
+                          config_enables_plugin(config, plugin_schemas_at(i)->name));
+    return schemas;
+}
+
 static bool open_schemas(struct node *node, struct err *err)
 {
     (void)err;
-    for (size_t i = 0; i < registry_count(); i++)
-        if (config_enables_plugin(node->config, registry_at(i)->schema.name) &&
-            node->plugin_count < PLUGINS_MAX)
-            node->plugins[node->plugin_count++] = registry_at(i);
-    node->wiring.schemas = schemas_new();
-    schemas_add_core(node->wiring.schemas);
-    registry_add_schemas(node->wiring.schemas, node->plugins, node->plugin_count);
-    add_idle_plugins(node);
+    node->plugin_count = enabled_plugins(node->config, node->plugins);
+    node->wiring.schemas = node_schemas(node->config);
+    warn_of_idle_plugins(node->config);
     return true;
 }
 

@@ -9,6 +9,11 @@
  */
 
 struct cli_start;
+struct config;
+struct schemas;
+
+/* Entities and plugins as these settings have them. The caller owns the set. */
+struct schemas *node_schemas(const struct config *config);
 
 /*
  * Serves. SIGTERM and SIGINT: end now (running requests have a second); SIGQUIT: end when they are done, at

@@ -30,6 +30,7 @@ static const struct command {
     {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
     {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
     {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [--db-timeout S] [--lock-timeout S]"},
+    {"config",     command_declarative, "config init|parse|db_import|db_export [FILE] [-c FILE] [-p PREFIX]  declarative files"},
     {"version",    command_version,    "version [-a]"},
     /* clang-format on */
 };
@@ -156,9 +157,10 @@ static bool read_words(int argc, char **argv, struct command_line *line)
     return true;
 }
 
-int cli_main(int argc, char **argv, int (*serve)(const struct cli_start *start))
+int cli_main(int argc, char **argv, const struct cli_program *program)
 {
-    struct command_line line = {.db_timeout_s = 60, .lock_timeout_s = 60, .timeout_s = 10, .serve = serve};
+    struct command_line line = {
+        .db_timeout_s = 60, .lock_timeout_s = 60, .timeout_s = 10, .program = program};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_usage(argc < 2 ? stderr : stdout);

@@ -11,8 +11,9 @@
 #include <stdbool.h>
 
 struct config;
+struct schemas;
 
-/* How a node is to be run; serve() is node.h's, handed in by main(). */
+/* How a node is to be run; serve() is node.h's. */
 struct cli_start {
     struct config *config; /* serve() owns it */
     const char *file;      /* settings file as given with -c, NULL: standard places; for reload */
@@ -24,4 +25,11 @@ struct cli_start {
     void *arg;
 };
 
-int cli_main(int argc, char **argv, int (*serve)(const struct cli_start *start));
+/* What commands want of the program; handed in by main(). */
+struct cli_program {
+    int (*serve)(const struct cli_start *start);
+    /* The entities and plugins that these settings enable; the caller owns them. */
+    struct schemas *(*schemas)(const struct config *config);
+};
+
+int cli_main(int argc, char **argv, const struct cli_program *program);

@@ -24,7 +24,7 @@ struct command_line {
     int word_count;
     bool run_migrations, daemon, yes, quiet, force, all, describe;
     int64_t db_timeout_s, lock_timeout_s, timeout_s, wait_s;
-    int (*serve)(const struct cli_start *start);
+    const struct cli_program *program;
 };
 
 /* Prints "Error: ..." and returns 1. */
@@ -44,6 +44,7 @@ int command_health(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_version(const struct command_line *line);
 int command_migrations(const struct command_line *line);
+int command_declarative(const struct command_line *line);
 /* For start: the database must be there and have our schema; with --run-migrations it is brought up to date.
  */
 bool migrations_ready(const struct command_line *line, const struct config *config);

@@ -60,7 +60,7 @@ static int serve_in_background(const struct command_line *line, struct cli_start
         start->ready = tell_parent;
         start->arg = &ends[1];
         start->to_file = true;
-        exit(line->serve(start)); /* the node frees what it was given */
+        exit(line->program->serve(start)); /* the node frees what it was given */
     }
     config_free(start->config);
     close(start->lock);
@@ -120,7 +120,7 @@ int command_start(const struct command_line *line)
         config_free(config);
         return 1;
     }
-    return line->daemon ? serve_in_background(line, &start) : line->serve(&start);
+    return line->daemon ? serve_in_background(line, &start) : line->program->serve(&start);
 }
 
 int command_restart(const struct command_line *line)

@@ -93,9 +93,9 @@ void query_open_rows(struct buf *sql, const struct schema *schema, enum query_ro
 }
 
 /* jsonb_to_record($1) AS n(...): the document's members with the types of their columns. */
-static void add_document_record(struct buf *sql, const struct schema *schema)
+static void add_document_record(struct buf *sql, const struct schema *schema, const char *function)
 {
-    buf_add_text(sql, " FROM jsonb_to_record($1::jsonb) AS n(");
+    buf_printf(sql, " FROM %s($1::jsonb) AS n(", function);
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct field *field = &schema->fields[i];
         buf_printf(sql, "%s\"%s\" %s", i > 0 ? ", " : "", field->name,
@@ -119,7 +119,7 @@ static void add_expiry_value(struct buf *sql)
     buf_add_text(sql, "CASE WHEN n.ttl > 0 THEN statement_timestamp() + n.ttl * interval '1 second' END");
 }
 
-void query_insert(struct buf *sql, const struct schema *schema)
+static void add_insert(struct buf *sql, const struct schema *schema, const char *function)
 {
     buf_add_text(sql, "INSERT INTO ");
     query_add_table(sql, schema);
@@ -139,7 +139,17 @@ void query_insert(struct buf *sql, const struct schema *schema)
         buf_add_text(sql, ", ");
         add_expiry_value(sql);
     }
-    add_document_record(sql, schema);
+    add_document_record(sql, schema, function);
+}
+
+void query_insert(struct buf *sql, const struct schema *schema)
+{
+    add_insert(sql, schema, "jsonb_to_record");
+}
+
+void query_insert_all(struct buf *sql, const struct schema *schema)
+{
+    add_insert(sql, schema, "jsonb_to_recordset");
 }
 
 void query_update(struct buf *sql, const struct schema *schema)
@@ -159,7 +169,7 @@ void query_update(struct buf *sql, const struct schema *schema)
         add_expiry_value(sql);
         buf_add_text(sql, " END");
     }
-    add_document_record(sql, schema);
+    add_document_record(sql, schema, "jsonb_to_record");
     buf_add_text(sql, " WHERE t.id = n.id");
 }
 

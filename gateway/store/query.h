@@ -39,6 +39,8 @@ void query_open_rows(struct buf *sql, const struct schema *schema, enum query_ro
 
 /* $1: the document. */
 void query_insert(struct buf *sql, const struct schema *schema);
+/* $1: an array of documents. */
+void query_insert_all(struct buf *sql, const struct schema *schema);
 /* $1: the document. $2, only if the schema has a ttl: boolean, keep the row's time of expiry. */
 void query_update(struct buf *sql, const struct schema *schema);
 /* $1: a document. Locks and returns some expired rows of its kind, those first whose unique fields it has. */

@@ -21,6 +21,7 @@
 #include "gateway/cli/cli.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
+#include "gateway/model/schema.h"
 
 enum {
     TERMINAL_TEXT_MAX = 1 << 16
@@ -58,9 +59,19 @@ static inline int terminal_setup(void **state)
 
 static inline int terminal_teardown(void **state)
 {
-    static const char *const places[] = {
-        "node/pids/freshet.pid", "node/pids", "node/logs",    "node/ssl", "node/node_id", "node/note",
-        "node/reload_result",    "node",      "freshet.conf", "bad.conf", "out",          "err"};
+    static const char *const places[] = {"node/pids/freshet.pid",
+                                         "node/pids",
+                                         "node/logs",
+                                         "node/ssl",
+                                         "node/node_id",
+                                         "node/note",
+                                         "node/reload_result",
+                                         "node",
+                                         "freshet.conf",
+                                         "bad.conf",
+                                         "kong.yml",
+                                         "out",
+                                         "err"};
     (void)state;
     for (size_t i = 0; i < COUNT(places); i++) {
         char path[160];
@@ -107,6 +118,14 @@ static inline int terminal_serve(const struct cli_start *start)
     return 0;
 }
 
+static inline struct schemas *terminal_schemas(const struct config *config)
+{
+    struct schemas *schemas = schemas_new();
+    (void)config;
+    schemas_add_core(schemas);
+    return schemas;
+}
+
 /* freshet WORD...; NULL ends. Returns the exit status. */
 static inline int terminal_run(const char *first, ...)
 {
@@ -119,7 +138,8 @@ static inline int terminal_run(const char *first, ...)
     va_end(more);
     int out = terminal_redirect(stdout, STDOUT_FILENO, "out");
     int err = terminal_redirect(stderr, STDERR_FILENO, "err");
-    int status = cli_main(count, words, terminal_serve);
+    static const struct cli_program program = {.serve = terminal_serve, .schemas = terminal_schemas};
+    int status = cli_main(count, words, &program);
     terminal_restore(stdout, STDOUT_FILENO, out, "out", terminal.out);
     terminal_restore(stderr, STDERR_FILENO, err, "err", terminal.err);
     for (int i = 0; i < count; i++)

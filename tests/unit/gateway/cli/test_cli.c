@@ -38,8 +38,8 @@ static void help_is_the_usage_and_success(void **state)
 
 static void every_command_of_ours_is_in_the_usage(void **state)
 {
-    static const char *const commands[] = {"start",  "stop",  "quit",    "restart",    "reload",
-                                           "health", "check", "prepare", "migrations", "version"};
+    static const char *const commands[] = {"start", "stop",    "quit",       "restart", "reload", "health",
+                                           "check", "prepare", "migrations", "config",  "version"};
     (void)state;
     (void)terminal_run("help", NULL);
     for (size_t i = 0; i < COUNT(commands); i++) {
@@ -281,11 +281,31 @@ static void a_replica_has_its_own_and_inherits_the_rest(void **state)
     config_free(config);
 }
 
+static void declarative_files_are_written_once_and_read(void **state)
+{
+    char file[96];
+    (void)state;
+    (void)snprintf(file, sizeof(file), "%s/kong.yml", terminal.directory);
+    assert_int_equal(terminal_run("config", "init", file, NULL), 0);
+    terminal_assert("", "");
+    assert_int_equal(terminal_run("config", "init", file, NULL), 1);
+    assert_has(terminal.err, "already exists, and is not overwritten\n");
+    assert_int_equal(terminal_run("config", "parse", file, "-c", terminal.file, NULL), 0);
+    terminal_assert("parse successful\n", "");
+    assert_int_equal(terminal_run("config", "parse", "-c", terminal.file, NULL), 1);
+    terminal_assert("", "Error: config parse needs the name of a file\n");
+    assert_int_equal(terminal_run("config", "fly", NULL), 1);
+    terminal_assert("", "Error: No such command for config: fly\n");
+    assert_int_equal(terminal_run("config", "db_export", file, "-c", terminal.file, NULL), 1);
+    assert_has(terminal.err, "already exists, and is not overwritten\n");
+}
+
 int main(void)
 {
 #define RUN(test) cmocka_unit_test_setup_teardown(test, terminal_setup, terminal_teardown)
     const struct CMUnitTest tests[] = {
         RUN(without_a_command_the_usage_is_a_failure),
+        RUN(declarative_files_are_written_once_and_read),
         RUN(help_is_the_usage_and_success),
         RUN(every_command_of_ours_is_in_the_usage),
         RUN(an_unknown_command_is_named),
