@@ -114,14 +114,24 @@ size_t memory_world_waiting_loads(struct memory_world *world)
     return count;
 }
 
+/* The load that has waited longest; what the loop asks for meanwhile waits behind it. */
+static struct cache_flight *take_load(struct memory_world *world, char **key)
+{
+    pthread_mutex_lock(&world->lock);
+    struct cache_flight *flight = world->loads[0].flight;
+    *key = mem_strdup(world->loads[0].key);
+    world->load_count--;
+    memmove(&world->loads[0], &world->loads[1], world->load_count * sizeof(world->loads[0]));
+    pthread_mutex_unlock(&world->lock);
+    return flight;
+}
+
 void memory_world_answer(struct memory_world *world, enum memory_database database)
 {
-    while (memory_world_waiting_loads(world) > 0) {
+    for (size_t left = memory_world_waiting_loads(world); left > 0; left--) {
         struct cache_answer answer = {.failed = database == MEMORY_DATABASE_FAILS, .position = 1, .tag = 1};
-        pthread_mutex_lock(&world->lock);
-        struct cache_flight *flight = world->loads[--world->load_count].flight;
-        char *key = mem_strdup(world->loads[world->load_count].key);
-        pthread_mutex_unlock(&world->lock);
+        char *key = NULL;
+        struct cache_flight *flight = take_load(world, &key);
         if (!answer.failed)
             fill(world, key, &answer);
         cache_fill_done(world->cache, flight, &answer);
@@ -171,7 +181,8 @@ void memory_world_open(struct memory_world *world, const struct plugin *const *p
 
 void memory_world_close(struct memory_world *world)
 {
-    memory_world_answer(world, MEMORY_DATABASE_FAILS);
+    while (memory_world_waiting_loads(world) > 0)
+        memory_world_answer(world, MEMORY_DATABASE_FAILS);
     loop_stop(world->loop);
     loop_join(world->loop);
     loop_close(world->loop);

@@ -58,7 +58,7 @@ enum memory_database {
     MEMORY_DATABASE_WORKS,
     MEMORY_DATABASE_FAILS
 };
-/* Answers all loads that wait, and returns when the loop has seen the answers. */
+/* Answers the loads that wait now, oldest first, and returns when the loop has seen the answers. */
 void memory_world_answer(struct memory_world *world, enum memory_database database);
 
 struct memory_exchange {
