@@ -21,7 +21,6 @@
 #include "gateway/http/exchange.h"
 #include "gateway/model/entities.h"
 
-struct lookup_table;
 struct miss_limit;
 struct scope_index;
 
