@@ -4,9 +4,11 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/model/document.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/x509.h"
 
@@ -65,6 +67,17 @@ static void cache_keys(const struct schema *schema, const cJSON *document,
     buf_fini(&buf);
 }
 
+static bool pack(struct packer *packer, const cJSON *document, struct ca_certificate *authority,
+                 struct err *err)
+{
+    if (!document_id(document, &authority->id) || document_text(document, "cert") == NULL)
+        return err_set(err, ERR_INVALID, "a CA certificate without id or cert");
+    authority->cert = pack_text(packer, document_text(document, "cert"));
+    return true;
+}
+
+PACK_DECODE(ca_certificate, pack)
+
 const struct schema ca_certificate_schema = {
     .name = "ca_certificates",
     .path = "ca_certificates",
@@ -74,6 +87,9 @@ const struct schema ca_certificate_schema = {
     .checks = checks,
     .check_count = COUNT(checks),
     .has_tags = true,
+    .is_routing = true,
     .derive = derive,
     .cache_keys = cache_keys,
+    .decode = decode,
+    .release = free,
 };

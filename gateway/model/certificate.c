@@ -5,9 +5,12 @@
  * Clients reach a certificate by each of its names as well.
  */
 
+#include <stdlib.h>
+
 #include "gateway/base/mem.h"
 #include "gateway/model/document.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/x509.h"
 
@@ -77,6 +80,21 @@ static const struct check checks[] = {
     {.kind = CHECK_CUSTOM, .names = both, .run = check_kinds},
 };
 
+static bool pack(struct packer *packer, const cJSON *document, struct certificate *certificate,
+                 struct err *err)
+{
+    if (!document_id(document, &certificate->id) || document_text(document, "cert") == NULL ||
+        document_text(document, "key") == NULL)
+        return err_set(err, ERR_INVALID, "a certificate without id, cert or key");
+    certificate->cert = pack_text(packer, document_text(document, "cert"));
+    certificate->key = pack_text(packer, document_text(document, "key"));
+    certificate->cert_alt = pack_text(packer, document_text(document, "cert_alt"));
+    certificate->key_alt = pack_text(packer, document_text(document, "key_alt"));
+    return true;
+}
+
+PACK_DECODE(certificate, pack)
+
 const struct schema certificate_schema = {
     .name = "certificates",
     .path = "certificates",
@@ -88,7 +106,10 @@ const struct schema certificate_schema = {
     .checks = checks,
     .check_count = COUNT(checks),
     .has_tags = true,
+    .is_routing = true,
     .cache_keys = schema_lookup_keys,
+    .decode = decode,
+    .release = free,
 };
 
 /* ---- snis ---- */
@@ -108,6 +129,18 @@ static const struct field sni_fields[] = {
     /* clang-format on */
 };
 
+static bool pack_sni(struct packer *packer, const cJSON *document, struct sni *sni, struct err *err)
+{
+    sni->certificate = pack_reference(document, "certificate");
+    if (!document_id(document, &sni->id) || document_text(document, "name") == NULL ||
+        uuid_is_nil(&sni->certificate))
+        return err_set(err, ERR_INVALID, "an SNI without id, name or certificate");
+    sni->name = pack_lower(packer, document_text(document, "name"));
+    return true;
+}
+
+PACK_DECODE_AS(decode_sni, sni, pack_sni)
+
 const struct schema sni_schema = {
     .name = "snis",
     .path = "snis",
@@ -116,5 +149,8 @@ const struct schema sni_schema = {
     .fields = sni_fields,
     .field_count = COUNT(sni_fields),
     .has_tags = true,
+    .is_routing = true,
     .cache_keys = schema_lookup_keys,
+    .decode = decode_sni,
+    .release = free,
 };

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 
 enum {
@@ -54,6 +55,44 @@ struct texts pack_texts(struct packer *packer, const cJSON *array)
             texts.at[i++] = text;
     }
     return texts;
+}
+
+char *pack_lower(struct packer *packer, const char *text)
+{
+    char *copy = pack_text(packer, text);
+    for (char *at = copy; at != NULL && *at != '\0'; at++)
+        if (*at >= 'A' && *at <= 'Z')
+            *at = (char)(*at - 'A' + 'a');
+    return copy;
+}
+
+struct uuid *pack_ids(struct packer *packer, const cJSON *array, size_t *count)
+{
+    struct uuid *ids = NULL;
+    struct uuid id;
+    const cJSON *item;
+    *count = 0;
+    cJSON_ArrayForEach(item, array)
+    {
+        if (cJSON_IsString(item) && uuid_from_str(str_of(item->valuestring), &id))
+            ++*count;
+    }
+    if (*count > 0)
+        ids = pack_room(packer, *count * sizeof(*ids));
+    size_t i = 0;
+    cJSON_ArrayForEach(item, array)
+    {
+        if (ids != NULL && cJSON_IsString(item) && uuid_from_str(str_of(item->valuestring), &ids[i]))
+            i++;
+    }
+    return ids;
+}
+
+struct uuid pack_reference(const cJSON *document, const char *name)
+{
+    struct uuid id = {{0}};
+    (void)document_id(cJSON_GetObjectItemCaseSensitive(document, name), &id);
+    return id;
 }
 
 cJSON *show_text(const char *text)

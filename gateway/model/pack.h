@@ -28,6 +28,13 @@ char *pack_text(struct packer *packer, const char *text);
 /* The texts of an array or set; null and others are left out. */
 struct texts pack_texts(struct packer *packer, const cJSON *array);
 
+/* The same in lower case, as host names are compared. */
+char *pack_lower(struct packer *packer, const char *text);
+/* The ids of an array; what is none is left out. */
+struct uuid *pack_ids(struct packer *packer, const cJSON *array, size_t *count);
+/* {"id":...}; nil when it is null or absent. */
+struct uuid pack_reference(const cJSON *document, const char *name);
+
 /* Texts and times back as JSON, for show(). */
 cJSON *show_texts(const struct texts *texts);
 cJSON *show_text(const char *text);
@@ -40,7 +47,8 @@ cJSON *show_without_nulls(cJSON *shown);
 size_t json_bytes(const cJSON *value);
 
 /* decode() of a schema whose pack function is `pack`. */
-#define PACK_DECODE(type, pack)                                                                              \
+#define PACK_DECODE(type, pack) PACK_DECODE_AS(decode, type, pack)
+#define PACK_DECODE_AS(decode, type, pack)                                                                   \
     static bool decode(const cJSON *document, void **object, size_t *bytes, struct err *err)                 \
     {                                                                                                        \
         struct packer packer = {.used = sizeof(struct type)};                                                \

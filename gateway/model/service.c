@@ -50,6 +50,9 @@ static const struct field fields[] = {
     /* clang-format on */
 };
 
+static const struct field shorthands[] = {
+    {.name = "url", .kind = FIELD_STRING, .description = "Protocol, host, port and path in one."}, {.name = NULL}};
+
 static const char *const pathless[] = {"tcp", "tls", "udp", "grpc", "grpcs", NULL};
 static const char *const encrypted[] = {"https", "tls", NULL};
 static const struct field if_pathless = {.name = "protocol", .one_of = pathless};
@@ -181,6 +184,9 @@ static bool pack(struct packer *packer, const cJSON *document, struct service *s
     service->tls_verify_set = cJSON_IsBool(cJSON_GetObjectItemCaseSensitive(document, "tls_verify"));
     service->tls_verify = document_bool(document, "tls_verify", false);
     service->tls_verify_depth = (int)document_int(document, "tls_verify_depth", -1);
+    service->client_certificate = pack_reference(document, "client_certificate");
+    service->authorities = pack_ids(packer, cJSON_GetObjectItemCaseSensitive(document, "ca_certificates"),
+                                    &service->authority_count);
     service->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
     service->created_at = document_int(document, "created_at", 0);
     service->updated_at = document_int(document, "updated_at", 0);
@@ -210,6 +216,12 @@ static cJSON *show(const void *object)
         cJSON_AddBoolToObject(shown, "tls_verify", service->tls_verify);
     if (service->tls_verify_depth >= 0)
         cJSON_AddNumberToObject(shown, "tls_verify_depth", service->tls_verify_depth);
+    cJSON_AddItemToObject(shown, "client_certificate", show_reference(&service->client_certificate));
+    if (service->authority_count > 0) {
+        cJSON *list = cJSON_AddArrayToObject(shown, "ca_certificates");
+        for (size_t i = 0; i < service->authority_count; i++)
+            cJSON_AddItemToArray(list, show_id(&service->authorities[i]));
+    }
     cJSON_AddBoolToObject(shown, "enabled", service->enabled);
     cJSON_AddStringToObject(shown, "ws_id", DEFAULT_WORKSPACE);
     return show_without_nulls(shown);
@@ -227,6 +239,7 @@ const struct schema service_schema = {
     .has_tags = true,
     .is_routing = true,
     .expand = expand,
+    .shorthands = shorthands,
     .cache_keys = schema_lookup_keys,
     .decode = decode,
     .release = free,

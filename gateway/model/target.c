@@ -3,10 +3,13 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/model/document.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/upstream_checks.h"
 
@@ -60,6 +63,30 @@ static void cache_keys(const struct schema *schema, const cJSON *document,
     buf_fini(&buf);
 }
 
+/* "host:port", "[host]:port": the colon is the last. */
+static bool pack(struct packer *packer, const cJSON *document, struct target *target, struct err *err)
+{
+    const char *text = document_text(document, "target");
+    const char *colon = text != NULL ? strrchr(text, ':') : NULL;
+    int64_t port;
+
+    target->upstream = pack_reference(document, "upstream");
+    if (!document_id(document, &target->id) || uuid_is_nil(&target->upstream) || colon == NULL ||
+        !str_to_int(str_of(colon + 1), &port) || port < 0 || port > 65535)
+        return err_set(err, ERR_INVALID, "a target without id, upstream, host or port");
+    bool is_bracketed = text[0] == '[' && colon - text > 2 && colon[-1] == ']';
+    char *host = is_bracketed ? mem_strndup(text + 1, (size_t)(colon - text) - 2)
+                              : mem_strndup(text, (size_t)(colon - text));
+    target->target = pack_text(packer, text);
+    target->host = pack_lower(packer, host);
+    target->port = (int)port;
+    target->weight = (int)document_int(document, "weight", 100);
+    free(host);
+    return true;
+}
+
+PACK_DECODE(target, pack)
+
 const struct schema target_schema = {
     .name = "targets",
     .path = "targets",
@@ -72,6 +99,9 @@ const struct schema target_schema = {
     .is_nested_only = true,
     .is_newest_first = true,
     .put_only_changes = true,
+    .is_routing = true,
     .derive = derive,
     .cache_keys = cache_keys,
+    .decode = decode,
+    .release = free,
 };

@@ -4,6 +4,7 @@
  * The way of choosing follows from what is hashed: see derive().
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/model/document.h"
@@ -11,6 +12,7 @@
 #include "gateway/model/header_name.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/upstream_checks.h"
+#include "gateway/model/upstream_typed.h"
 
 static const struct field status = {
     .name = "elements", .kind = FIELD_INTEGER, .has_between = true, .between_min = 100, .between_max = 999};
@@ -179,6 +181,9 @@ const struct schema upstream_schema = {
     .checks = checks,
     .check_count = COUNT(checks),
     .has_tags = true,
+    .is_routing = true,
     .derive = derive,
     .cache_keys = schema_lookup_keys,
+    .decode = upstream_decode,
+    .release = free,
 };

@@ -85,6 +85,48 @@ static void unref_plugin(void *value)
     plugin_instance_unref(value);
 }
 
+static void ref_row(void *value)
+{
+    ((struct shared_row *)value)->refs++;
+}
+
+static void unref_row(void *value)
+{
+    struct shared_row *row = value;
+    if (--row->refs > 0)
+        return;
+    row->schema->release(row->object);
+    free(row);
+}
+
+static void ref_targets(void *value)
+{
+    (void)pmap_ref(value);
+}
+
+static void unref_targets(void *value)
+{
+    pmap_unref(value, &snapshot_rows);
+}
+
+static void ref_balanced(void *value)
+{
+    ((struct balanced *)value)->refs++;
+}
+
+static void unref_balanced(void *value)
+{
+    struct balanced *balanced = value;
+    if (--balanced->refs > 0)
+        return;
+    unref_row(balanced->row);
+    pmap_unref(balanced->targets, &snapshot_rows);
+    free(balanced);
+}
+
+const struct pmap_values snapshot_rows = {ref_row, unref_row};
+const struct pmap_values snapshot_upstreams = {ref_balanced, unref_balanced};
+const struct pmap_values snapshot_target_groups = {ref_targets, unref_targets};
 const struct pmap_values snapshot_services = {ref_service, unref_service};
 const struct pmap_values snapshot_routes = {ref_route, unref_route};
 const struct pmap_values snapshot_groups = {ref_group, unref_group};
@@ -98,6 +140,43 @@ struct shared_service *shared_service_new(struct service *service)
     shared->service = service;
     hop_init(&shared->hop, service);
     return shared;
+}
+
+struct shared_row *shared_row_new(const struct schema *schema, void *object)
+{
+    struct shared_row *row = mem_alloc(sizeof(*row));
+    *row = (struct shared_row){.refs = 1, .schema = schema, .object = object};
+    return row;
+}
+
+const struct target *shared_target(const struct shared_row *row)
+{
+    return row->object;
+}
+
+/* Names are public and their number is small: the salt has nothing to hide. */
+void balanced_name_key(struct str name, struct digest *key)
+{
+    static const struct digest_salt salt = {{0}};
+    digest_make(&salt, name, key);
+}
+
+struct balanced *balanced_new(struct shared_row *upstream, struct pmap *targets, uint64_t version)
+{
+    struct balanced *balanced = mem_zalloc(sizeof(*balanced));
+    balanced->refs = 1;
+    balanced->row = upstream;
+    ref_row(upstream);
+    balanced->upstream = upstream->object;
+    balanced->targets = pmap_ref(targets);
+    balanced->version = version;
+    balanced_name_key(str_of(balanced->upstream->name), &balanced->name_key);
+    return balanced;
+}
+
+const struct balanced *snapshot_find_balanced(const struct snapshot *snapshot, const struct digest *name_key)
+{
+    return pmap_find(snapshot->upstream_names, name_key->bytes);
 }
 
 const struct shared_service *snapshot_find_service(const struct snapshot *snapshot, const struct uuid *id)
@@ -129,6 +208,13 @@ void snapshot_free(struct snapshot *snapshot)
     pmap_unref(snapshot->groups, &snapshot_groups);
     pmap_unref(snapshot->routes, &snapshot_routes);
     pmap_unref(snapshot->plugins, &snapshot_plugins);
+    pmap_unref(snapshot->upstream_names, &snapshot_upstreams);
+    pmap_unref(snapshot->upstreams, &snapshot_upstreams);
+    pmap_unref(snapshot->target_groups, &snapshot_target_groups);
+    pmap_unref(snapshot->targets, &snapshot_rows);
+    pmap_unref(snapshot->certificates, &snapshot_rows);
+    pmap_unref(snapshot->snis, &snapshot_rows);
+    pmap_unref(snapshot->authorities, &snapshot_rows);
     scope_unref(snapshot->scope);
     pmap_unref(snapshot->failing, &snapshot_failing);
     free(snapshot->readers);
