@@ -54,6 +54,19 @@ static struct bytes bytes_of(const struct sockaddr_storage *address)
     return (struct bytes){AF_INET6, six->sin6_addr.s6_addr};
 }
 
+bool network_is_loopback(struct str text)
+{
+    struct sockaddr_storage address;
+    const struct sockaddr_in6 *six = (const void *)&address;
+
+    if (!network_address(text, &address))
+        return false;
+    struct bytes bytes = bytes_of(&address);
+    if (bytes.family == AF_INET)
+        return bytes.at[0] == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
 static void clear_behind(struct network *network)
 {
     for (int bit = network->bits; bit < 128; bit++)

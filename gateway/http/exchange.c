@@ -103,6 +103,16 @@ struct loop *exchange_loop(const struct exchange *exchange)
     return exchange->loop;
 }
 
+const char *exchange_peer_subject(const struct exchange *exchange)
+{
+    return exchange->peer_subject;
+}
+
+const char *exchange_peer_problem(const struct exchange *exchange)
+{
+    return exchange->peer_problem;
+}
+
 void *exchange_alloc(struct exchange *exchange, size_t size)
 {
     return exchange->backend->alloc(exchange, size);

@@ -49,6 +49,14 @@ struct exchange_request {
 struct exchange_request *exchange_request(struct exchange *exchange);
 struct loop *exchange_loop(const struct exchange *exchange);
 
+/*
+ * Whose certificate the client has shown and the listener's authorities (tls.h) have accepted: the subject as
+ * RFC 2253 writes it, "" for an empty one. NULL: nobody's; then _problem says why, or NULL as well: the
+ * client has shown none, or was not asked. Borrowed until the exchange ends.
+ */
+const char *exchange_peer_subject(const struct exchange *exchange);
+const char *exchange_peer_problem(const struct exchange *exchange);
+
 /* Uninitialised, aligned, freed with the exchange. */
 void *exchange_alloc(struct exchange *exchange, size_t size);
 struct str exchange_copy(struct exchange *exchange, struct str s);

@@ -34,6 +34,7 @@ struct exchange {
     void *below; /* the backend's own */
     struct loop *loop;
     struct exchange_end *ends;
+    const char *peer_subject, *peer_problem; /* as exchange.h says; they live as long */
 };
 
 /* The end has come: calls and forgets all that registered. */

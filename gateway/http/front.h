@@ -49,8 +49,8 @@ struct front_loop {
     struct http_front *front;
     struct loop *loop;
     struct front_listener {
-        h2o_socket_t *sock; /* NULL: closed */
-        h2o_accept_ctx_t accept;
+        h2o_socket_t *sock;      /* NULL: closed */
+        h2o_accept_ctx_t accept; /* owns a reference of its ssl_ctx */
         struct front_server *server;
         struct front_loop *at;
     } * listeners;
@@ -70,9 +70,13 @@ struct front_loop {
     _Atomic uint64_t accepted, active, requests;
 };
 
+/* Why a certificate that was fine does not count any more. */
+#define FRONT_AUTHORITIES_CHANGED "the authorities have changed since the connection was made"
+
 struct front_connection {
     struct list link;
     struct front_loop *at;
+    struct front_listener *listener; /* it came in by */
     struct front_server *server;
     h2o_socket_t *sock;
     struct h2o_exchange *exchange; /* the running one; NULL: none */
@@ -84,7 +88,9 @@ struct front_connection {
     char peer_address[INET6_ADDRSTRLEN];
     char local_address[INET6_ADDRSTRLEN];
     int peer_port, local_port;
-    char *server_name; /* SNI; NULL: none */
+    char *server_name;        /* SNI; NULL: none */
+    char *peer_subject;       /* of the client's certificate; NULL: none, or it is not accepted */
+    const char *peer_problem; /* why not; NULL: there was none */
 };
 
 struct http_front {

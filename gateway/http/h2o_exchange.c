@@ -547,6 +547,8 @@ struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backen
         learn_addresses(connection, req->conn);
     read_request(x);
     split_target(&x->super.request);
+    x->super.peer_subject = exchange_copy(&x->super, str_of(connection->peer_subject)).at;
+    x->super.peer_problem = connection->peer_problem;
     return &x->super;
 }
 

@@ -80,6 +80,7 @@ static void on_close(void *arg)
 
     list_remove(&connection->link);
     free(connection->server_name);
+    free(connection->peer_subject);
     free(connection);
     at->connection_count--;
     metrics_add(METRIC_CONNECTIONS_ACTIVE, -1);
@@ -133,6 +134,7 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         }
         struct front_connection *connection = mem_zalloc(sizeof(*connection));
         connection->at = at;
+        connection->listener = from;
         connection->server = from->server;
         connection->sock = sock;
         connection->tls = from->accept.ssl_ctx != NULL;
@@ -190,14 +192,16 @@ static void request_shutdown(struct front_loop *at)
 }
 
 /* h2o leaves idle HTTP/1 connections to their timeout: their read side is shut, and h2o sees the end. */
+static void close_if_idle(const struct front_connection *connection)
+{
+    if (is_idle(connection))
+        (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RD); /* fails when the peer was faster */
+}
+
 static void close_idle(struct front_loop *at)
 {
-    list_each (link, &at->connections) {
-        struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
-
-        if (is_idle(connection))
-            (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RD); /* fails when the peer was faster */
-    }
+    list_each (link, &at->connections)
+        close_if_idle(CONTAINER_OF(link, struct front_connection, link));
 }
 
 static void on_sweep(struct timer *timer)
@@ -337,6 +341,18 @@ static void server_free(struct front_server *server)
     free(server);
 }
 
+static bool make_tls(struct front_server *server, const struct http_server_options *options, struct err *err)
+{
+    const struct tls_server files = {.certificate_file = options->certificate_file,
+                                     .key_file = options->key_file};
+
+    if (options->tls == NULL)
+        return tls_server_new(&files, &server->tls, err);
+    (void)SSL_CTX_up_ref(options->tls);
+    server->tls = options->tls;
+    return true;
+}
+
 static bool open_addresses(struct front_server *server, const struct http_server_options *options,
                            struct err *err)
 {
@@ -351,8 +367,7 @@ static bool open_addresses(struct front_server *server, const struct http_server
         if (options->addresses[i].http2)
             log_notice("http: HTTP/2 is not offered to clients; server=%s port=%d", options->name,
                        server->addresses[i].port);
-        if (options->addresses[i].tls && server->tls == NULL &&
-            !tls_server_new(options->certificate_file, options->key_file, &server->tls, err))
+        if (options->addresses[i].tls && server->tls == NULL && !make_tls(server, options, err))
             return err_wrap(err, "%s", options->name);
     }
     return true;
@@ -472,7 +487,10 @@ static bool listen_on(struct front_loop *at, struct front_server *server, const 
     listener->server = server;
     listener->accept.ctx = &at->context;
     listener->accept.hosts = server->hosts;
-    listener->accept.ssl_ctx = address->tls ? server->tls : NULL;
+    if (address->tls) {
+        (void)SSL_CTX_up_ref(server->tls);
+        listener->accept.ssl_ctx = server->tls;
+    }
     listener->accept.expect_proxy_line = address->proxy_protocol ? 1 : 0;
     listener->sock = h2o_evloop_socket_create(loop_h2o(at->loop), fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
@@ -512,15 +530,52 @@ bool http_front_attach(struct http_front *front, struct loop *loop, struct err *
     return listening;
 }
 
-void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg)
+static struct front_loop *find_loop(struct http_front *front, const struct loop *loop)
 {
     struct front_loop *at;
 
-    assert(loop_is_mine(loop));
     (void)pthread_mutex_lock(front->lock);
     for (at = front->loops; at != NULL && at->loop != loop; at = at->next)
         continue;
     (void)pthread_mutex_unlock(front->lock);
+    return at;
+}
+
+void http_front_use_tls(struct http_front *front, struct loop *loop, size_t number, SSL_CTX *tls)
+{
+    struct front_loop *at = find_loop(front, loop);
+
+    assert(loop_is_mine(loop) && number < front->server_count);
+    const struct front_server *server = front->servers[number];
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < at->listener_count; i++) {
+        h2o_accept_ctx_t *accept = &at->listeners[i].accept;
+
+        if (at->listeners[i].server != server || accept->ssl_ctx == NULL)
+            continue;
+        (void)SSL_CTX_up_ref(tls);
+        SSL_CTX_free(accept->ssl_ctx);
+        accept->ssl_ctx = tls;
+    }
+    list_each (link, &at->connections) {
+        struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
+
+        if (connection->server != server || !connection->tls)
+            continue;
+        if (connection->peer_subject != NULL)
+            connection->peer_problem = FRONT_AUTHORITIES_CHANGED;
+        free(connection->peer_subject);
+        connection->peer_subject = NULL;
+        close_if_idle(connection);
+    }
+}
+
+void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg)
+{
+    struct front_loop *at = find_loop(front, loop);
+
+    assert(loop_is_mine(loop));
     if (at == NULL) {
         if (on_empty != NULL)
             on_empty(arg);
@@ -543,6 +598,8 @@ void http_front_free(struct http_front *front)
         struct front_loop *at = front->loops;
 
         front->loops = at->next;
+        for (size_t i = 0; i < at->listener_count; i++)
+            SSL_CTX_free(at->listeners[i].accept.ssl_ctx);
         free(at->listeners);
         free(at);
     }

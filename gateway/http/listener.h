@@ -21,6 +21,7 @@ struct exchange;
 struct http_front;
 struct http_server;
 struct loop;
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 /* One entry of proxy_listen and the like. */
 struct listen_address {
@@ -39,6 +40,7 @@ struct http_server_options {
     size_t address_count;
     const char *certificate_file; /* PEM; NULL: a self-signed pair is made at start */
     const char *key_file;
+    struct ssl_ctx_st *tls; /* instead of these two, see tls.h; gets a reference; NULL: they count */
     void (*handle)(struct exchange *exchange, void *arg);
     /*
      * How errors found before the handler look (guard, 413, h2o's own): writes an answer. NULL: plain text.
@@ -74,6 +76,11 @@ bool http_front_attach(struct http_front *front, struct loop *loop, struct err *
  * on_empty is called on the loop when its last connection is gone.
  */
 void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg);
+/*
+ * On each loop: TLS connections that server `number` accepts from now on get `tls`, of which a reference is
+ * taken. A certificate that an older connection has shown does not count any more; idle ones are closed.
+ */
+void http_front_use_tls(struct http_front *front, struct loop *loop, size_t number, struct ssl_ctx_st *tls);
 /* Every loop has ended. */
 void http_front_free(struct http_front *front);
 

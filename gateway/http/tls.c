@@ -7,6 +7,8 @@
 
 #include "gateway/http/tls.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -64,13 +66,20 @@ static bool use_own_pair(SSL_CTX *tls, struct err *err)
     return used || openssl_failed(err, "make a self-signed certificate", NULL);
 }
 
-/* Leaves the name the client asked for with its connection; h2o's BIO leads there. */
+/* h2o's BIO leads there. */
+static struct front_connection *connection_of(const SSL *ssl)
+{
+    h2o_socket_t *sock = BIO_get_data(SSL_get_rbio(ssl));
+
+    return sock != NULL ? sock->on_close.data : NULL;
+}
+
+/* Leaves the name the client asked for with its connection. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's signature */
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    h2o_socket_t *sock = BIO_get_data(SSL_get_rbio(ssl));
-    struct front_connection *connection = sock != NULL ? sock->on_close.data : NULL;
+    struct front_connection *connection = connection_of(ssl);
 
     (void)alert;
     (void)arg;
@@ -79,7 +88,74 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-bool tls_server_new(const char *certificate_file, const char *key_file, SSL_CTX **tls, struct err *err)
+/* RFC 2253; whatever is not printable is escaped. NULL: out of memory. */
+static char *subject_of(X509 *certificate)
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    char *subject = NULL;
+
+    if (memory != NULL && X509_NAME_print_ex(memory, X509_get_subject_name(certificate), /* indent= */ 0,
+                                             XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(memory, &text);
+        subject = length > 0 ? mem_strndup(text, (size_t)length) : mem_strdup("");
+    }
+    BIO_free(memory);
+    return subject;
+}
+
+/*
+ * The handshake goes on whatever comes of it: h2o closes after a failed one without a word, and under TLS 1.3
+ * clients take it for done before the server has seen their certificate. A request can be told what is wrong.
+ * That the client has the key is proved afterwards; without that the handshake does fail.
+ */
+static int on_client_certificate(X509_STORE_CTX *chain, void *arg)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct front_connection *connection = connection_of(ssl);
+    bool trusted = X509_verify_cert(chain) == 1;
+
+    (void)arg;
+    if (connection == NULL)
+        return 0;
+    if (SSL_get_SSL_CTX(ssl) != connection->listener->accept.ssl_ctx)
+        connection->peer_problem = FRONT_AUTHORITIES_CHANGED;
+    else if (trusted)
+        connection->peer_subject = subject_of(X509_STORE_CTX_get0_cert(chain));
+    else
+        connection->peer_problem = X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain));
+    return 1;
+}
+
+/* A resumed session would show no certificate: there are none. */
+static bool ask_for_certificates(SSL_CTX *tls, const char *ca_file, struct err *err)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca_file);
+
+    if (names == NULL || SSL_CTX_load_verify_file(tls, ca_file) != 1 ||
+        SSL_CTX_set_num_tickets(tls, 0) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return openssl_failed(err, "read certificates of authorities from", ca_file);
+    }
+    SSL_CTX_set_client_CA_list(tls, names);
+    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls), X509_V_FLAG_PARTIAL_CHAIN);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(tls, on_client_certificate, NULL);
+    (void)SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
+    return true;
+}
+
+static bool use_files(SSL_CTX *tls, const struct tls_server *server, struct err *err)
+{
+    if (SSL_CTX_use_certificate_chain_file(tls, server->certificate_file) != 1)
+        return openssl_failed(err, "read certificate", server->certificate_file);
+    if (SSL_CTX_use_PrivateKey_file(tls, server->key_file, SSL_FILETYPE_PEM) != 1)
+        return openssl_failed(err, "use key", server->key_file);
+    return true;
+}
+
+bool tls_server_new(const struct tls_server *server, SSL_CTX **tls, struct err *err)
 {
     static char http1[] = "http/1.1";
     static const h2o_iovec_t protocols[] = {{http1, sizeof(http1) - 1}, {NULL, 0}};
@@ -95,16 +171,10 @@ bool tls_server_new(const char *certificate_file, const char *key_file, SSL_CTX 
     (void)SSL_CTX_set_session_id_context(made, session_context, sizeof(session_context) - 1);
     (void)SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
     h2o_ssl_register_alpn_protocols(made, protocols);
-    if (certificate_file == NULL) {
-        if (!use_own_pair(made, err))
-            goto out;
-    } else if (SSL_CTX_use_certificate_chain_file(made, certificate_file) != 1) {
-        (void)openssl_failed(err, "read certificate", certificate_file);
+    if (server->certificate_file != NULL ? !use_files(made, server, err) : !use_own_pair(made, err))
         goto out;
-    } else if (SSL_CTX_use_PrivateKey_file(made, key_file, SSL_FILETYPE_PEM) != 1) {
-        (void)openssl_failed(err, "use key", key_file);
+    if (server->client_ca_file != NULL && !ask_for_certificates(made, server->client_ca_file, err))
         goto out;
-    }
     *tls = made;
     return true;
 fail:
@@ -112,6 +182,40 @@ fail:
 out:
     SSL_CTX_free(made);
     return false;
+}
+
+static bool digest_file(EVP_MD_CTX *digest, const char *path, struct err *err)
+{
+    unsigned char bytes[4096];
+    FILE *file = fopen(path, "re");
+    size_t count;
+
+    if (file == NULL)
+        return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    while ((count = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        (void)EVP_DigestUpdate(digest, bytes, count);
+    bool ok = ferror(file) == 0 || err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    (void)fclose(file); /* it was only read */
+    return ok;
+}
+
+bool tls_server_digest(const struct tls_server *server, uint8_t digest[TLS_DIGEST_SIZE], struct err *err)
+{
+    const char *const paths[] = {server->certificate_file, server->key_file, server->client_ca_file};
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool ok = (context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1) ||
+              openssl_failed(err, "make a digest", NULL);
+
+    for (size_t i = 0; ok && i < COUNT(paths); i++) {
+        const unsigned char mark = paths[i] != NULL ? 1 : 0; /* which of them there are counts as well */
+        (void)EVP_DigestUpdate(context, &mark, sizeof(mark));
+        ok = paths[i] == NULL || digest_file(context, paths[i], err);
+    }
+    if (ok)
+        ok = EVP_DigestFinal_ex(context, digest, NULL) == 1 || openssl_failed(err, "make a digest", NULL);
+    EVP_MD_CTX_free(context);
+    return ok;
 }
 
 static bool is_address(const char *name)

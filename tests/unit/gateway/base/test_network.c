@@ -42,6 +42,20 @@ static void a_single_address_contains_itself_only(void **state)
     assert_false(is_inside("2001:db8::7/128", "2001:db8::6"));
 }
 
+static void loopback_is_what_only_this_machine_can_reach(void **state)
+{
+    (void)state;
+    assert_true(network_is_loopback(STR("127.0.0.1")));
+    assert_true(network_is_loopback(STR("127.255.0.9")));
+    assert_true(network_is_loopback(STR("::1")));
+    assert_true(network_is_loopback(STR("::ffff:127.0.0.1")));
+    assert_false(network_is_loopback(STR("0.0.0.0")));
+    assert_false(network_is_loopback(STR("::")));
+    assert_false(network_is_loopback(STR("128.0.0.1")));
+    assert_false(network_is_loopback(STR("::ffff:10.0.0.1")));
+    assert_false(network_is_loopback(STR("localhost")));
+}
+
 static void a_range_of_no_bits_contains_its_whole_family(void **state)
 {
     (void)state;
@@ -173,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_single_address_contains_itself_only),
+        cmocka_unit_test(loopback_is_what_only_this_machine_can_reach),
         cmocka_unit_test(a_range_of_no_bits_contains_its_whole_family),
         cmocka_unit_test(bits_need_not_end_with_a_byte),
         cmocka_unit_test(bits_behind_the_range_do_not_matter),
