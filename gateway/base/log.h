@@ -7,9 +7,9 @@
  * info: changes applied. debug: free, and the only level used per request.
  * Constant text first, then key=value: log_warn("bus: channel lost; retry_in_ms=%" PRId64, wait_ms).
  *
- * Until log_open() lines go to stderr at once. When the writer falls behind, lines are dropped and counted;
- * the count is itself a line as soon as there is room. Threads: any, after log_open(); log_open() and
- * log_close() belong to main. A mutex guards the queue and is held for one copy of a line.
+ * Until log_open() lines go to stderr at once; after it into a line_sink: when the writer falls behind,
+ * lines are dropped and counted, and the count is itself a line as soon as there is room. Threads: any, after
+ * log_open(); log_open() and log_close() belong to main.
  */
 
 #include <stdbool.h>
