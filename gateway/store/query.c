@@ -85,10 +85,12 @@ void query_open_rows(struct buf *sql, const struct schema *schema, enum query_ro
     }
     if (schema->has_ttl)
         buf_add_text(sql, ", floor(extract(epoch FROM t.expires_at - statement_timestamp()))::bigint AS ttl");
+    if (schema->has_ttl && rows == QUERY_LIVE_EXACT)
+        buf_add_text(sql, ", extract(epoch FROM t.expires_at) AS expires_at");
     buf_add_text(sql, " FROM ");
     query_add_table(sql, schema);
     buf_add_text(sql, " t WHERE true");
-    if (schema->has_ttl && rows == QUERY_LIVE)
+    if (schema->has_ttl && rows != QUERY_EXPIRED_TOO)
         buf_add_text(sql, " AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())");
 }
 

@@ -33,6 +33,7 @@ bool query_can_equal(const struct field *field, struct str value);
  */
 enum query_rows {
     QUERY_LIVE,
+    QUERY_LIVE_EXACT, /* of a kind with a ttl also expires_at, in seconds */
     QUERY_EXPIRED_TOO
 };
 void query_open_rows(struct buf *sql, const struct schema *schema, enum query_rows rows);

@@ -160,7 +160,7 @@ static bool find_row(struct store_session *session, const struct store_child *ch
         return true;
     }
     buf_add_text(&asking.sql, "SELECT row_to_json(d) FROM ");
-    query_open_rows(&asking.sql, child->schema, QUERY_LIVE);
+    query_open_rows(&asking.sql, child->schema, QUERY_LIVE_EXACT);
     add_field_condition(&asking, column, "=", mem_strndup(child->value.at, child->value.len));
     if (child->parent_field != NULL) {
         char id[UUID_TEXT_SIZE];

@@ -77,6 +77,13 @@ bool session_query(struct store_session *session, const struct pg_statement *sta
     return pg_session_run(session->primary, statement, 1, result, deadline_ms, err);
 }
 
+static enum store_change_kind kind_of(const cJSON *old, const cJSON *new)
+{
+    if (old == NULL)
+        return STORE_CREATED;
+    return new == NULL ? STORE_DELETED : STORE_UPDATED;
+}
+
 void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,
                   const cJSON *new)
 {
@@ -86,6 +93,7 @@ void session_note(struct store_session *session, const struct schema *schema, co
     assert(has_id);
     (void)has_id;
     change->schema = schema;
+    change->kind = kind_of(old, new);
     if (schema->cache_keys == NULL)
         return;
     if (old != NULL)

@@ -22,6 +22,7 @@
 struct change {
     const struct schema *schema;
     struct uuid id;
+    enum store_change_kind kind;
     size_t first_key; /* in session->keys */
     size_t key_count;
 };

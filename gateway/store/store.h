@@ -115,6 +115,20 @@ bool store_transact(struct store_session *session,
  */
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16]);
 
+enum store_change_kind {
+    STORE_CREATED,
+    STORE_UPDATED,
+    STORE_DELETED
+};
+struct store_change {
+    const struct schema *schema;
+    struct uuid id;
+    enum store_change_kind kind;
+};
+/* Likewise: what was changed, cascades included, in the order in which it was done. */
+size_t store_committed_count(const struct store_session *session);
+struct store_change store_committed(const struct store_session *session, size_t index);
+
 enum store_lock {
     STORE_READ,
     STORE_FOR_UPDATE
@@ -124,6 +138,9 @@ enum store_lock {
  * One document by a unique field ("id" or another); value is text. *document NULL: there is none. Always from
  * the primary, so that who has written sees what he wrote; outside a transaction it is one statement of its
  * own. STORE_FOR_UPDATE only inside one.
+ *
+ * Of a kind with a ttl the document has two members that are no fields: `ttl`, whole seconds left, and
+ * `expires_at`, the instant itself, which clients do not see.
  */
 bool store_find(struct store_session *session, const struct schema *schema, const char *field,
                 struct str value, enum store_lock lock, cJSON **document,

@@ -128,3 +128,15 @@ size_t store_committed_keys(struct store_session *session, const uint8_t (**keys
     *keys = (const uint8_t(*)[16])session->keys;
     return session->key_count;
 }
+
+size_t store_committed_count(const struct store_session *session)
+{
+    return session->change_count;
+}
+
+struct store_change store_committed(const struct store_session *session, size_t index)
+{
+    const struct change *change = &session->changes[index];
+
+    return (struct store_change){change->schema, change->id, change->kind};
+}
