@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/log_level.h"
 #include "admin/reply.h"
 #include "admin/request.h"
 #include "admin/routes.h"
@@ -15,6 +16,12 @@
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
 #include "gateway/proxy/listen.h"
+
+struct hearing {
+    struct loop_message super;
+    struct admin *admin;
+    char word[];
+};
 
 struct reload {
     struct loop_message super;
@@ -73,6 +80,7 @@ static void apply_reload(struct loop_message *message)
     struct reload *reload = CONTAINER_OF(message, struct reload, super);
 
     reload->admin->config = reload->config;
+    log_level_reload(reload->admin);
     free(reload);
 }
 
@@ -117,6 +125,26 @@ struct http_front *admin_front(struct admin *admin)
     return admin->front;
 }
 
+static void apply_word(struct loop_message *message)
+{
+    struct hearing *hearing = CONTAINER_OF(message, struct hearing, super);
+
+    if (loop_is_mine(hearing->admin->options.loop)) /* not what came too late */
+        log_level_hear(hearing->admin, str_of(hearing->word));
+    free(hearing);
+}
+
+void admin_hear(struct admin *admin, const char *word)
+{
+    size_t size = strlen(word) + 1;
+    struct hearing *hearing = mem_zalloc(sizeof(*hearing) + size);
+
+    hearing->super.run = apply_word;
+    hearing->admin = admin;
+    memcpy(hearing->word, word, size);
+    loop_post(admin->options.loop, &hearing->super);
+}
+
 void admin_reload(struct admin *admin, const struct config *config)
 {
     struct reload *reload = mem_zalloc(sizeof(*reload));
@@ -134,6 +162,7 @@ void admin_close(struct admin *admin)
     for (struct list *link = list_take_first(&admin->running); link != NULL;
          link = list_take_first(&admin->running))
         request_free(CONTAINER_OF(link, struct request, link));
+    timer_stop(&admin->level_timer);
     http_front_free(admin->front);
     free(admin);
 }

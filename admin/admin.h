@@ -60,7 +60,9 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
 /* On the loop's thread, when it starts. */
 bool admin_attach(struct admin *admin, struct err *err) MUST_CHECK;
 struct http_front *admin_front(struct admin *admin);
-/* Main thread: new live settings. `config` is borrowed until the next reload is in force or the admin is
+/* Any thread: what some node has said to all through the log; words nobody knows mean nothing. */
+void admin_hear(struct admin *admin, const char *word);
+/* Main thread: new live settings, the level of the log included. `config` is borrowed until the next reload is in force or the admin is
  * closed. */
 void admin_reload(struct admin *admin, const struct config *config);
 /* After the loop has ended and the store is closed. NULL is fine. */

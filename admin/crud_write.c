@@ -10,7 +10,6 @@
 
 #include "admin/crud_write.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +20,9 @@
 #include "admin/request.h"
 #include "admin/state.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 
 enum {
-    WAIT_APPLIED_MS = 2000, /* then the answer goes out all the same: the change is committed */
     MAX_TTL_S = 100000000,
     PUT_TRIES = 3
 };
@@ -444,24 +441,6 @@ static bool delete (struct store_session *session, void *arg, struct store_error
 
 /* ---- around the transaction ---- */
 
-/* Tell the others, then wait until this node itself has caught up: read your writes. */
-static void spread(struct store_session *session, struct request *request,
-                   const struct outbox_receipt *receipt)
-{
-    const struct admin_bus *bus = &request->admin->options.bus;
-    const uint8_t(*keys)[16] = NULL;
-
-    if (receipt->position == 0)
-        return;
-    size_t key_count = store_committed_keys(session, &keys);
-    bus->announce(bus->arg, receipt->position, receipt->tag, keys, key_count);
-    bus->wake(bus->arg);
-    if (!bus->wait(bus->arg, receipt->position, WAIT_APPLIED_MS))
-        log_warn("admin: a change is committed but this node has not applied it yet; position=%" PRIu64,
-                 receipt->position);
-    request->answer.position = receipt->position;
-}
-
 static void run(struct store_session *session, struct request *request,
                 bool (*body)(struct store_session *session, void *arg, struct store_error *error), int status)
 {
@@ -484,7 +463,7 @@ static void run(struct store_session *session, struct request *request,
             crud_answer_document(request, status, write.result);
         else
             answer_empty(&request->answer, status);
-        spread(session, request, &receipt);
+        request_spread(request, session, &receipt);
     } else {
         cJSON_Delete(write.result);
         if (error.failure != STORE_OK || request->answer.status == 0)

@@ -22,8 +22,22 @@ void schema_show_plugin(struct request *request);
 void schema_show_plugin_config(struct request *request);
 void schema_show_vault(struct request *request);
 void schema_validate_vault(struct request *request);
+void schema_show_filter(struct request *request);
 void schema_validate(struct request *request);
 void schema_validate_plugin(struct request *request);
+
+void log_level_show(struct request *request);
+void log_level_set_here(struct request *request);
+void log_level_set_everywhere(struct request *request);
+
+void timers_show(struct request *request);
+void workspaces_list(struct request *request);
+void workspaces_show(struct request *request);
+
+/* Why there is nothing behind a path that clients know. */
+void absent_config(struct request *request);
+void absent_filters(struct request *request);
+void absent_control_plane(struct request *request);
 
 void tags_list(struct request *request);
 void tags_show(struct request *request);

@@ -8,16 +8,19 @@
 
 #include "admin/request.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/reply.h"
 #include "admin/state.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/store/store.h"
 
 enum {
-    QUEUE_LIMIT_US = 10 * 1000 * 1000 /* a job that waited longer does nothing: the client gave up or will */
+    QUEUE_LIMIT_US = 10 * 1000 * 1000, /* a job that waited longer does nothing: the client gave up or will */
+    WAIT_APPLIED_MS = 2000,            /* then the answer goes out all the same: the change is committed */
 };
 
 static const struct {
@@ -98,6 +101,23 @@ void request_run(struct request *request,
     request->is_running = false;
     list_remove(&request->link);
     answer_message(&request->answer, 503, "Too many requests are waiting for the database");
+}
+
+void request_spread(struct request *request, struct store_session *session,
+                    const struct outbox_receipt *receipt)
+{
+    const struct admin_bus *bus = &request->admin->options.bus;
+    const uint8_t(*keys)[16] = NULL;
+
+    if (receipt->position == 0)
+        return;
+    size_t key_count = store_committed_keys(session, &keys);
+    bus->announce(bus->arg, receipt->position, receipt->tag, keys, key_count);
+    bus->wake(bus->arg);
+    if (!bus->wait(bus->arg, receipt->position, WAIT_APPLIED_MS))
+        log_warn("admin: a change is committed but this node has not applied it yet; position=%" PRIu64,
+                 receipt->position);
+    request->answer.position = receipt->position;
 }
 
 void request_reply(struct request *request)

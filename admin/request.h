@@ -24,6 +24,7 @@
 
 struct admin;
 struct config;
+struct outbox_receipt;
 struct store_session;
 
 enum method {
@@ -66,6 +67,13 @@ struct request *request_new(struct admin *admin, struct exchange *exchange);
 /* Hands it to a store thread; `work` fills the answer, which is sent when it returns. */
 void request_run(struct request *request,
                  void (*work)(struct store_session *session, struct request *request));
+
+/*
+ * In a job, after a commit: tells the other nodes and waits until this one has caught up, so that who has
+ * written sees it. The answer names the position.
+ */
+void request_spread(struct request *request, struct store_session *session,
+                    const struct outbox_receipt *receipt);
 
 /* Sends the answer, if anybody is still there. The request may be gone on return. */
 void request_reply(struct request *request);

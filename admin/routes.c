@@ -20,7 +20,8 @@ typedef void (*handler_fn)(struct request *request);
 enum api {
     ADMIN_API = 1,
     STATUS_API = 2,
-    UNLISTED = 4 /* not in /endpoints */
+    UNLISTED = 4,     /* not in /endpoints */
+    EVERY_METHOD = 8, /* whatever the row says */
 };
 
 static const struct route {
@@ -41,6 +42,7 @@ static const struct route {
     {METHOD_GET,    "/schemas/plugins/{name}",   schema_show_plugin,        ADMIN_API},
     {METHOD_POST,   "/schemas/vaults/validate",  schema_validate_vault,     ADMIN_API | UNLISTED},
     {METHOD_GET,    "/schemas/vaults/{name}",    schema_show_vault,         ADMIN_API},
+    {METHOD_GET,    "/schemas/filters/{name}",   schema_show_filter,        ADMIN_API},
     {METHOD_GET,    "/schemas/{name}",           schema_show,               ADMIN_API},
     {METHOD_POST,   "/schemas/{db_entity_name}/validate", schema_validate,  ADMIN_API},
     {METHOD_GET,    "/tags",                     tags_list,                 ADMIN_API},
@@ -50,6 +52,27 @@ static const struct route {
     {METHOD_DELETE, "/cache",                    cache_drop_all,            ADMIN_API},
     {METHOD_GET,    "/cache/{key}",              cache_show,                ADMIN_API},
     {METHOD_DELETE, "/cache/{key}",              cache_drop,                ADMIN_API},
+    {METHOD_GET,    "/debug/node/log-level",     log_level_show,            ADMIN_API},
+    {METHOD_PUT,    "/debug/node/log-level/{log_level}",    log_level_set_here,       ADMIN_API},
+    {METHOD_PUT,    "/debug/cluster/log-level/{log_level}", log_level_set_everywhere, ADMIN_API},
+    {METHOD_GET,    "/timers",                   timers_show,               ADMIN_API},
+    {METHOD_GET,    "/workspaces",               workspaces_list,           ADMIN_API},
+    {METHOD_GET,    "/workspaces/{workspaces}",  workspaces_show,           ADMIN_API},
+    {METHOD_GET,    "/config",                   absent_config,             ADMIN_API},
+    {METHOD_POST,   "/config",                   absent_config,             ADMIN_API},
+    {METHOD_GET,    "/clustering/data-planes",   absent_control_plane,      ADMIN_API},
+    {METHOD_GET,    "/clustering/status",        absent_control_plane,      ADMIN_API},
+    {METHOD_GET,    "/filter-chains",                           absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/filter-chains/{filter_chains}",           absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/filter-chains/{filter_chains}/route",     absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/filter-chains/{filter_chains}/service",   absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/routes/{routes}/filter-chains",           absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/routes/{routes}/filter-chains/{filter_chains}", absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/routes/{routes}/filters/all",             absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/routes/{routes}/filters/disabled",        absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/routes/{routes}/filters/enabled",         absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/services/{services}/filter-chains",       absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/services/{services}/filter-chains/{filter_chains}", absent_filters, ADMIN_API | EVERY_METHOD},
     /* clang-format on */
 };
 
@@ -67,6 +90,13 @@ struct offer {
     handler_fn handlers[METHOD_OFFERED_COUNT];
 };
 
+static void add_offer(struct offer *offer, const struct route *route)
+{
+    offer->handlers[route->method] = route->handle;
+    for (size_t i = 0; (route->apis & EVERY_METHOD) != 0 && i < METHOD_OFFERED_COUNT; i++)
+        offer->handlers[i] = route->handle;
+}
+
 static bool find_route(const struct request *request, struct offer *offer)
 {
     unsigned api = request->is_status_api ? STATUS_API : ADMIN_API;
@@ -77,7 +107,7 @@ static bool find_route(const struct request *request, struct offer *offer)
         if (form == NULL && (route->apis & api) != 0 && path_matches(&request->path, route->form))
             form = route->form;
         if (form != NULL && strcmp(form, route->form) == 0)
-            offer->handlers[route->method] = route->handle;
+            add_offer(offer, route);
     }
     return form != NULL;
 }

@@ -146,6 +146,15 @@ void schema_show_plugin_config(struct request *request)
     answer_json(&request->answer, 200, answer);
 }
 
+/* There are no filters: they would be wasm. */
+void schema_show_filter(struct request *request)
+{
+    struct str name = request->path.segments[2];
+
+    answer_message(&request->answer, 404, "Filter '%.*s' not found", name.len > 256 ? 256 : (int)name.len,
+                   name.at);
+}
+
 void schema_validate(struct request *request)
 {
     const struct schema *schema = find_entity(request);

@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "gateway/base/list.h"
+#include "gateway/io/timer.h"
 
 struct admin_server {
     struct admin *admin;
@@ -19,5 +20,6 @@ struct admin {
     const struct config *config; /* in force */
     struct http_front *front;
     struct admin_server admin_server, status_server;
-    struct list running; /* requests whose job has not come back */
+    struct list running;      /* requests whose job has not come back */
+    struct timer level_timer; /* runs while the log has another level than the configured one */
 };

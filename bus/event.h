@@ -14,7 +14,7 @@ enum bus_event_kind {
     BUS_EVENT_ROW = 1,    /* one row of `entity`, and the keys of its old and new version */
     BUS_EVENT_ENTITY = 2, /* everything of type `entity` */
     BUS_EVENT_EVERYTHING = 3,
-    BUS_EVENT_BARRIER = 4, /* nothing changed */
+    BUS_EVENT_BARRIER = 4, /* nothing changed; `entity` may be a word to the nodes, who may not know it */
 };
 
 enum {
@@ -31,7 +31,7 @@ struct bus_event {
     int64_t tag;
     enum bus_event_kind kind;
     unsigned flags;
-    char entity[BUS_ENTITY_NAME_SIZE]; /* empty for kinds 3 and 4 */
+    char entity[BUS_ENTITY_NAME_SIZE]; /* empty for kind 3 */
     bool has_id;
     uint8_t id[16];
     const uint8_t (*keys)[16]; /* digests; borrowed from the batch (reading) or the caller (writing) */

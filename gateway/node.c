@@ -209,6 +209,8 @@ static bool open_data(struct node *node, struct err *err)
         .place = node->place,
         .plugins = node->plugins,
         .plugin_count = node->plugin_count,
+        .on_word = wiring_hear,
+        .arg = &node->wiring,
     };
     node->refresh = refresh_new(&refresh);
     return true;
@@ -314,7 +316,10 @@ static bool open_admin(struct node *node, struct err *err)
     };
     uint8_t history[16];
     bus_identity(node->wiring.bus, options.salt.bytes, history);
-    return admin_open(&options, &node->admin, err);
+    if (!admin_open(&options, &node->admin, err))
+        return false;
+    atomic_store_explicit(&node->wiring.admin, node->admin, memory_order_release); /* wiring_hear() */
+    return true;
 }
 
 /* ---- loop threads ---- */
@@ -440,9 +445,6 @@ static void add_change(void *arg, const struct config_key *key)
 
 static void apply_live(struct node *node, struct config *config)
 {
-    enum log_level level;
-    if (log_level_of(config->log_level, &level))
-        log_set_level(level);
     const struct bus_live live = wiring_bus_live(config);
     bus_reload(node->wiring.bus, &live);
     const struct cache_options cache = wiring_cache_options(&node->wiring, config);

@@ -190,6 +190,14 @@ static struct cJSON *admin_describe(void *arg)
     return object;
 }
 
+void wiring_hear(void *arg, const char *word)
+{
+    const struct wiring *wiring = arg;
+    struct admin *admin = atomic_load_explicit(&wiring->admin, memory_order_acquire); /* node.c: open_admin */
+    if (admin != NULL)
+        admin_hear(admin, word);
+}
+
 /* ---- settings to options ---- */
 
 struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config)

@@ -21,10 +21,13 @@ struct store;
 struct wiring {
     struct schemas *schemas;
     struct cache *cache;
-    _Atomic(struct bus *) bus; /* threads of the bus and the cache may run before it is there */
-    struct store *store;       /* set before the first loop runs */
+    _Atomic(struct bus *) bus;     /* threads of the bus and the cache may run before it is there */
+    struct store *store;           /* set before the first loop runs */
+    _Atomic(struct admin *) admin; /* for the bus thread, which runs before it is there and ends before it */
 };
 
+/* For refresh: a word of some node goes to the Admin API. `arg` is the wiring. */
+void wiring_hear(void *arg, const char *word);
 struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config);
 /* Adds on_hint, log and arg. */
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);

@@ -132,6 +132,8 @@ static enum concern invalidate(struct refresh *refresh, const struct bus_event *
             return CONCERNS_NOTHING;
         return event->has_id ? CONCERNS_ROWS : CONCERNS_EVERYTHING;
     case BUS_EVENT_BARRIER:
+        if (event->entity[0] != '\0' && refresh->options.on_word != NULL)
+            refresh->options.on_word(refresh->options.arg, event->entity);
         break;
     }
     return CONCERNS_NOTHING;

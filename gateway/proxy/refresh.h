@@ -27,6 +27,8 @@ struct refresh_options {
     struct snapshot_place *place;
     const struct plugin *const *plugins; /* the registry in descending priority; only enabled ones */
     size_t plugin_count;
+    void (*on_word)(void *arg, const char *word); /* said by a node to all of them; NULL: nobody listens */
+    void *arg;
 };
 
 struct refresh *refresh_new(const struct refresh_options *options);

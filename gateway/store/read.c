@@ -259,6 +259,24 @@ bool store_plugin_names(struct store_session *session, cJSON **names, struct sto
     return true;
 }
 
+bool store_workspaces(struct store_session *session, cJSON **documents, struct store_error *error)
+{
+    struct asking asking = {0};
+    PGresult *result;
+
+    buf_add_text(&asking.sql,
+                 "SELECT json_build_object('id', id, 'name', name, 'comment', NULL, 'config', '{}'::json, "
+                 "'meta', '{}'::json, 'created_at', created_at, 'updated_at', updated_at) "
+                 "FROM workspaces ORDER BY id");
+    if (!ask(session, &asking, &result, error))
+        return false;
+    *documents = cJSON_CreateArray();
+    for (int i = 0; i < PQntuples(result); i++)
+        (void)cJSON_AddItemToArray(*documents, row_document(result, i, 0));
+    PQclear(result);
+    return true;
+}
+
 bool store_ping(struct store_session *session, struct store_error *error)
 {
     struct asking asking = {0};

@@ -111,6 +111,12 @@ struct store *session_store(struct store_session *session);
 bool store_transact(struct store_session *session,
                     bool (*body)(struct store_session *session, void *arg, struct store_error *error),
                     void *arg, struct outbox_receipt *receipt, struct store_error *error) MUST_CHECK;
+/*
+ * Says a word (bus/event.h, kind 4) to every node that runs, through the log: a transaction that changes
+ * nothing. Nodes that start over or start later do not hear it; one that failed to act may hear it again.
+ */
+bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
+               struct store_error *error) MUST_CHECK;
 /* After a commit: digests of the keys its events named, for bus_announce(). Valid until the next transaction.
  */
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16]);
@@ -210,6 +216,8 @@ bool store_delete(struct store_session *session, const struct schema *schema, co
 
 /* Distinct names of configured plugins (GET /). Array of strings, owned by the caller. */
 bool store_plugin_names(struct store_session *session, cJSON **names, struct store_error *error) MUST_CHECK;
+/* All there are, as clients see them. Array, owned by the caller. */
+bool store_workspaces(struct store_session *session, cJSON **documents, struct store_error *error) MUST_CHECK;
 /* Is the primary reachable? One cheap statement. */
 bool store_ping(struct store_session *session, struct store_error *error) MUST_CHECK;
 

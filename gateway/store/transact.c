@@ -123,6 +123,21 @@ bool store_transact(struct store_session *session,
     }
 }
 
+bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
+               struct store_error *error)
+{
+    struct bus_event event = {.kind = BUS_EVENT_BARRIER};
+    const struct store_options *options = session->options;
+    struct bus_err err;
+
+    assert(!session->in_transaction && strlen(word) < sizeof(event.entity));
+    (void)snprintf(event.entity, sizeof(event.entity), "%s", word);
+    return begin(session, error) &&
+           (outbox_commit(session->primary, &event, 1, options->node_id.bytes, options->append_timeout_ms,
+                          receipt, &err) ||
+            store_error_from(error, &err));
+}
+
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16])
 {
     *keys = (const uint8_t(*)[16])session->keys;

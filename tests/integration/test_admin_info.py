@@ -21,6 +21,10 @@ PARENTS = ["/routes/{routes}/service", "/plugins/{plugins}/service", "/plugins/{
            "/key-auths/{keyauth_credentials}/consumer", "/basic-auths/{basicauth_credentials}/consumer", "/acls/{acls}/consumer",
            "/jwts/{jwt_secrets}/consumer", "/hmac-auths/{hmacauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all",
            "/snis/{snis}/certificate", "/services/{services}/client_certificate", "/upstreams/{upstreams}/client_certificate"]
+NOTED = {"/schemas/filters/{name}", "/debug/node/log-level", "/debug/node/log-level/{log_level}", "/debug/cluster/log-level/{log_level}", "/timers", "/config",
+         "/workspaces", "/workspaces/{workspaces}", "/clustering/data-planes", "/clustering/status", "/filter-chains", "/filter-chains/{filter_chains}",
+         *(f"/filter-chains/{{filter_chains}}/{name}" for name in ("route", "service")), *(f"/routes/{{routes}}/filters/{name}" for name in ("all", "disabled", "enabled")),
+         *(f"/{parent}/{{{parent}}}/filter-chains{rest}" for parent in ("routes", "services") for rest in ("", "/{filter_chains}"))}
 CLOSED = ("/targets", "/targets/x", "/targets/x/upstream", "/snis/x/certificate")  # listed, as clients know them; nothing is there
 
 
@@ -206,7 +210,7 @@ def test_ready(cluster):
 def test_endpoints(cluster):
     listed = cluster.a.admin("GET", "/endpoints").json["data"]
     expected = {"/", "/status", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate", "/schemas/vaults/{name}", "/tags", "/tags/{tags}",
-                "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", *PARENTS}
+                "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", *PARENTS, *NOTED}
     for path, parameter in ENTITIES.items():
         expected |= {f"/{path}", f"/{path}/{{{parameter}}}"}
     for parent, child, parameter in CHILDREN:

@@ -114,6 +114,7 @@ struct node {
     uint64_t position;
     struct bus_event events[EVENTS];
     size_t event_count;
+    char words[64]; /* heard, each with a blank behind it */
 };
 
 static void remember_load(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
@@ -122,6 +123,13 @@ static void remember_load(void *arg, struct cache_flight *flight, const struct c
     (void)ask;
     (void)source;
     ((struct node *)arg)->flight = flight;
+}
+
+static void note_word(void *arg, const char *word)
+{
+    struct node *node = arg;
+    size_t length = strlen(node->words);
+    (void)snprintf(node->words + length, sizeof(node->words) - length, "%s ", word);
 }
 
 static enum cache_judgement accept_any(void *arg, uint64_t position, int64_t tag)
@@ -151,6 +159,8 @@ static int open_node(void **state)
     const struct refresh_options options = {.cache = node->cache,
                                             .schemas = node->schemas,
                                             .place = node->place,
+                                            .on_word = note_word,
+                                            .arg = node,
                                             .plugins = installed,
                                             .plugin_count = 1};
     node->refresh = refresh_new(&options);
@@ -493,6 +503,19 @@ static void events_of_keyed_entities_make_no_snapshot(void **state)
     assert_int_equal(rows_read, 0);
 }
 
+static void a_word_is_heard_and_changes_nothing(void **state)
+{
+    struct node *node = *state;
+    assert_true(try_resync(node));
+    const struct snapshot *before = newest(node);
+    (void)add_event(node, BUS_EVENT_BARRIER, "one", 0);
+    (void)add_event(node, BUS_EVENT_BARRIER, "", 0);
+    (void)add_event(node, BUS_EVENT_BARRIER, "two", 0);
+    assert_true(try_apply(node));
+    assert_string_equal(node->words, "one two ");
+    assert_ptr_equal(newest(node), before);
+}
+
 static void ignore_answer(struct cache_waiter *waiter, enum cache_status status,
                           const struct cache_value *value)
 {
@@ -627,6 +650,7 @@ int main(void)
         ON_NODE(a_batch_that_fails_publishes_nothing_and_may_come_again),
         ON_NODE(wide_events_load_everything),
         ON_NODE(events_of_keyed_entities_make_no_snapshot),
+        ON_NODE(a_word_is_heard_and_changes_nothing),
         ON_NODE(an_event_drops_the_entries_it_names),
         ON_NODE(an_entry_in_use_is_read_again_in_the_batchs_own_snapshot),
         ON_NODE(a_view_that_cannot_be_read_fails_the_batch_with_the_entry_gone),
