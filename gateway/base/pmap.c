@@ -107,87 +107,177 @@ static uintptr_t leaf_new(const struct pmap_values *values, const uint8_t key[16
     return (uintptr_t)leaf | 1;
 }
 
-/* A copy with `slot` (owned) put at `bits`; what was there goes. slot 0: it is left out. */
-static struct node *node_with(const struct node *node, unsigned bits, uintptr_t slot)
+static struct node *node_new(uint32_t taken)
 {
-    uint32_t bit = 1U << bits;
-    uint32_t taken = node != NULL ? node->taken : 0;
-    uint32_t after = slot != 0 ? taken | bit : taken & ~bit;
-    struct node *copy = mem_alloc(sizeof(*copy) + (size_t)__builtin_popcount(after) * sizeof(uintptr_t));
-    unsigned at = 0;
-    copy->refs = 1;
-    copy->taken = after;
-    for (unsigned i = 0; i < FAN; i++) {
-        if ((after >> i & 1) == 0)
-            continue;
-        if (i == bits) {
-            copy->slots[at++] = slot;
-        } else {
-            uintptr_t kept = node->slots[position_of(node, i)];
-            slot_ref(kept);
-            copy->slots[at++] = kept;
-        }
+    struct node *node = mem_alloc(sizeof(*node) + (size_t)__builtin_popcount(taken) * sizeof(uintptr_t));
+    node->refs = 1;
+    node->taken = taken;
+    return node;
+}
+
+/*
+ * The functions below take over the caller's reference to a node and give one to what it has become: the node
+ * itself, changed, when nobody else holds it; otherwise a copy, and the node stays as it is for the others.
+ */
+
+/* The slots are copied; each is held once more, unless they left a node that was nobody else's. */
+static void leave(struct node *node)
+{
+    if (node->refs == 1) {
+        free(node);
+        return;
     }
+    for (unsigned i = 0; i < slot_count(node); i++)
+        slot_ref(node->slots[i]);
+    node->refs--;
+}
+
+static struct node *owned(struct node *node)
+{
+    if (node->refs == 1)
+        return node;
+    struct node *copy = node_new(node->taken);
+    memcpy(copy->slots, node->slots, slot_count(node) * sizeof(uintptr_t));
+    leave(node);
     return copy;
 }
 
-static struct node *insert(const struct node *node, unsigned level, const uint8_t key[16], uintptr_t leaf,
-                           bool *replaced)
+/* With room for one more slot, or without the one there. */
+static struct node *widened(struct node *node, unsigned bits)
 {
-    unsigned bits = bits_at(key, level);
-    if (node == NULL || (node->taken >> bits & 1) == 0)
-        return node_with(node, bits, leaf);
-    uintptr_t slot = node->slots[position_of(node, bits)];
-    if (!is_leaf(slot))
-        return node_with(node, bits, (uintptr_t)insert(node_of(slot), level + 1, key, leaf, replaced));
-    struct leaf *old = leaf_of(slot);
-    if (memcmp(old->key, key, sizeof(old->key)) == 0) {
-        *replaced = true;
-        return node_with(node, bits, leaf);
+    unsigned at = position_of(node, bits);
+    struct node *copy = node_new(node->taken | 1U << bits);
+    memcpy(copy->slots, node->slots, at * sizeof(uintptr_t));
+    memcpy(copy->slots + at + 1, node->slots + at, (slot_count(node) - at) * sizeof(uintptr_t));
+    leave(node);
+    return copy;
+}
+
+/* The slot's reference is the caller's. */
+static struct node *narrowed(struct node *node, unsigned bits, uintptr_t *slot)
+{
+    unsigned at = position_of(node, bits);
+    struct node *copy = node_new(node->taken & ~(1U << bits));
+    *slot = node->slots[at];
+    memcpy(copy->slots, node->slots, at * sizeof(uintptr_t));
+    memcpy(copy->slots + at, node->slots + at + 1, (slot_count(copy) - at) * sizeof(uintptr_t));
+    leave(node);
+    return copy;
+}
+
+/* Two keys in one slot: nodes down to where they part. Takes both over. */
+static struct node *parted(uintptr_t one, uintptr_t other, unsigned level)
+{
+    unsigned first = bits_at(leaf_of(one)->key, level);
+    unsigned second = bits_at(leaf_of(other)->key, level);
+    struct node *node = node_new(1U << first | 1U << second);
+    if (first == second) {
+        node->slots[0] = (uintptr_t)parted(one, other, level + 1);
+        return node;
     }
-    /* Two keys in one slot: a level between them. */
-    old->refs++;
-    struct node *between = node_with(NULL, bits_at(old->key, level + 1), slot);
-    struct node *both = insert(between, level + 1, key, leaf, replaced);
-    static const struct pmap_values nothing = {0};
-    slot_unref((uintptr_t)between, &nothing);
-    return node_with(node, bits, (uintptr_t)both);
+    node->slots[first < second ? 0 : 1] = one;
+    node->slots[first < second ? 1 : 0] = other;
+    return node;
+}
+
+/* Takes `leaf` over. */
+static struct node *insert(struct node *node, const struct pmap_values *values, unsigned level,
+                           uintptr_t leaf, bool *replaced)
+{
+    unsigned bits = bits_at(leaf_of(leaf)->key, level);
+    if ((node->taken >> bits & 1) == 0) {
+        struct node *wide = widened(node, bits);
+        wide->slots[position_of(wide, bits)] = leaf;
+        return wide;
+    }
+    node = owned(node);
+    uintptr_t *slot = &node->slots[position_of(node, bits)];
+    if (!is_leaf(*slot)) {
+        *slot = (uintptr_t)insert(node_of(*slot), values, level + 1, leaf, replaced);
+    } else if (memcmp(leaf_of(*slot)->key, leaf_of(leaf)->key, sizeof(leaf_of(leaf)->key)) == 0) {
+        *replaced = true;
+        slot_unref(*slot, values);
+        *slot = leaf;
+    } else {
+        *slot = (uintptr_t)parted(*slot, leaf, level + 1);
+    }
+    return node;
 }
 
 /* NULL: nothing is left. The key is known to be there. */
-static struct node *without(const struct node *node, unsigned level, const uint8_t key[16])
+static struct node *erase(struct node *node, const struct pmap_values *values, unsigned level,
+                          const uint8_t key[16])
 {
     unsigned bits = bits_at(key, level);
     uintptr_t slot = node->slots[position_of(node, bits)];
-    struct node *inner = is_leaf(slot) ? NULL : without(node_of(slot), level + 1, key);
-    if (inner == NULL && slot_count(node) == 1)
-        return NULL;
-    return node_with(node, bits, (uintptr_t)inner);
+    if (!is_leaf(slot)) {
+        node = owned(node);
+        uintptr_t *inner = &node->slots[position_of(node, bits)];
+        struct node *left = erase(node_of(*inner), values, level + 1, key);
+        if (left != NULL) {
+            *inner = (uintptr_t)left;
+            return node;
+        }
+        slot = 0;
+    }
+    uintptr_t out = 0;
+    node = narrowed(node, bits, &out);
+    if (slot != 0)
+        slot_unref(out, values);
+    if (node->taken != 0)
+        return node;
+    free(node);
+    return NULL;
 }
 
-static struct pmap *pmap_new(struct node *root, size_t count)
+/* Takes the caller's reference; the one it gives is nobody else's. */
+static struct pmap *own_map(struct pmap *map)
 {
-    struct pmap *map = mem_alloc(sizeof(*map));
-    *map = (struct pmap){.refs = 1, .count = count, .root = root};
-    return map;
+    if (map != NULL && map->refs == 1)
+        return map;
+    struct pmap *own = mem_alloc(sizeof(*own));
+    *own = (struct pmap){.refs = 1};
+    if (map == NULL)
+        return own;
+    own->count = map->count;
+    own->root = map->root;
+    own->root->refs++;
+    map->refs--;
+    return own;
 }
 
-struct pmap *pmap_with(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16],
-                       void *value)
+static void put(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value)
 {
     bool replaced = false;
-    struct node *root =
-        insert(map != NULL ? map->root : NULL, 0, key, leaf_new(values, key, value), &replaced);
-    return pmap_new(root, pmap_count(map) + (replaced ? 0 : 1));
+    uintptr_t leaf = leaf_new(values, key, value);
+    struct pmap *own = own_map(*map);
+    if (own->root == NULL)
+        own->root = node_new(0);
+    own->root = insert(own->root, values, 0, leaf, &replaced);
+    own->count += replaced ? 0 : 1;
+    *map = own;
 }
 
-struct pmap *pmap_without(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16])
+static void take_out(struct pmap **map, const struct pmap_values *values, const uint8_t key[16])
 {
-    (void)values;
-    if (pmap_find(map, key) == NULL)
-        return pmap_ref((struct pmap *)(uintptr_t)map); /* NOLINT(performance-no-int-to-ptr) */
-    struct node *root = without(map->root, 0, key);
-    return root != NULL ? pmap_new(root, map->count - 1) : NULL;
+    if (pmap_find(*map, key) == NULL)
+        return;
+    struct pmap *own = own_map(*map);
+    own->root = erase(own->root, values, 0, key);
+    own->count--;
+    *map = own;
+    if (own->root != NULL)
+        return;
+    free(own);
+    *map = NULL;
+}
+
+void pmap_set(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value)
+{
+    if (value != NULL)
+        put(map, values, key, value);
+    else
+        take_out(map, values, key);
 }
 
 struct pmap *pmap_ref(struct pmap *map)

@@ -25,11 +25,12 @@ struct pmap_values {
     pmap_ref_fn unref;
 };
 
-/* The map with key -> value in place of whatever key had. `map` is not changed and still the caller's. */
-struct pmap *pmap_with(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16],
-                       void *value);
-/* The map without key. Returns a new reference to `map` itself if key is not in it. */
-struct pmap *pmap_without(const struct pmap *map, const struct pmap_values *values, const uint8_t key[16]);
+/*
+ * *map becomes one in which key -> value stands in place of whatever key had; value NULL: nothing. The
+ * reference in *map goes over to the new map. What only *map holds is changed in place; what others hold too
+ * stays as it is for them, so building a map of a thousand keys costs a thousand leaves.
+ */
+void pmap_set(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value);
 struct pmap *pmap_ref(struct pmap *map);
 void pmap_unref(struct pmap *map, const struct pmap_values *values);
 

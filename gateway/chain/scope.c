@@ -116,11 +116,9 @@ static void change(struct scope_index *index, struct plugin_instance *instance, 
     make_key(number, combination, ids, &key);
     if (!in && pmap_find(index->instances, key.bytes) != instance)
         return;
-    struct pmap *next = in ? pmap_with(index->instances, &instances, key.bytes, instance)
-                           : pmap_without(index->instances, &instances, key.bytes);
-    bool is_new = pmap_count(next) != pmap_count(index->instances);
-    pmap_unref(index->instances, &instances);
-    index->instances = next;
+    size_t before = pmap_count(index->instances);
+    pmap_set(&index->instances, &instances, key.bytes, in ? instance : NULL);
+    bool is_new = pmap_count(index->instances) != before;
     if (is_new && in)
         index->counts[number][combination]++;
     else if (is_new)

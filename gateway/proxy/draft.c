@@ -13,14 +13,6 @@
 #include "gateway/model/entities.h"
 #include "gateway/router/router.h"
 
-void draft_set_in(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value)
-{
-    struct pmap *after =
-        value != NULL ? pmap_with(*map, values, key, value) : pmap_without(*map, values, key);
-    pmap_unref(*map, values);
-    *map = after;
-}
-
 void draft_set_in_group(struct pmap **groups, const struct pmap_values *values,
                         const struct pmap_values *members, const struct uuid *group, const struct uuid *id,
                         void *value)
@@ -28,8 +20,8 @@ void draft_set_in_group(struct pmap **groups, const struct pmap_values *values,
     if (uuid_is_nil(group))
         return;
     struct pmap *after = pmap_ref(pmap_find(*groups, group->bytes));
-    draft_set_in(&after, members, id->bytes, value);
-    draft_set_in(groups, values, group->bytes, after);
+    pmap_set(&after, members, id->bytes, value);
+    pmap_set(groups, values, group->bytes, after);
     pmap_unref(after, members);
 }
 
@@ -64,7 +56,7 @@ static const struct kind *kind_of(const struct schema *schema)
 static void set_failing(struct draft *draft, const struct uuid *id, bool fails)
 {
     static char mark; /* some value that is not NULL */
-    draft_set_in(&draft->next->failing, &snapshot_failing, id->bytes, fails ? &mark : NULL);
+    pmap_set(&draft->next->failing, &snapshot_failing, id->bytes, fails ? &mark : NULL);
 }
 
 /* A whole draft starts empty: the version that served until now is fetched. */

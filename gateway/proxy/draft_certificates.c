@@ -11,7 +11,7 @@ static bool put_row(struct pmap **map, const struct schema *schema, const struct
 {
     struct shared_row *row = shared_row_new(schema, object);
 
-    draft_set_in(map, &snapshot_rows, id->bytes, row);
+    pmap_set(map, &snapshot_rows, id->bytes, row);
     snapshot_rows.unref(row);
     return true;
 }
@@ -25,7 +25,7 @@ bool draft_put_certificate(struct draft *draft, const struct uuid *id, void *obj
 bool draft_set_certificate(struct draft *draft, const struct uuid *id, void *value, struct err *err)
 {
     (void)err;
-    draft_set_in(&draft->next->certificates, &snapshot_rows, id->bytes, value);
+    pmap_set(&draft->next->certificates, &snapshot_rows, id->bytes, value);
     return true;
 }
 
@@ -38,7 +38,7 @@ bool draft_put_sni(struct draft *draft, const struct uuid *id, void *object, str
 bool draft_set_sni(struct draft *draft, const struct uuid *id, void *value, struct err *err)
 {
     (void)err;
-    draft_set_in(&draft->next->snis, &snapshot_rows, id->bytes, value);
+    pmap_set(&draft->next->snis, &snapshot_rows, id->bytes, value);
     return true;
 }
 
@@ -51,6 +51,6 @@ bool draft_put_authority(struct draft *draft, const struct uuid *id, void *objec
 bool draft_set_authority(struct draft *draft, const struct uuid *id, void *value, struct err *err)
 {
     (void)err;
-    draft_set_in(&draft->next->authorities, &snapshot_rows, id->bytes, value);
+    pmap_set(&draft->next->authorities, &snapshot_rows, id->bytes, value);
     return true;
 }

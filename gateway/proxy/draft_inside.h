@@ -24,8 +24,6 @@ struct draft {
     struct snapshot *next;
 };
 
-/* map[key] = value, or without key when value is NULL. */
-void draft_set_in(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value);
 /* groups[group][id] = value, or without. A nil group: nothing. */
 void draft_set_in_group(struct pmap **groups, const struct pmap_values *values,
                         const struct pmap_values *members, const struct uuid *group, const struct uuid *id,

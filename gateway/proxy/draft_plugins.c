@@ -20,7 +20,7 @@ bool draft_set_plugin(struct draft *draft, const struct uuid *id, void *value, s
     struct scope_index *scope = scope_change(draft->next->scope, before, value);
     scope_unref(draft->next->scope);
     draft->next->scope = scope;
-    draft_set_in(&draft->next->plugins, &snapshot_plugins, id->bytes, value);
+    pmap_set(&draft->next->plugins, &snapshot_plugins, id->bytes, value);
     return true;
 }
 

@@ -52,7 +52,7 @@ bool draft_set_route(struct draft *draft, const struct uuid *id, void *value, st
     if (after != NULL)
         draft_set_in_group(&draft->next->groups, &snapshot_groups, &snapshot_routes, &after->route->service,
                            id, after);
-    draft_set_in(&draft->next->routes, &snapshot_routes, id->bytes, after);
+    pmap_set(&draft->next->routes, &snapshot_routes, id->bytes, after);
     return true;
 }
 
@@ -92,7 +92,7 @@ bool draft_set_service(struct draft *draft, const struct uuid *id, void *value, 
     bool was_on = before != NULL && before->enabled;
     bool is_on = after != NULL && after->service->enabled;
     (void)err;
-    draft_set_in(&draft->next->services, &snapshot_services, id->bytes, value);
+    pmap_set(&draft->next->services, &snapshot_services, id->bytes, value);
     if (was_on != is_on)
         pmap_each(pmap_find(draft->next->groups, id->bytes), is_on ? put_in_route : take_out_route, draft);
     return true;

@@ -12,7 +12,7 @@
 static void forget_name(struct draft *draft, const struct balanced *balanced)
 {
     if (balanced != NULL && pmap_find(draft->next->upstream_names, balanced->name_key.bytes) == balanced)
-        draft_set_in(&draft->next->upstream_names, &snapshot_upstreams, balanced->name_key.bytes, NULL);
+        pmap_set(&draft->next->upstream_names, &snapshot_upstreams, balanced->name_key.bytes, NULL);
 }
 
 /* upstream NULL: there is none any more. */
@@ -24,9 +24,9 @@ static void set_balanced(struct draft *draft, const struct uuid *id, struct shar
     forget_name(draft, pmap_find(next->upstreams, id->bytes));
     if (upstream != NULL) {
         after = balanced_new(upstream, pmap_find(next->target_groups, id->bytes), ++next->balanced_count);
-        draft_set_in(&next->upstream_names, &snapshot_upstreams, after->name_key.bytes, after);
+        pmap_set(&next->upstream_names, &snapshot_upstreams, after->name_key.bytes, after);
     }
-    draft_set_in(&next->upstreams, &snapshot_upstreams, id->bytes, after);
+    pmap_set(&next->upstreams, &snapshot_upstreams, id->bytes, after);
     if (after != NULL)
         snapshot_upstreams.unref(after);
 }
@@ -72,7 +72,7 @@ bool draft_set_target(struct draft *draft, const struct uuid *id, void *value, s
     struct uuid left = before != NULL ? shared_target(before)->upstream : (struct uuid){{0}};
 
     (void)err;
-    draft_set_in(&draft->next->targets, &snapshot_rows, id->bytes, after);
+    pmap_set(&draft->next->targets, &snapshot_rows, id->bytes, after);
     if (after == NULL || !uuid_equal(&left, &shared_target(after)->upstream))
         set_in_group(draft, &left, id, NULL);
     if (after != NULL)

@@ -149,10 +149,7 @@ static void change_host(struct router *router, struct str host, const struct rul
     struct digest digest;
     host_digest(key, &digest);
     struct trie *trie = changed(pmap_find(router->hosts, digest.bytes), rule, in);
-    struct pmap *hosts = trie != NULL ? pmap_with(router->hosts, &tries, digest.bytes, trie)
-                                      : pmap_without(router->hosts, &tries, digest.bytes);
-    pmap_unref(router->hosts, &tries);
-    router->hosts = hosts;
+    pmap_set(&router->hosts, &tries, digest.bytes, trie);
     trie_unref(trie);
     size_t step = in ? 1 : SIZE_MAX; /* adding SIZE_MAX takes one away */
     router->wildcards += str_find(key, '*', 0) != SIZE_MAX ? step : 0;
@@ -172,12 +169,6 @@ static void change_rule(struct router *router, const struct rule *rule, bool in)
     router->count += in ? 1 : SIZE_MAX;
 }
 
-static void set_rules(struct router *router, struct pmap *next)
-{
-    pmap_unref(router->rules, &rules);
-    router->rules = next;
-}
-
 static void take_out(struct router *router, struct routed *old)
 {
     uint8_t key[16];
@@ -186,7 +177,7 @@ static void take_out(struct router *router, struct routed *old)
     if (rule == NULL)
         return;
     change_rule(router, rule, false);
-    set_rules(router, pmap_without(router->rules, &rules, key));
+    pmap_set(&router->rules, &rules, key, NULL);
 }
 
 static bool put_in(struct router *router, struct routed *new, struct err *err)
@@ -197,7 +188,7 @@ static bool put_in(struct router *router, struct routed *new, struct err *err)
         return false;
     routed_key(new, key);
     change_rule(router, rule, true);
-    set_rules(router, pmap_with(router->rules, &rules, key, rule));
+    pmap_set(&router->rules, &rules, key, rule);
     rule_unref(rule);
     return true;
 }

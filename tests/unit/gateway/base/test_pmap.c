@@ -62,7 +62,9 @@ static struct pmap *with(struct pmap *map, uint32_t number, struct counted *valu
 {
     uint8_t key[16];
     make_key(number, key);
-    return value != NULL ? pmap_with(map, &counting, key, value) : pmap_without(map, &counting, key);
+    struct pmap *next = pmap_ref(map);
+    pmap_set(&next, &counting, key, value);
+    return next;
 }
 
 static bool count_one(void *arg, const uint8_t key[16], void *value)
@@ -160,6 +162,49 @@ static void taking_out_what_is_not_there_is_the_same_map(void **state)
     assert_int_equal(value.refs, 0);
 }
 
+/* Maps that were copied from each other at any time, each changed on. */
+static void what_others_hold_is_never_changed_in_place(void **state)
+{
+    enum {
+        MAPS = 6,
+        ROUNDS = 20000
+    };
+    static struct counted values[KEYS];
+    static struct counted *expected[MAPS][KEYS];
+    struct pmap *maps[MAPS] = {NULL};
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        uint32_t to = any(MAPS);
+        if (any(16) == 0) {
+            uint32_t from = any(MAPS);
+            struct pmap *copy = pmap_ref(maps[from]);
+            pmap_unref(maps[to], &counting);
+            maps[to] = copy;
+            memmove(expected[to], expected[from], sizeof(expected[to]));
+        }
+        uint8_t key[16];
+        uint32_t number = any(KEYS);
+        struct counted *value = any(2) > 0 ? &values[any(KEYS)] : NULL;
+        make_key(number, key);
+        pmap_set(&maps[to], &counting, key, value);
+        expected[to][number] = value;
+        uint32_t looked = any(KEYS);
+        for (uint32_t m = 0; m < MAPS; m++)
+            assert_ptr_equal(at(maps[m], looked), expected[m][looked]);
+    }
+    for (uint32_t m = 0; m < MAPS; m++) {
+        size_t count = 0;
+        for (uint32_t i = 0; i < KEYS; i++) {
+            assert_ptr_equal(at(maps[m], i), expected[m][i]);
+            count += expected[m][i] != NULL ? 1 : 0;
+        }
+        assert_int_equal(pmap_count(maps[m]), count);
+        pmap_unref(maps[m], &counting);
+    }
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(values[i].refs, 0);
+}
+
 static void each_stops_when_told(void **state)
 {
     struct counted value = {0};
@@ -180,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_map_holds_what_was_put_in_last),
         cmocka_unit_test(an_older_map_does_not_change),
         cmocka_unit_test(taking_out_what_is_not_there_is_the_same_map),
+        cmocka_unit_test(what_others_hold_is_never_changed_in_place),
         cmocka_unit_test(each_stops_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
