@@ -280,6 +280,25 @@ void pmap_set(struct pmap **map, const struct pmap_values *values, const uint8_t
         take_out(map, values, key);
 }
 
+void **pmap_slot(struct pmap **map, const struct pmap_values *values, const uint8_t key[16])
+{
+    if (pmap_find(*map, key) == NULL)
+        return NULL;
+    *map = own_map(*map);
+    uintptr_t *slot = (uintptr_t *)&(*map)->root;
+    for (unsigned level = 0; !is_leaf(*slot); level++) {
+        struct node *node = owned(node_of(*slot));
+        *slot = (uintptr_t)node;
+        slot = &node->slots[position_of(node, bits_at(key, level))];
+    }
+    struct leaf *leaf = leaf_of(*slot);
+    if (leaf->refs > 1) {
+        *slot = leaf_new(values, key, leaf->value);
+        leaf->refs--;
+    }
+    return &leaf_of(*slot)->value;
+}
+
 struct pmap *pmap_ref(struct pmap *map)
 {
     if (map != NULL)

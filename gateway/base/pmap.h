@@ -31,6 +31,11 @@ struct pmap_values {
  * stays as it is for them, so building a map of a thousand keys costs a thousand leaves.
  */
 void pmap_set(struct pmap **map, const struct pmap_values *values, const uint8_t key[16], void *value);
+/*
+ * Where the value of key stands in *map, to be changed there by its own rules (never to NULL); what others
+ * hold keeps a reference of its own to the value. NULL: key is not in it. Good until the map is used again.
+ */
+void **pmap_slot(struct pmap **map, const struct pmap_values *values, const uint8_t key[16]);
 struct pmap *pmap_ref(struct pmap *map);
 void pmap_unref(struct pmap *map, const struct pmap_values *values);
 

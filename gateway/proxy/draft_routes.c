@@ -18,12 +18,7 @@ enum {
 static bool change_router(struct draft *draft, struct routed *old, struct routed *new, struct err *err)
 {
     const struct router_change change = {.old = old, .new = new};
-    struct router *next = router_change(draft->next->router, &change, 1, err);
-    if (next == NULL)
-        return false;
-    router_unref(draft->next->router);
-    draft->next->router = next;
-    return true;
+    return router_change(&draft->next->router, &change, 1, err);
 }
 
 /* ---- routes ---- */

@@ -27,7 +27,6 @@ struct router {
     uint32_t refs;
     struct trie *any;
     struct pmap *hosts; /* digest of a host key -> struct trie */
-    struct pmap *rules; /* routed pointer, as a key -> struct rule */
     size_t count;
     size_t wildcards, ports; /* hosts with '*', with a port */
 };
@@ -51,6 +50,7 @@ void routed_unref(struct routed *routed)
 {
     if (routed == NULL || --routed->refs > 0)
         return;
+    rule_free(routed->rule);
     /* Owned: given to routed_new() to be freed here. NOLINTNEXTLINE(performance-no-int-to-ptr) */
     routed->release((void *)(uintptr_t)routed->route);
     free(routed);
@@ -68,18 +68,7 @@ static void unref_trie(void *trie)
     trie_unref(trie);
 }
 
-static void ref_rule(void *rule)
-{
-    (void)rule_ref(rule);
-}
-
-static void unref_rule(void *rule)
-{
-    rule_unref(rule);
-}
-
 static const struct pmap_values tries = {ref_trie, unref_trie};
-static const struct pmap_values rules = {ref_rule, unref_rule};
 
 static struct digest_salt host_salt;
 static pthread_once_t host_salt_once = PTHREAD_ONCE_INIT;
@@ -93,14 +82,6 @@ static void make_host_salt(void)
 static void host_digest(struct str host, struct digest *digest)
 {
     digest_make(&host_salt, host, digest);
-}
-
-static void routed_key(const struct routed *routed, uint8_t key[16])
-{
-    struct digest digest;
-    uintptr_t address = (uintptr_t)routed;
-    digest_make(&host_salt, (struct str){(const char *)&address, sizeof(address)}, &digest);
-    memcpy(key, digest.bytes, sizeof(digest.bytes));
 }
 
 /* Lower case, into `to`; false: too long to be a host. */
@@ -127,70 +108,59 @@ static size_t port_position(struct str host)
 
 /* ---- changing ---- */
 
-static struct trie *changed(const struct trie *trie, const struct rule *rule, bool in)
+/* false: the rule was not in it. */
+static bool change_trie(struct trie **trie, const struct rule *rule, bool in)
 {
-    /* A reference, which does not change it. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-    struct trie *now = trie_ref((struct trie *)(uintptr_t)trie);
-    for (size_t i = 0; i < rule->candidate_count; i++) {
-        struct trie *next =
-            in ? trie_with(now, &rule->candidates[i]) : trie_without(now, &rule->candidates[i]);
-        trie_unref(now);
-        now = next;
+    bool found = true;
+    for (size_t i = 0; found && i < rule->candidate_count; i++) {
+        if (in)
+            trie_put(trie, &rule->candidates[i]);
+        else
+            found = trie_take_out(trie, &rule->candidates[i]);
     }
-    return now;
+    return found;
 }
 
-static void change_host(struct router *router, struct str host, const struct rule *rule, bool in)
+/* Where the map holds it, so that building copies nothing; one that may become empty is put back. */
+static bool change_host_trie(struct router *router, const struct digest *host, const struct rule *rule,
+                             bool in)
+{
+    struct trie **slot = in ? (struct trie **)pmap_slot(&router->hosts, &tries, host->bytes) : NULL;
+    if (slot != NULL)
+        return change_trie(slot, rule, in);
+    struct trie *trie = trie_ref(pmap_find(router->hosts, host->bytes));
+    bool found = change_trie(&trie, rule, in);
+    pmap_set(&router->hosts, &tries, host->bytes, trie);
+    trie_unref(trie);
+    return found;
+}
+
+static bool change_host(struct router *router, struct str host, const struct rule *rule, bool in)
 {
     char lower[HOST_MAX];
     if (!lower_host(host, lower))
-        return;
+        return false;
     struct str key = {lower, host.len};
     struct digest digest;
     host_digest(key, &digest);
-    struct trie *trie = changed(pmap_find(router->hosts, digest.bytes), rule, in);
-    pmap_set(&router->hosts, &tries, digest.bytes, trie);
-    trie_unref(trie);
+    if (!change_host_trie(router, &digest, rule, in))
+        return false;
     size_t step = in ? 1 : SIZE_MAX; /* adding SIZE_MAX takes one away */
     router->wildcards += str_find(key, '*', 0) != SIZE_MAX ? step : 0;
     router->ports += port_position(key) != SIZE_MAX ? step : 0;
+    return true;
 }
 
 static void change_rule(struct router *router, const struct rule *rule, bool in)
 {
     const struct texts *hosts = &rule->route->hosts;
+    bool found = false;
     for (size_t i = 0; i < hosts->count; i++)
-        change_host(router, str_of(hosts->at[i]), rule, in);
-    if (hosts->count == 0) {
-        struct trie *any = changed(router->any, rule, in);
-        trie_unref(router->any);
-        router->any = any;
-    }
-    router->count += in ? 1 : SIZE_MAX;
-}
-
-static void take_out(struct router *router, struct routed *old)
-{
-    uint8_t key[16];
-    routed_key(old, key);
-    struct rule *rule = pmap_find(router->rules, key);
-    if (rule == NULL)
-        return;
-    change_rule(router, rule, false);
-    pmap_set(&router->rules, &rules, key, NULL);
-}
-
-static bool put_in(struct router *router, struct routed *new, struct err *err)
-{
-    uint8_t key[16];
-    struct rule *rule = rule_new(new, err);
-    if (rule == NULL)
-        return false;
-    routed_key(new, key);
-    change_rule(router, rule, true);
-    pmap_set(&router->rules, &rules, key, rule);
-    rule_unref(rule);
-    return true;
+        found = change_host(router, str_of(hosts->at[i]), rule, in) || found;
+    if (hosts->count == 0)
+        found = change_trie(&router->any, rule, in);
+    if (found)
+        router->count += in ? 1 : SIZE_MAX;
 }
 
 struct router *router_new(void)
@@ -201,24 +171,33 @@ struct router *router_new(void)
     return router;
 }
 
-struct router *router_change(const struct router *router, const struct router_change *changes, size_t count,
-                             struct err *err)
+/* Takes the caller's reference; the one it gives is nobody else's. */
+static struct router *own_router(struct router *router)
 {
-    struct router *next = mem_alloc(sizeof(*next));
-    *next = *router;
-    next->refs = 1;
-    (void)trie_ref(next->any);
-    (void)pmap_ref(next->hosts);
-    (void)pmap_ref(next->rules);
+    if (router->refs == 1)
+        return router;
+    struct router *own = mem_alloc(sizeof(*own));
+    *own = *router;
+    own->refs = 1;
+    (void)trie_ref(own->any);
+    (void)pmap_ref(own->hosts);
+    router->refs--;
+    return own;
+}
+
+bool router_change(struct router **router, const struct router_change *changes, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].new != NULL && changes[i].new->rule == NULL && !rule_make(changes[i].new, err))
+            return false;
+    *router = own_router(*router);
     for (size_t i = 0; i < count; i++) {
-        if (changes[i].old != NULL)
-            take_out(next, changes[i].old);
-        if (changes[i].new != NULL && !put_in(next, changes[i].new, err)) {
-            router_unref(next);
-            return NULL;
-        }
+        if (changes[i].old != NULL && changes[i].old->rule != NULL)
+            change_rule(*router, changes[i].old->rule, /* in= */ false);
+        if (changes[i].new != NULL)
+            change_rule(*router, changes[i].new->rule, /* in= */ true);
     }
-    return next;
+    return true;
 }
 
 struct router *router_ref(struct router *router)
@@ -233,7 +212,6 @@ void router_unref(struct router *router)
         return;
     trie_unref(router->any);
     pmap_unref(router->hosts, &tries);
-    pmap_unref(router->rules, &rules);
     free(router);
 }
 
@@ -246,7 +224,7 @@ size_t router_count(const struct router *router)
 
 struct matching {
     const struct router *router;
-    const struct router_query *query;
+    struct rule_query query;
     const struct candidate *best;
     struct router_match *match;
 };
@@ -255,7 +233,7 @@ static void match_key(struct matching *matching, struct str key)
 {
     struct digest digest;
     host_digest(key, &digest);
-    trie_match(pmap_find(matching->router->hosts, digest.bytes), matching->query, &matching->best,
+    trie_match(pmap_find(matching->router->hosts, digest.bytes), &matching->query, &matching->best,
                matching->match);
 }
 
@@ -284,7 +262,7 @@ static void match_host(struct matching *matching)
 {
     const struct router *router = matching->router;
     char lower[HOST_MAX];
-    struct str full = matching->query->host;
+    struct str full = matching->query.asked->host;
     if (full.at == NULL || router->hosts == NULL || !lower_host(full, lower))
         return;
     full.at = lower;
@@ -312,10 +290,11 @@ static bool is_ascii(struct str text)
 
 bool router_match(const struct router *router, const struct router_query *query, struct router_match *match)
 {
-    struct matching matching = {.router = router, .query = query, .match = match};
+    struct matching matching = {
+        .router = router, .query = {query, method_bit(query->method)}, .match = match};
     if (!is_ascii(query->path) && !str_is_utf8(query->path))
         return false;
     match_host(&matching);
-    trie_match(router->any, query, &matching.best, match);
+    trie_match(router->any, &matching.query, &matching.best, match);
     return matching.best != NULL;
 }

@@ -3,10 +3,10 @@
 /*
  * router - which route is it? Pure: routes in, answers out; no socket, no clock, no thread.
  *
- * Flavour traditional_compatible (data-plane reference, section 1). Persistent: router_change() makes a new
- * router that shares with the old one everything a change did not touch, so its cost does not grow with the
- * number of routes. A match looks at the routes that share the request's host and a prefix of its path, and
- * at no other.
+ * Flavour traditional_compatible (data-plane reference, section 1). Persistent: a changed
+ * router shares with the one before everything that was not touched, so the cost of a change does not grow
+ * with the number of routes. A match looks at the routes that share the request's host and a prefix of its
+ * path, and at no other.
  *
  * Threads: making and freeing: one thread at a time. router_match(): any number, on a router published with
  * release order. Regular expressions match with a per-thread context and a match limit.
@@ -23,12 +23,14 @@
 
 struct route;
 struct router;
+struct rule;
 
 /* A route as the router holds it: counted, so that routers share it. Immutable. */
 struct routed {
     uint32_t refs;             /* making thread only */
     const struct route *route; /* owned: freed with release */
     void (*release)(void *route);
+    struct rule *rule; /* the router's: compiled when it is first put in; NULL: not yet */
 };
 struct routed *routed_new(const struct route *route, void (*release)(void *route));
 struct routed *routed_ref(struct routed *routed);
@@ -42,11 +44,12 @@ struct router_change {
 /* An empty router. */
 struct router *router_new(void);
 /*
- * `router` with the changes applied, or NULL with err set when a pattern of a `new` does not compile; nothing
- * is changed then. Takes references of its own. `router` stays the caller's.
+ * Applies the changes to *router, or does nothing and returns false with err set when a pattern of a `new`
+ * does not compile. Takes references of its own to the routes. The reference in *router goes over to what it
+ * becomes: what only *router holds is changed in place, what others hold stays as it is for them.
  */
-struct router *router_change(const struct router *router, const struct router_change *changes, size_t count,
-                             struct err *err) MUST_CHECK;
+bool router_change(struct router **router, const struct router_change *changes, size_t count,
+                   struct err *err) MUST_CHECK;
 struct router *router_ref(struct router *router);
 void router_unref(struct router *router);
 size_t router_count(const struct router *router);

@@ -210,16 +210,44 @@ static uint32_t rank_of(const struct route *route)
     return weight << 16 | plain_hosts << 8 | headers;
 }
 
-struct rule *rule_new(struct routed *routed, struct err *err)
+static const struct {
+    const char *name;
+    uint32_t bit;
+} known_methods[] = {
+    {"GET", 1 << 0},  {"POST", 1 << 1},    {"PUT", 1 << 2},   {"DELETE", 1 << 3},  {"PATCH", 1 << 4},
+    {"HEAD", 1 << 5}, {"OPTIONS", 1 << 6}, {"TRACE", 1 << 7}, {"CONNECT", 1 << 8},
+};
+
+uint32_t method_bit(struct str method)
+{
+    for (size_t i = 0; i < COUNT(known_methods); i++)
+        if (str_equal(str_of(known_methods[i].name), method))
+            return known_methods[i].bit;
+    return 0;
+}
+
+static void set_conditions(struct rule *rule)
+{
+    const struct route *route = rule->route;
+
+    rule->has_more = route->snis.count > 0 || route->header_count > 0;
+    for (size_t i = 0; i < route->methods.count; i++) {
+        uint32_t bit = method_bit(str_of(route->methods.at[i]));
+        rule->methods |= bit;
+        rule->has_more = rule->has_more || bit == 0;
+    }
+}
+
+bool rule_make(struct routed *routed, struct err *err)
 {
     const struct route *route = routed->route;
     size_t count = route->paths.count > 0 ? route->paths.count : 1;
     struct rule *rule = mem_zalloc(sizeof(*rule) + count * sizeof(struct candidate));
-    rule->refs = 1;
     rule->rank = rank_of(route);
-    rule->routed = routed_ref(routed);
+    rule->routed = routed;
     rule->route = route;
     rule->candidate_count = count;
+    set_conditions(rule);
     bool ok = add_header_patterns(rule, err);
     for (size_t i = 0; ok && i < count; i++) {
         struct candidate *candidate = &rule->candidates[i];
@@ -232,28 +260,33 @@ struct rule *rule_new(struct routed *routed, struct err *err)
             candidate->prefix = str_of(path);
     }
     if (ok)
-        return rule;
-    rule_unref(rule);
-    return NULL;
+        routed->rule = rule;
+    else
+        rule_free(rule);
+    return ok;
 }
 
-struct rule *rule_ref(struct rule *rule)
+void rule_free(struct rule *rule)
 {
-    rule->refs++;
-    return rule;
-}
-
-void rule_unref(struct rule *rule)
-{
-    if (--rule->refs > 0)
+    if (rule == NULL)
         return;
     for (size_t i = 0; i < rule->candidate_count; i++)
         pcre2_code_free(rule->candidates[i].pattern);
     for (size_t i = 0; rule->header_patterns != NULL && i < header_value_count(rule->route); i++)
         pcre2_code_free(rule->header_patterns[i]);
     free(rule->header_patterns);
-    routed_unref(rule->routed);
     free(rule);
+}
+
+struct rule *rule_ref(struct rule *rule)
+{
+    (void)routed_ref(rule->routed);
+    return rule;
+}
+
+void rule_unref(struct rule *rule)
+{
+    routed_unref(rule->routed);
 }
 
 /* ---- precedence ---- */
@@ -382,19 +415,26 @@ static bool pattern_matches(const struct candidate *candidate, struct str path, 
     return true;
 }
 
-bool candidate_matches(const struct candidate *candidate, const struct router_query *query,
+/* Whatever no bit can tell. */
+static bool rest_matches(const struct rule *rule, const struct router_query *query)
+{
+    return method_matches(rule->route, query->method) && server_name_matches(rule->route, query) &&
+           headers_match(rule, query);
+}
+
+bool candidate_matches(const struct candidate *candidate, const struct rule_query *query,
                        struct router_match *match)
 {
     const struct rule *rule = candidate->rule;
-    if (!method_matches(rule->route, query->method) || !server_name_matches(rule->route, query) ||
-        !headers_match(rule, query))
+    if (rule->has_more ? !rest_matches(rule, query->asked)
+                       : rule->methods != 0 && (rule->methods & query->method) == 0)
         return false;
     struct router_match found;
     found.route = rule->route;
     found.path_index = candidate->path_index;
     found.matched_length = candidate->prefix.len;
     found.capture_count = 0;
-    if (candidate->pattern != NULL && !pattern_matches(candidate, query->path, &found))
+    if (candidate->pattern != NULL && !pattern_matches(candidate, query->asked->path, &found))
         return false;
     match->route = found.route;
     match->path_index = found.path_index;

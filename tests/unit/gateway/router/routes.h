@@ -50,12 +50,9 @@ static inline bool routes_change(struct router **router, struct routed *old, str
 {
     const struct router_change change = {.old = old, .new = new};
     struct err err = {0};
-    struct router *next = router_change(*router, &change, 1, &err);
-    if (next == NULL) {
+    if (!router_change(router, &change, 1, &err)) {
         assert_true(err.text[0] != '\0');
         return false;
     }
-    router_unref(*router);
-    *router = next;
     return true;
 }
