@@ -140,6 +140,11 @@ size_t schemas_plugin_count(const struct schemas *schemas)
     return schemas->plugin_count;
 }
 
+const struct plugin_schema *schemas_idle_plugin_at(const struct schemas *schemas, size_t index)
+{
+    return index < schemas->idle_count ? schemas->idle[index] : NULL;
+}
+
 const struct plugin_schema *schemas_find_variant(const struct schemas *schemas, const struct schema *schema,
                                                  struct str name)
 {

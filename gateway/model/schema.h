@@ -173,6 +173,7 @@ struct schema {
     struct lookup lookups[SCHEMA_MAX_LOOKUPS]; /* keyed cache only; field NULL ends */
     /* Before validation: shorthands of a body (url) turned into fields; may add violations. NULL: nothing. */
     void (*expand)(cJSON *document, struct violations *violations);
+    const struct field *shorthands; /* those of `expand` that stand for whole fields; name NULL last */
     /*
      * After validation, before it is stored: hashing and the like. `given`: the members that a client sent
      * this time; NULL: none. NULL: nothing.
@@ -231,6 +232,8 @@ struct plugin_schema {
 void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
 /* One that does not run: its settings are known, entities of it are refused with a reason. */
 void schemas_add_idle_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
+/* NULL behind the last one. */
+const struct plugin_schema *schemas_idle_plugin_at(const struct schemas *schemas, size_t index);
 /* NULL: not installed or not enabled. */
 const struct plugin_schema *schemas_find_plugin(const struct schemas *schemas, struct str name);
 /* Also one that does not run. */
