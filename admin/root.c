@@ -86,6 +86,31 @@ static void add_listeners(cJSON *object, const char *name, const struct config_l
     }
 }
 
+/* What clients know beside the settings: the plugins' and vaults' names, and where files are. */
+static void add_derived(cJSON *object, const struct config *config, const struct schemas *schemas)
+{
+    static const struct {
+        const char *name;
+        const char *place; /* below the prefix */
+    } files[] = {{"nginx_err_logs", "logs/error.log"}, {"nginx_pid", "pids/freshet.pid"}};
+    cJSON *loaded = cJSON_AddObjectToObject(object, "loaded_plugins");
+    const struct schema *vaults = schemas_find(schemas, STR("vaults"));
+
+    for (size_t i = 0; i < schemas_plugin_count(schemas); i++)
+        (void)cJSON_AddBoolToObject(loaded, schemas_plugin_at(schemas, i)->name, true);
+    loaded = cJSON_AddObjectToObject(object, "loaded_vaults");
+    for (size_t i = 0; vaults->variants[i] != NULL; i++)
+        (void)cJSON_AddBoolToObject(loaded, vaults->variants[i]->name, true);
+    (void)cJSON_AddItemToArray(cJSON_AddArrayToObject(object, "vaults"), cJSON_CreateString("bundled"));
+    if (config->file != NULL)
+        (void)cJSON_AddStringToObject(object, "kong_env", config->file);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        char *path = mem_printf("%s/%s", config->prefix, files[i].place);
+        (void)cJSON_AddStringToObject(object, files[i].name, path);
+        free(path);
+    }
+}
+
 static cJSON *describe_configuration(const struct config *config, const struct schemas *schemas)
 {
     cJSON *object = cJSON_CreateObject();
@@ -97,9 +122,7 @@ static cJSON *describe_configuration(const struct config *config, const struct s
     add_listeners(object, "proxy_listeners", &config->proxy_listen);
     add_listeners(object, "admin_listeners", &config->admin_listen);
     add_listeners(object, "status_listeners", &config->status_listen);
-    cJSON *loaded = cJSON_AddObjectToObject(object, "loaded_plugins");
-    for (size_t i = 0; i < schemas_plugin_count(schemas); i++)
-        (void)cJSON_AddBoolToObject(loaded, schemas_plugin_at(schemas, i)->name, true);
+    add_derived(object, config, schemas);
     return object;
 }
 
@@ -153,6 +176,8 @@ static void show_with_names(struct store_session *session, struct request *reque
     (void)cJSON_AddStringToObject(object, "hostname", host);
     (void)cJSON_AddStringToObject(object, "node_id", uuid_format(&options->node_id, id));
     (void)cJSON_AddStringToObject(object, "lua_version", "LuaJIT 2.1.0-beta3");
+    (void)cJSON_AddStringToObject(object, "edition", "community");
+    (void)cJSON_AddStringToObject(cJSON_AddObjectToObject(object, "freshet"), "version", FRESHET_VERSION);
     add_process(object);
     add_plugins(object, options->schemas, names);
     (void)cJSON_AddItemToObject(object, "configuration",

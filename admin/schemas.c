@@ -7,7 +7,7 @@
 #include "admin/state.h"
 #include "gateway/base/clock.h"
 #include "gateway/model/document.h"
-#include "gateway/model/entities.h"
+#include "gateway/model/noted.h"
 
 static void answer_unknown(struct request *request, const char *kind, struct str name)
 {
@@ -76,9 +76,11 @@ static const struct schema *find_entity(struct request *request)
     struct str name = request->path.segments[1];
     const struct schema *schema = schemas_find(schemas, name);
 
-    if (str_equal(name, str_of(tag_schema.name)))
-        return &tag_schema;
-    if (schema != NULL && !schemas_is_hidden(schemas, schema))
+    if (schema == NULL)
+        schema = noted_find(name);
+    else if (schemas_is_hidden(schemas, schema))
+        schema = NULL;
+    if (schema != NULL)
         return schema;
     answer_unknown(request, "entity", name);
     return NULL;

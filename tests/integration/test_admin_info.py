@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from admin_api import NO_METHOD, assert_answer, wrong
+from pems import RSA, RSA_KEY
 from support import ask, eventually, free_ports
 
 ENTITIES = {"services": "services", "routes": "routes", "consumers": "consumers", "plugins": "plugins", "key-auths": "keyauth_credentials",
@@ -71,10 +72,13 @@ def test_configuration(cluster):
     assert isinstance(shown["headers"], list)
 
 
-def test_secrets_are_not_shown(alone):
-    node = alone(pg_password="hide-me", redis_password="hide-me-too", redis_secret="and-me")
+def test_secrets_are_not_shown(alone, tmp_path):
+    for name, text in (("crt", RSA), ("and-me.key", RSA_KEY)):
+        (tmp_path / name).write_text(text)
+    node = alone(pg_password="hide-me", redis_password="hide-me-too", redis_secret="and-me", ssl_cert=tmp_path / "crt", ssl_cert_key=tmp_path / "and-me.key")
     answer = node.admin("GET", "/")
-    assert answer.json["configuration"]["pg_password"] == "******"
+    for name in ("pg_password", "redis_password", "redis_secret", "ssl_cert_key"):
+        assert answer.json["configuration"][name] == "******"
     assert b"hide-me" not in answer.body and b"and-me" not in answer.body
     assert "hide-me" not in node.log() and "and-me" not in node.log()
 
