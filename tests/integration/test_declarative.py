@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
+import subprocess
 import time
 
 import pytest
 
-from support import PATIENCE, eventually
+from support import PATIENCE, ROOT, eventually
+
+INSO = os.path.join(ROOT, "tests", "vendor", "inso")
 
 FILE = """
 _format_version: "3.0"
@@ -238,6 +242,41 @@ def test_patterns_of_older_formats_are_marked(cluster, run):
             {"name": "r", "paths": ["/a/\\d+", "/plain"]}]}]}
         good(run("db_import", file))
         assert cluster.a.admin("GET", "/routes/r").json["paths"] == ["~/a/\\d+", "/plain"]
+
+
+def made_by_inso(where):
+    """What inso makes of an OpenAPI file: of today if there is one, otherwise as it was recorded."""
+    with open(os.path.join(INSO, "tour.kong.yml"), encoding="utf-8") as file:
+        recorded = file.read()
+    program = os.environ.get("FRESHET_INSO") or shutil.which("inso")
+    if program is None:
+        return recorded
+    subprocess.run([program, "generate", "config", os.path.join(INSO, "tour.yaml"), "--type", "declarative", "-o", str(where)], check=True, cwd=INSO,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+    assert where.read_text().strip() == recorded.strip()
+    return where.read_text()
+
+
+def test_what_inso_makes_of_an_openapi_file(cluster, run, tmp_path):
+    text = made_by_inso(tmp_path / "inso.yml")
+    good(run("parse", text), "parse successful\n")
+    good(run("db_import", text))
+    service = cluster.b.admin("GET", "/services/Tour").json
+    assert (service["host"], service["path"], service["retries"], service["connect_timeout"]) == ("Tour.upstream", "/v1", 3, 2000)
+    routes = {route["name"]: route for route in cluster.b.admin("GET", "/services/Tour/routes").json["data"]}
+    assert set(routes) == {"Tour-listPlaces", "Tour-places-post", "Tour-showPlace", "Tour-places-place-delete", "Tour-old-get"}
+    assert routes["Tour-showPlace"]["paths"] == ["~/places/(?<place>[^\\/]+)$"] and routes["Tour-showPlace"]["preserve_host"] is True
+    assert {tag for route in routes.values() for tag in route["tags"]} == {"OAS3_import", "OAS3file_tour.yaml"}
+    plugins = cluster.b.admin("GET", "/plugins").json["data"]
+    assert sorted((plugin["name"], plugin["route"] is None) for plugin in plugins) == [("key-auth", False), ("key-auth", True), ("request-termination", False)]
+    assert {target["target"] for target in cluster.b.admin("GET", "/upstreams/Tour.upstream/targets").json["data"]} == {
+        "tour.test:443", "backup.tour.test:8080", "old.tour.test:80"}
+    for node in cluster.nodes:
+        eventually(lambda node=node: node.proxy("GET", "/places/rome").status == 401)
+        assert node.proxy("GET", "/places/rome/more").status == 404
+    before = state(cluster)
+    good(run("db_import", text))
+    assert state(cluster) == before
 
 
 def test_ten_thousand_services_with_routes(own_cluster, postgres, tmp_path):
