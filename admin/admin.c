@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "admin/log_level.h"
+#include "admin/openapi.h"
 #include "admin/reply.h"
 #include "admin/request.h"
 #include "admin/routes.h"
@@ -104,6 +105,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     made->config = config;
     made->admin_server = (struct admin_server){made, false};
     made->status_server = (struct admin_server){made, true};
+    made->openapi = openapi_write(options->schemas, &made->openapi_bytes);
     list_init(&made->running);
     made->front = http_front_new(&front);
     if (!add_server(made, "admin_listen", &config->admin_listen, &made->admin_server, err) ||
@@ -164,5 +166,6 @@ void admin_close(struct admin *admin)
         request_free(CONTAINER_OF(link, struct request, link));
     timer_stop(&admin->level_timer);
     http_front_free(admin->front);
+    free(admin->openapi);
     free(admin);
 }

@@ -68,6 +68,14 @@ void answer_json(struct answer *answer, int status, cJSON *json)
     cJSON_Delete(json);
 }
 
+void answer_constant(struct answer *answer, struct str json)
+{
+    answer_empty(answer, 200);
+    answer->type = json_type;
+    answer->text = json.at;
+    answer->body_len = json.len;
+}
+
 void answer_message(struct answer *answer, int status, const char *format, ...)
 {
     char text[512];

@@ -23,6 +23,7 @@ struct answer {
     int status;
     const char *type; /* of the body; NULL: there is none */
     char *body;       /* owned */
+    const char *text; /* the body in its place: a constant, or something that outlives the request */
     size_t body_len;
     uint64_t position; /* 0: no Freshet-Position */
     char *cache_key;   /* owned; NULL: no X-Cache-Key */
@@ -34,6 +35,8 @@ void answer_fini(struct answer *answer);
 void answer_json(struct answer *answer, int status, cJSON *json);
 void answer_empty(struct answer *answer, int status);
 void answer_text(struct answer *answer, int status, const char *type, const char *text);
+/* JSON that outlives the request. */
+void answer_constant(struct answer *answer, struct str json);
 /* {"message":"..."} */
 void answer_message(struct answer *answer, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 void answer_not_found(struct answer *answer);

@@ -26,6 +26,19 @@ struct request;
 struct schema;
 struct schemas;
 
+enum method {
+    METHOD_GET,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER, /* nothing is offered under it */
+};
+enum {
+    METHOD_OFFERED_COUNT = METHOD_DELETE + 1
+};
+
 /* What a URL says about one entity. Texts are borrowed from the path. */
 struct crud_key {
     const char *field; /* "id" or the endpoint key */
@@ -52,9 +65,21 @@ struct crud_target {
     const char *foreign_name; /* the field that leads from child to parent; NULL: not nested */
 };
 
+/* What can be done there; of the parent through its child also DELETE, which then says that it may not. */
+bool crud_offers(enum crud_kind kind, bool is_by_id, enum method method);
 bool crud_find(const struct schemas *schemas, const struct path *path, struct crud_target *target);
-/* Every template: calls `add` with texts like "/services/{services}/routes". */
-void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const char *template), void *arg);
+/* One form of path, like "/services/{services}/routes". */
+struct crud_template {
+    const char *text; /* until `add` returns */
+    enum crud_kind kind;
+    const struct schema *schema; /* of the entities acted upon */
+    const struct schema *other;  /* as in struct crud_target */
+    bool is_by_id;
+    bool is_closed; /* listed, as clients know it; nothing is there */
+};
+/* Calls `add` with every template. */
+void crud_templates(const struct schemas *schemas,
+                    void (*add)(void *arg, const struct crud_template *template), void *arg);
 /* The whole entity and its X-Cache-Key; takes `document`. */
 void crud_answer_document(struct request *request, int status, cJSON *document);
 /* Fills the answer or starts a job. The method is one the target's kind offers. */

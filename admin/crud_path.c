@@ -106,54 +106,77 @@ bool crud_find(const struct schemas *schemas, const struct path *path, struct cr
     return find_children(schemas, path, target) || (path->count == 3 && find_parent(schemas, path, target));
 }
 
+bool crud_offers(enum crud_kind kind, bool is_by_id, enum method method)
+{
+    bool is_list = kind == CRUD_COLLECTION || kind == CRUD_NESTED_COLLECTION;
+
+    if (method == METHOD_GET)
+        return true;
+    return method == METHOD_POST ? is_list && !is_by_id : !is_list && method <= METHOD_DELETE;
+}
+
 /* Who is told of the templates, and the one being made. */
 struct listing {
+    const struct schemas *schemas;
     struct buf text;
-    void (*add)(void *arg, const char *template);
+    void (*add)(void *arg, const struct crud_template *template);
     void *arg;
 };
+
+static void add(struct listing *listing, struct crud_template template)
+{
+    template.text = listing->text.at;
+    listing->add(listing->arg, &template);
+}
 
 static void add_nested(struct listing *listing, const struct schema *schema, const struct field *field,
                        const struct schema *parent)
 {
     struct buf *text = &listing->text;
+    bool is_closed = schema->is_nested_only || (field->flags & FIELD_ONE_WAY) != 0;
 
     buf_clear(text);
     buf_printf(text, "/%s/{%s}/%s", parent->path, parent->parameter, nested_path(schema));
-    listing->add(listing->arg, text->at);
+    add(listing, (struct crud_template){.kind = CRUD_NESTED_COLLECTION, .schema = schema, .other = parent});
     buf_printf(text, "/{%s}", schema->parameter);
-    listing->add(listing->arg, text->at);
+    add(listing, (struct crud_template){.kind = CRUD_NESTED_ENTITY, .schema = schema, .other = parent});
     buf_clear(text);
     if (schema->is_newest_first) {
         buf_printf(text, "/%s/{%s}/%s/all", parent->path, parent->parameter, nested_path(schema));
-        listing->add(listing->arg, text->at);
+        add(listing, (struct crud_template){
+                         .kind = CRUD_NESTED_COLLECTION, .schema = schema, .other = parent, .is_by_id = true});
         buf_clear(text);
     }
     buf_printf(text, "/%s/{%s}/%s", schema->path, schema->parameter, field->name);
-    listing->add(listing->arg, text->at);
+    add(listing, (struct crud_template){
+                     .kind = CRUD_PARENT, .schema = parent, .other = schema, .is_closed = is_closed});
 }
 
-void crud_templates(const struct schemas *schemas, void (*add)(void *arg, const char *template), void *arg)
+static void add_all(struct listing *listing, const struct schema *schema)
 {
-    struct listing listing = {.add = add, .arg = arg};
-    struct buf *text = &listing.text;
+    bool is_closed = schema->is_nested_only;
 
-    for (size_t i = 0; i < schemas_count(schemas); i++) {
-        const struct schema *schema = schemas_at(schemas, i);
-        if (schemas_is_hidden(schemas, schema))
-            continue;
-        buf_clear(text);
-        buf_printf(text, "/%s", schema->path);
-        add(arg, text->at);
-        buf_printf(text, "/{%s}", schema->parameter);
-        add(arg, text->at);
-        for (size_t k = 0; k < schema->field_count; k++) {
-            const struct field *field = &schema->fields[k];
-            const struct schema *parent =
-                field->kind == FIELD_FOREIGN ? schemas_find(schemas, str_of(field->reference)) : NULL;
-            if (parent != NULL)
-                add_nested(&listing, schema, field, parent);
-        }
+    buf_clear(&listing->text);
+    buf_printf(&listing->text, "/%s", schema->path);
+    add(listing, (struct crud_template){.kind = CRUD_COLLECTION, .schema = schema, .is_closed = is_closed});
+    buf_printf(&listing->text, "/{%s}", schema->parameter);
+    add(listing, (struct crud_template){.kind = CRUD_ENTITY, .schema = schema, .is_closed = is_closed});
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const struct field *field = &schema->fields[i];
+        const struct schema *parent =
+            field->kind == FIELD_FOREIGN ? schemas_find(listing->schemas, str_of(field->reference)) : NULL;
+        if (parent != NULL)
+            add_nested(listing, schema, field, parent);
     }
-    buf_fini(text);
+}
+
+void crud_templates(const struct schemas *schemas,
+                    void (*told)(void *arg, const struct crud_template *template), void *arg)
+{
+    struct listing listing = {.schemas = schemas, .add = told, .arg = arg};
+
+    for (size_t i = 0; i < schemas_count(schemas); i++)
+        if (!schemas_is_hidden(schemas, schemas_at(schemas, i)))
+            add_all(&listing, schemas_at(schemas, i));
+    buf_fini(&listing.text);
 }

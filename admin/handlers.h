@@ -13,6 +13,7 @@ void root_show(struct request *request);
 void robots_show(struct request *request);
 void endpoints_show(struct request *request); /* routes.c */
 void plugins_enabled(struct request *request);
+void openapi_show(struct request *request);
 
 void status_show(struct request *request);
 void status_ready(struct request *request);

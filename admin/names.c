@@ -35,6 +35,13 @@ static const struct holder *holder_of(const struct crud_target *target)
     return NULL;
 }
 
+const char *names_member(const struct schema *schema)
+{
+    const struct holder *holder = holder_of(&(struct crud_target){.kind = CRUD_ENTITY, .schema = schema});
+
+    return holder != NULL ? holder->member : NULL;
+}
+
 static const struct schema *rows_of(const struct asking *asking, const struct holder *holder)
 {
     return schemas_find(asking->schemas, str_of(holder->member));

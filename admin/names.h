@@ -18,6 +18,8 @@
 #include "admin/asking.h"
 #include "gateway/base/attributes.h"
 
+struct schema;
+
 struct names {
     bool from_form;      /* the caller's: there a lone text is a list; in JSON it is ignored */
     bool is_given;       /* also as null */
@@ -26,6 +28,9 @@ struct names {
     size_t count;
 };
 void names_fini(struct names *names);
+
+/* The member's name where entities of that schema show one; NULL: they do not. */
+const char *names_member(const struct schema *schema);
 
 /* `own_id`: of the entity that the names may already belong to; NULL: a new one. false as asking.h says. */
 bool names_take(struct asking *asking, const struct crud_target *target, cJSON *body, const char *own_id,

@@ -104,20 +104,28 @@ static bool read_tags(const struct query_string *query, struct paging *paging, s
     return true;
 }
 
+const char *paging_filter(const struct schema *schema)
+{
+    for (size_t i = 0; i < COUNT(filters); i++)
+        if (strcmp(filters[i].schema, schema->name) == 0)
+            return filters[i].field;
+    return NULL;
+}
+
 static bool read_filter(const struct query_string *query, const struct schema *schema, struct paging *paging,
                         struct answer *answer)
 {
-    for (size_t i = 0; i < COUNT(filters); i++) {
-        const struct query_argument *argument = query_string_find(query, filters[i].field);
-        if (argument == NULL || strcmp(filters[i].schema, schema->name) != 0)
-            continue;
-        if (argument->value.len == 0) {
-            answer_message(answer, 400, "%s must be an unempty string", filters[i].field);
-            return false;
-        }
-        paging->match_field = filters[i].field;
-        paging->match_value = argument->value;
+    const char *field = paging_filter(schema);
+    const struct query_argument *argument = field != NULL ? query_string_find(query, field) : NULL;
+
+    if (argument == NULL)
+        return true;
+    if (argument->value.len == 0) {
+        answer_message(answer, 400, "%s must be an unempty string", field);
+        return false;
     }
+    paging->match_field = field;
+    paging->match_value = argument->value;
     return true;
 }
 

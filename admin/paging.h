@@ -31,6 +31,9 @@ struct paging {
     struct str match_value;
 };
 
+/* The field that lists of these entities can be searched by; NULL: none. */
+const char *paging_filter(const struct schema *schema);
+
 /* schema NULL: a list that is no collection of entities. false: `answer` says why. */
 bool paging_read(const struct query_string *query, const struct schema *schema, struct paging *paging,
                  struct answer *answer) MUST_CHECK;

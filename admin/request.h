@@ -27,19 +27,6 @@ struct config;
 struct outbox_receipt;
 struct store_session;
 
-enum method {
-    METHOD_GET,
-    METHOD_POST,
-    METHOD_PUT,
-    METHOD_PATCH,
-    METHOD_DELETE,
-    METHOD_OPTIONS,
-    METHOD_OTHER, /* nothing is offered under it */
-};
-enum {
-    METHOD_OFFERED_COUNT = METHOD_DELETE + 1
-};
-
 struct request {
     struct list link;            /* the admin's list of running jobs; loop */
     struct admin *admin;         /* borrowed; jobs read its options only */

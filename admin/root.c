@@ -13,8 +13,6 @@
 #include "gateway/base/mem.h"
 #include "gateway/config/config.h"
 
-static const char version[] = "3.5.0"; /* clients choose features by it */
-
 static void add_list(cJSON *object, const char *name, const struct config_list *list)
 {
     cJSON *array = cJSON_AddArrayToObject(object, name);
@@ -172,7 +170,7 @@ static void show_with_names(struct store_session *session, struct request *reque
     if (gethostname(host, sizeof(host) - 1) != 0)
         host[0] = '\0';
     (void)cJSON_AddStringToObject(object, "tagline", "Welcome to kong");
-    (void)cJSON_AddStringToObject(object, "version", version);
+    (void)cJSON_AddStringToObject(object, "version", ADMIN_API_VERSION);
     (void)cJSON_AddStringToObject(object, "hostname", host);
     (void)cJSON_AddStringToObject(object, "node_id", uuid_format(&options->node_id, id));
     (void)cJSON_AddStringToObject(object, "lua_version", "LuaJIT 2.1.0-beta3");

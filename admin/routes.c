@@ -36,6 +36,7 @@ static const struct route {
     {METHOD_GET,    "/status",                   status_show,               ADMIN_API | STATUS_API},
     {METHOD_GET,    "/status/ready",             status_ready,              STATUS_API},
     {METHOD_GET,    "/endpoints",                endpoints_show,            ADMIN_API},
+    {METHOD_GET,    "/openapi.json",             openapi_show,              ADMIN_API | UNLISTED},
     {METHOD_GET,    "/plugins/enabled",          plugins_enabled,           ADMIN_API},
     {METHOD_GET,    "/plugins/schema/{name}",    schema_show_plugin_config, ADMIN_API},
     {METHOD_POST,   "/schemas/plugins/validate", schema_validate_plugin,    ADMIN_API},
@@ -117,14 +118,9 @@ static bool find_entity(struct request *request, struct offer *offer)
     if (request->is_status_api ||
         !crud_find(request->admin->options.schemas, &request->path, &request->target))
         return false;
-    offer->handlers[METHOD_GET] = crud_answer;
-    if (request->target.kind == CRUD_COLLECTION || request->target.kind == CRUD_NESTED_COLLECTION) {
-        offer->handlers[METHOD_POST] = request->target.is_by_id ? NULL : crud_answer;
-    } else {
-        offer->handlers[METHOD_PUT] = crud_answer;
-        offer->handlers[METHOD_PATCH] = crud_answer;
-        offer->handlers[METHOD_DELETE] = crud_answer;
-    }
+    for (enum method method = METHOD_GET; method <= METHOD_DELETE; method++)
+        if (crud_offers(request->target.kind, request->target.is_by_id, method))
+            offer->handlers[method] = crud_answer;
     return true;
 }
 
@@ -193,12 +189,15 @@ struct templates {
     size_t count;
 };
 
-static void add_template(void *arg, const char *template)
+static void add_template(struct templates *templates, const char *text)
 {
-    struct templates *templates = arg;
-
     templates->at = mem_realloc(templates->at, (templates->count + 1) * sizeof(char *));
-    templates->at[templates->count++] = mem_strdup(template);
+    templates->at[templates->count++] = mem_strdup(text);
+}
+
+static void add_entity_template(void *arg, const struct crud_template *template)
+{
+    add_template(arg, template->text);
 }
 
 void endpoints_show(struct request *request)
@@ -210,7 +209,7 @@ void endpoints_show(struct request *request)
     for (size_t i = 0; i < COUNT(routes); i++)
         if ((routes[i].apis & (ADMIN_API | UNLISTED)) == ADMIN_API)
             add_template(&templates, routes[i].form);
-    crud_templates(request->admin->options.schemas, add_template, &templates);
+    crud_templates(request->admin->options.schemas, add_entity_template, &templates);
     qsort(templates.at, templates.count, sizeof(char *), compare_templates);
     for (size_t i = 0; i < templates.count; i++)
         if (i == 0 || strcmp(templates.at[i], templates.at[i - 1]) != 0)
@@ -219,6 +218,18 @@ void endpoints_show(struct request *request)
         free(templates.at[i]);
     free(templates.at);
     answer_json(&request->answer, 200, json);
+}
+
+void routes_each(void (*row)(void *arg, enum method method, const char *form), void *arg)
+{
+    for (size_t i = 0; i < COUNT(routes); i++) {
+        struct offer offer = {0};
+        if ((routes[i].apis & ADMIN_API) != 0)
+            add_offer(&offer, &routes[i]);
+        for (enum method method = METHOD_GET; method <= METHOD_DELETE; method++)
+            if (offer.handlers[method] != NULL)
+                row(arg, method, routes[i].form);
+    }
 }
 
 void routes_answer(struct request *request)

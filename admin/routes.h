@@ -11,3 +11,5 @@
 
 /* Fills request->answer, or starts a job (request->is_running). request->path is parsed. */
 void routes_answer(struct request *request);
+/* Every method of every row of the Admin API, also those that /endpoints keeps to itself. */
+void routes_each(void (*row)(void *arg, enum method method, const char *form), void *arg);

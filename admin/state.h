@@ -10,6 +10,8 @@
 #include "gateway/base/list.h"
 #include "gateway/io/timer.h"
 
+#define ADMIN_API_VERSION "3.5.0" /* clients choose features by it */
+
 struct admin_server {
     struct admin *admin;
     bool is_status_api;
@@ -20,6 +22,8 @@ struct admin {
     const struct config *config; /* in force */
     struct http_front *front;
     struct admin_server admin_server, status_server;
+    char *openapi; /* the document, owned; never changes */
+    size_t openapi_bytes;
     struct list running;      /* requests whose job has not come back */
     struct timer level_timer; /* runs while the log has another level than the configured one */
 };

@@ -69,8 +69,9 @@ static void add_server(cJSON *object, struct admin *admin)
     (void)cJSON_AddNumberToObject(server, "total_requests", (double)(proxy.requests + own.requests));
 }
 
-static void add_own_figures(cJSON *object, const struct admin_options *options)
+static void add_own_figures(cJSON *object, const struct admin *admin)
 {
+    const struct admin_options *options = &admin->options;
     cJSON *figures = options->bus.describe(options->bus.arg);
     struct cache_stats cache;
 
@@ -80,6 +81,7 @@ static void add_own_figures(cJSON *object, const struct admin_options *options)
     (void)cJSON_AddNumberToObject(figures, "cache_bytes", (double)cache.bytes);
     (void)cJSON_AddNumberToObject(figures, "cache_flights", (double)cache.flights);
     (void)cJSON_AddNumberToObject(figures, "cache_queued", (double)cache.queued);
+    (void)cJSON_AddNumberToObject(figures, "openapi_bytes", (double)admin->openapi_bytes);
     cJSON *metrics = cJSON_AddObjectToObject(figures, "metrics");
     for (enum metric metric = 0; metric < METRIC_COUNT; metric++)
         (void)cJSON_AddNumberToObject(metrics, metrics_info(metric)->name, (double)metrics_read(metric));
@@ -99,7 +101,7 @@ static void show(struct store_session *session, struct request *request)
     if (status_unit_read(&request->query, &unit, &request->answer))
         add_memory(object, request, &unit);
     add_server(object, request->admin);
-    add_own_figures(object, &request->admin->options);
+    add_own_figures(object, request->admin);
     answer_json(&request->answer, 200, object);
 }
 

@@ -1,9 +1,11 @@
 """Bodies for the Admin API in every form it takes, and the error objects it answers with."""
 
 import json
+import re
 import uuid
 from urllib.parse import quote, urlencode  # noqa: F401
 
+import openapi
 from pems import CA, RSA, RSA_KEY, RSA_PUBLIC
 from support import Answer, raw
 
@@ -83,7 +85,11 @@ def exchange(node, data):
     """Sends bytes as they are; the answer to them."""
     head, _, body = raw(node.admin_port, data).partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    return Answer(int(first.split()[1]), [tuple(line.split(": ", 1)) for line in lines], body)
+    answer = Answer(int(first.split()[1]), [tuple(line.split(": ", 1)) for line in lines], body)
+    asked = re.match(rb"([A-Z]+) (/\S*) HTTP/1", data)
+    if asked:
+        openapi.note(node.admin_port, *(part.decode("latin-1") for part in asked.groups()), answer)
+    return answer
 
 
 def get_as_it_is(node, path):

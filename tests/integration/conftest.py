@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+import openapi
 from support import Cluster, Postgres, Redis, Upstream, default_entities
 
 
@@ -24,6 +25,14 @@ def pytest_collection_modifyitems(config, items):
         for name in ("soak", "chaos"):
             if name in item.keywords and name not in wanted:
                 item.add_marker(pytest.mark.skip(reason=f"runs by tests/run {name}"))
+
+
+@pytest.fixture(autouse=True)
+def answers_fit_the_document():
+    """Every answer of an Admin API that the test has seen is as its OpenAPI document says."""
+    yield
+    found = openapi.take_deviations()
+    assert not found, "\n".join(["answers that do not fit the OpenAPI document:", *found[:20]])
 
 
 @pytest.fixture(scope="session")

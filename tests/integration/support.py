@@ -17,6 +17,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlencode
 
+import openapi
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("FRESHET_BUILD", os.path.join(ROOT, ".build", "Asan"))
 PROGRAM = os.path.join(BUILD, "freshet")
@@ -114,8 +116,10 @@ def ask(port, method, path, headers=None, data=None, timeout=30, host="127.0.0.1
     link = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         link.request(method, path, body=data, headers=headers or {})
-        answer = link.getresponse()
-        return Answer(answer.status, answer.getheaders(), answer.read())
+        got = link.getresponse()
+        answer = Answer(got.status, got.getheaders(), got.read())
+        openapi.note(port, method, path, answer)
+        return answer
     finally:
         link.close()
 
@@ -408,6 +412,15 @@ class Node:
                 return False
 
         eventually(ready, 30, what=f"node {self.name} being ready")
+        self.learn_document()
+
+    def learn_document(self):
+        """What its Admin API says is compared with from now on; it may have none, or refuse us."""
+        openapi.BY_PORT.pop(self.admin_port, None)
+        answer = None
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = ask(self.admin_port, "GET", "/openapi.json", timeout=10)
+        openapi.learn(self.admin_port, answer)
 
     def stop(self, number=signal.SIGTERM):
         if self.process is None:

@@ -134,9 +134,9 @@ static void other_paths_mean_nothing(void **state)
     schemas_free(schemas);
 }
 
-static void count_those_with_tokens(void *arg, const char *template)
+static void count_those_with_tokens(void *arg, const struct crud_template *template)
 {
-    if (strstr(template, "token") != NULL)
+    if (strstr(template->text, "token") != NULL)
         ++*(int *)arg;
 }
 

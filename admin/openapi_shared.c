@@ -1,0 +1,84 @@
+/*
+ * openapi_shared - components that no table of ours has: what errors look like, arguments and headers that
+ * many operations share.
+ */
+
+#include "admin/openapi_paths.h"
+
+#include "admin/openapi_schema.h"
+
+struct piece {
+    const char *name;
+    const char *json; /* with ' for " */
+};
+
+static const struct piece schemas[] = {
+    {"message", "{'type':'object','properties':{'message':{'type':'string'}},'required':['message'],"
+                "'additionalProperties':false}"},
+    {"error",
+     "{'type':'object','description':'What is wrong, also field by field.','properties':{"
+     "'code':{'type':'integer'},'name':{'type':'string'},'message':{'type':'string'},"
+     "'fields':{'type':'object'},'options':{'type':'object','additionalProperties':{'type':'string'}}},"
+     "'required':['code','name','message'],'additionalProperties':false}"},
+    {"schema", "{'type':'object','properties':{'fields':{'type':'array','items':{'type':'object',"
+               "'minProperties':1,'maxProperties':1,'additionalProperties':{'type':'object',"
+               "'required':['type']}}},'entity_checks':{'type':'array','items':{'type':'object'}}},"
+               "'required':['fields','entity_checks'],'additionalProperties':false}"},
+};
+
+#define JSON(description, schema)                                                                            \
+    "{'description':'" description "','content':{'application/json':{'schema':" schema "}}}"
+#define HTML(description)                                                                                    \
+    "{'description':'" description "','content':{'text/html':{'schema':{'type':'string'}}}}"
+#define MESSAGE "{'$ref':'#/components/schemas/message'}"
+#define ERROR   "{'$ref':'#/components/schemas/error'}"
+#define EITHER  "{'anyOf':[" MESSAGE "," ERROR "]}"
+
+static const struct piece responses[] = {
+    {"BadRequest", JSON("The request, or what it would store, is wrong.", EITHER)},
+    {"NotFound", JSON("Nothing is there.", EITHER)},
+    {"Conflict", JSON("Another entity has this unique value.", ERROR)},
+    {"NotModified", "{'description':'The client has seen this version.'}"},
+    {"PreconditionFailed",
+     JSON("If-Match or If-None-Match forbids it; ETag is the version that is there.", MESSAGE)},
+    {"TooLarge", HTML("The body is too large.")},
+    {"UnsupportedType", HTML("The body is of a type that is not understood.")},
+    {"Failed", JSON("The database could not do it; the log says why.", MESSAGE)},
+    {"Busy", JSON("Too much is waiting for the database; nothing has been done.", MESSAGE)},
+};
+
+static const struct piece parameters[] = {
+    {"size", "{'name':'size','in':'query','schema':{'type':'integer','minimum':1,'maximum':1000,"
+             "'default':100},'description':'Entities of a page.'}"},
+    {"offset", "{'name':'offset','in':'query','schema':{'type':'string'},"
+               "'description':'As the page before said.'}"},
+    {"tags", "{'name':'tags','in':'query','schema':{'type':'string'},"
+             "'description':'a,b: those that have both; a/b: those that have either.'}"},
+    {"If-Match", "{'name':'If-Match','in':'header','schema':{'type':'string'},"
+                 "'description':'Only if one of these versions is there, or *: any.'}"},
+    {"If-None-Match", "{'name':'If-None-Match','in':'header','schema':{'type':'string'},"
+                      "'description':'Only if none of these versions is there, or *: nothing.'}"},
+};
+
+static const struct piece headers[] = {
+    {"X-Cache-Key", "{'schema':{'type':'string'},'description':'Under which key nodes remember it.'}"},
+    {"ETag", "{'schema':{'type':'string'},'description':'Version of the entity, the same on every node.'}"},
+    {"Freshet-Position", "{'schema':{'type':'string'},'description':'Of the change in the log: a node whose "
+                         "applied_position is at least that has it.'}"},
+};
+
+static void add_pieces(cJSON *components, const char *kind, const struct piece *pieces, size_t count)
+{
+    cJSON *object = cJSON_AddObjectToObject(components, kind);
+
+    for (size_t i = 0; i < count; i++)
+        (void)cJSON_AddItemToObject(object, pieces[i].name, openapi_json("%s", pieces[i].json));
+}
+
+void openapi_add_shared(cJSON *components)
+{
+    add_pieces(components, "schemas", schemas, COUNT(schemas));
+    add_pieces(components, "responses", responses, COUNT(responses));
+    add_pieces(components, "parameters", parameters, COUNT(parameters));
+    add_pieces(components, "headers", headers, COUNT(headers));
+}
