@@ -62,8 +62,8 @@ bool admin_attach(struct admin *admin, struct err *err) MUST_CHECK;
 struct http_front *admin_front(struct admin *admin);
 /* Any thread: what some node has said to all through the log; words nobody knows mean nothing. */
 void admin_hear(struct admin *admin, const char *word);
-/* Main thread: new live settings, the level of the log included. `config` is borrowed until the next reload is in force or the admin is
- * closed. */
+/* Main thread: new live settings, the level of the log included. `config` is borrowed until the next reload
+ * is in force or the admin is closed. */
 void admin_reload(struct admin *admin, const struct config *config);
 /* After the loop has ended and the store is closed. NULL is fine. */
 void admin_close(struct admin *admin);

@@ -22,6 +22,8 @@ enum api {
     STATUS_API = 2,
     UNLISTED = 4,     /* not in /endpoints */
     EVERY_METHOD = 8, /* whatever the row says */
+    NO_BODY = 16,     /* none is looked at, whatever its type */
+    ABSENT = ADMIN_API | EVERY_METHOD | NO_BODY,
 };
 
 static const struct route {
@@ -60,20 +62,20 @@ static const struct route {
     {METHOD_GET,    "/workspaces",               workspaces_list,           ADMIN_API},
     {METHOD_GET,    "/workspaces/{workspaces}",  workspaces_show,           ADMIN_API},
     {METHOD_GET,    "/config",                   absent_config,             ADMIN_API},
-    {METHOD_POST,   "/config",                   absent_config,             ADMIN_API},
+    {METHOD_POST,   "/config",                   absent_config,             ADMIN_API | NO_BODY},
     {METHOD_GET,    "/clustering/data-planes",   absent_control_plane,      ADMIN_API},
     {METHOD_GET,    "/clustering/status",        absent_control_plane,      ADMIN_API},
-    {METHOD_GET,    "/filter-chains",                           absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/filter-chains/{filter_chains}",           absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/filter-chains/{filter_chains}/route",     absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/filter-chains/{filter_chains}/service",   absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/routes/{routes}/filter-chains",           absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/routes/{routes}/filter-chains/{filter_chains}", absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/routes/{routes}/filters/all",             absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/routes/{routes}/filters/disabled",        absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/routes/{routes}/filters/enabled",         absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/services/{services}/filter-chains",       absent_filters, ADMIN_API | EVERY_METHOD},
-    {METHOD_GET,    "/services/{services}/filter-chains/{filter_chains}", absent_filters, ADMIN_API | EVERY_METHOD},
+    {METHOD_GET,    "/filter-chains",                           absent_filters, ABSENT},
+    {METHOD_GET,    "/filter-chains/{filter_chains}",           absent_filters, ABSENT},
+    {METHOD_GET,    "/filter-chains/{filter_chains}/route",     absent_filters, ABSENT},
+    {METHOD_GET,    "/filter-chains/{filter_chains}/service",   absent_filters, ABSENT},
+    {METHOD_GET,    "/routes/{routes}/filter-chains",           absent_filters, ABSENT},
+    {METHOD_GET,    "/routes/{routes}/filter-chains/{filter_chains}", absent_filters, ABSENT},
+    {METHOD_GET,    "/routes/{routes}/filters/all",             absent_filters, ABSENT},
+    {METHOD_GET,    "/routes/{routes}/filters/disabled",        absent_filters, ABSENT},
+    {METHOD_GET,    "/routes/{routes}/filters/enabled",         absent_filters, ABSENT},
+    {METHOD_GET,    "/services/{services}/filter-chains",       absent_filters, ABSENT},
+    {METHOD_GET,    "/services/{services}/filter-chains/{filter_chains}", absent_filters, ABSENT},
     /* clang-format on */
 };
 
@@ -89,11 +91,13 @@ static const struct {
 /* What a path offers: a handler per method, NULL where there is none. */
 struct offer {
     handler_fn handlers[METHOD_OFFERED_COUNT];
+    bool takes_no_body;
 };
 
 static void add_offer(struct offer *offer, const struct route *route)
 {
     offer->handlers[route->method] = route->handle;
+    offer->takes_no_body |= (route->apis & NO_BODY) != 0;
     for (size_t i = 0; (route->apis & EVERY_METHOD) != 0 && i < METHOD_OFFERED_COUNT; i++)
         offer->handlers[i] = route->handle;
 }
@@ -244,7 +248,7 @@ void routes_answer(struct request *request)
         answer_message(&request->answer, 405, "Method not allowed");
     } else if (!query_string_parse(exchange_request(request->exchange)->query, &request->query)) {
         answer_message(&request->answer, 400, "Too many arguments");
-    } else if (!has_body(request->method) || read_body(request)) {
+    } else if (!has_body(request->method) || offer.takes_no_body || read_body(request)) {
         offer.handlers[request->method](request);
     }
 }

@@ -187,7 +187,10 @@ ROWS = [
         "/schemas/services", "/schemas/plugins/key-auth", "/schemas/plugins/validate", "/schemas/vaults/env", "/plugins/schema/key-auth", "/schemas/filters/x",
         "/schemas/services/validate", "/endpoints", "/plugins/enabled", "/timers", "/workspaces", "/workspaces/default", "/status", "/config")),
     *(("3.6", method, "/cache/x", None, status, None) for method, status in (("GET", 404), ("DELETE", 204))),
-    *(("3.8", method, "/config", body, 400, NO_FILE) for method, body in (("GET", None), ("POST", {"json": {"_format_version": "3.0"}}))),
+    *(("3.8", method, "/config", body, 400, NO_FILE) for method, body in (
+        ("GET", None), ("POST", None), ("POST", JUNK), ("POST", {"json": {"_format_version": "3.0"}}),
+        ("POST", {"headers": {"Content-Type": "text/yaml"}, "data": "_format_version: '3.0'"}))),
+    ("2.13", "POST", "/filter-chains", JUNK, 400, NO_WASM),
 ]
 
 
