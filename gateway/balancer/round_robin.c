@@ -16,11 +16,11 @@
 
 /*
  * Times are fixed-point: turns above, FRACTION_BITS of a fraction below, so that k < 2^16 with PHASE_BITS of
- * phase, shifted to the full fraction, stays within 64 bits before the division by w. They wrap after 2^24
+ * phase, shifted to the full fraction, stays within 64 bits before the division by w. They wrap after 2^16
  * turns; those that are compared are at most a turn or so apart.
  */
 enum {
-    FRACTION_BITS = 40,
+    FRACTION_BITS = 48,
     PHASE_BITS = 16
 };
 
