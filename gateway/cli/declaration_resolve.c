@@ -3,6 +3,7 @@
  * is.
  */
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,10 @@
 #include "gateway/cli/declaration.h"
 #include "gateway/cli/declaration_names.h"
 #include "gateway/model/document.h"
+
+enum {
+    MAX_TTL_S = 100000000
+};
 
 /* Stands for whom nobody found, so that the rest can be judged. */
 static const char nobody[] = "00000000-0000-0000-0000-000000000000";
@@ -341,6 +346,22 @@ static void claim_names(struct declaration *declaration, const struct declared *
     buf_fini(&name);
 }
 
+/* Seconds from now on, outside the schema. The caller owns *ttl; NULL: it never expires. */
+static bool take_ttl(struct declaration *declaration, const struct declared *entity, cJSON **ttl)
+{
+    cJSON *given =
+        entity->schema->has_ttl ? cJSON_DetachItemFromObjectCaseSensitive(entity->document, "ttl") : NULL;
+    double seconds = cJSON_IsNumber(given) ? given->valuedouble : 0;
+    bool is_good = (given == NULL || cJSON_IsNull(given) || cJSON_IsNumber(given)) && seconds >= 0 &&
+                   seconds <= MAX_TTL_S && seconds == floor(seconds);
+
+    if (!is_good)
+        declaration_problem(declaration, entity, "ttl: must be an integer between 0 and %d", MAX_TTL_S);
+    cJSON_Delete(given);
+    *ttl = is_good && seconds > 0 ? cJSON_CreateNumber(seconds) : NULL;
+    return is_good;
+}
+
 static bool complete(struct declaration *declaration, struct declared *entity, int64_t now_us)
 {
     /* An update without a change hashes nothing. */
@@ -351,12 +372,16 @@ static bool complete(struct declaration *declaration, struct declared *entity, i
         .now_us = now_us,
     };
     struct violations violations = {0};
-
+    cJSON *ttl = NULL;
+    bool has_good_ttl = take_ttl(declaration, entity, &ttl);
     bool ok = document_complete(&context, entity->document, &violations);
+
     if (!ok)
         tell(declaration, entity, "", violations.fields);
+    if (ttl != NULL)
+        set(entity->document, "ttl", ttl);
     violations_fini(&violations);
-    return ok;
+    return ok && has_good_ttl;
 }
 
 static void resolve(struct declaration *declaration, struct declared *entity, int64_t now_us)

@@ -2,13 +2,17 @@
 
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import time
 
 import pytest
 
-from support import PATIENCE, ROOT, eventually
+from entity_moves import Mover
+from entity_world import World
+from support import PATIENCE, ROOT, default_entities, eventually
 
 INSO = os.path.join(ROOT, "tests", "vendor", "inso")
 
@@ -242,6 +246,39 @@ def test_patterns_of_older_formats_are_marked(cluster, run):
             {"name": "r", "paths": ["/a/\\d+", "/plain"]}]}]}
         good(run("db_import", file))
         assert cluster.a.admin("GET", "/routes/r").json["paths"] == ["~/a/\\d+", "/plain"]
+
+
+def without_clock(text):
+    """What expires does so some seconds after whatever is done now."""
+    return re.sub(r'("expires_at":)"[^"]*"', r"\1later", re.sub(r'(ttl"?: ?)\d+', r"\1later", text))
+
+
+@pytest.mark.parametrize("name", ["random.yml", "random.json"])
+def test_random_entities_survive_export_and_import(cluster, run, tmp_path, name):
+    seed = int(os.environ.get("FRESHET_SEED", random.randrange(1 << 30)))
+    for turn in range(int(os.environ.get("FRESHET_ROUND_TRIPS", "1"))):
+        world = World(cluster)
+        for number, move in enumerate(Mover(seed + turn).moves(150)):
+            world.make(number, move)
+        rows = without_clock(json.dumps(state(cluster)[0]).replace('\\"', '"'))
+        good(run("db_export", name=f"{turn}{name}"), "")
+        default_entities(cluster)
+        good(run("db_import", name=f"{turn}{name}"))
+        assert without_clock(json.dumps(state(cluster)[0]).replace('\\"', '"')) == rows, f"FRESHET_SEED={seed + turn}"
+        good(run("db_export", name=f"{turn}again{name}"), "")
+        texts = [without_clock((tmp_path / f"{turn}{which}{name}").read_text()) for which in ("", "again")]
+        assert texts[0] == texts[1], f"FRESHET_SEED={seed + turn}"
+        default_entities(cluster)
+
+
+def test_seconds_that_a_credential_has_left(cluster, run, tmp_path):
+    file = {"_format_version": "3.0", "consumers": [{"username": "c", "keyauth_credentials": [{"key": "short", "ttl": 500}, {"key": "long", "ttl": 0}]}]}
+    good(run("db_import", file))
+    left = {row["key"]: row["ttl"] for row in cluster.a.admin("GET", "/key-auths").json["data"]}
+    assert 400 < left["short"] <= 500 and left["long"] is None
+    for wrong in (-1, 1.5, "500", 100000001, True):
+        file["consumers"][0]["keyauth_credentials"][0]["ttl"] = wrong
+        bad(run("parse", file), "ttl: must be an integer between 0 and 100000000")
 
 
 def made_by_inso(where):
