@@ -24,11 +24,27 @@ struct hearing {
     char word[];
 };
 
+enum {
+    ADMIN_SERVER = 0 /* its number in the front, if admin_listen is not off */
+};
+
+struct replacement {
+    struct loop_message super;
+    struct admin *admin;
+    struct access *access;
+};
+
 struct reload {
     struct loop_message super;
     struct admin *admin;
     const struct config *config;
 };
+
+/* False: the answer says why not. */
+static bool is_welcome(struct request *request)
+{
+    return request->is_status_api || access_grants(request);
+}
 
 static void handle(struct exchange *exchange, void *arg)
 {
@@ -36,9 +52,10 @@ static void handle(struct exchange *exchange, void *arg)
     struct request *request = request_new(server->admin, exchange);
 
     request->is_status_api = server->is_status_api;
-    if (path_parse(exchange_request(exchange)->path, &request->path))
+    bool welcome = is_welcome(request);
+    if (welcome && path_parse(exchange_request(exchange)->path, &request->path))
         routes_answer(request);
-    else
+    else if (welcome)
         answer_not_found(&request->answer);
     if (!request->is_running)
         request_reply(request);
@@ -54,9 +71,10 @@ static void refuse(struct exchange *exchange, int status, const char *text, void
     struct request *request = request_new(server->admin, exchange);
 
     request->is_status_api = server->is_status_api;
-    if (status == 413)
+    bool welcome = is_welcome(request) || request->answer.status == 204; /* answered as a pre-flight */
+    if (welcome && status == 413)
         answer_text(&request->answer, status, "text/html; charset=utf-8", too_large);
-    else
+    else if (welcome)
         answer_message(&request->answer, status, "%s", text);
     request_reply(request);
 }
@@ -68,6 +86,7 @@ static bool add_server(struct admin *admin, const char *name, const struct confi
         .name = name,
         .certificate_file = admin->config->ssl_cert,
         .key_file = admin->config->ssl_cert_key,
+        .tls = server->is_status_api ? NULL : access_tls(admin->access),
         .handle = handle,
         .refuse = refuse,
         .arg = server,
@@ -103,6 +122,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
 
     made->options = *options;
     made->config = config;
+    made->access = options->access;
     made->admin_server = (struct admin_server){made, false};
     made->status_server = (struct admin_server){made, true};
     made->openapi = openapi_write(options->schemas, &made->openapi_bytes);
@@ -147,6 +167,32 @@ void admin_hear(struct admin *admin, const char *word)
     loop_post(admin->options.loop, &hearing->super);
 }
 
+static void apply_access(struct loop_message *message)
+{
+    struct replacement *replacement = CONTAINER_OF(message, struct replacement, super);
+    struct admin *admin = replacement->admin;
+    struct access *access = replacement->access;
+    struct loop *loop = admin->options.loop;
+    struct ssl_ctx_st *tls = access_tls(access);
+
+    if (tls != NULL && admin->options.config->admin_listen.count > 0 && loop_is_mine(loop) &&
+        !access_same_tls(access, admin->access))
+        http_front_use_tls(admin->front, loop, ADMIN_SERVER, tls);
+    access_unref(admin->access);
+    admin->access = access;
+    free(replacement);
+}
+
+void admin_set_access(struct admin *admin, struct access *access)
+{
+    struct replacement *replacement = mem_zalloc(sizeof(*replacement));
+
+    replacement->super.run = apply_access;
+    replacement->admin = admin;
+    replacement->access = access;
+    loop_post(admin->options.loop, &replacement->super);
+}
+
 void admin_reload(struct admin *admin, const struct config *config)
 {
     struct reload *reload = mem_zalloc(sizeof(*reload));
@@ -166,6 +212,7 @@ void admin_close(struct admin *admin)
         request_free(CONTAINER_OF(link, struct request, link));
     timer_stop(&admin->level_timer);
     http_front_free(admin->front);
+    access_unref(admin->access);
     free(admin->openapi);
     free(admin);
 }

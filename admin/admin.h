@@ -15,6 +15,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/uuid.h"
 
+struct access;
 struct admin;
 struct bus;
 struct cache;
@@ -49,7 +50,8 @@ struct admin_options {
     struct snapshot_place *place;
     size_t loop_number; /* of `loop` in the place, for pinning */
     struct admin_bus bus;
-    struct loop *loop; /* opened, not started */
+    struct access *access; /* taken */
+    struct loop *loop;     /* opened, not started */
     struct uuid node_id;
     /* Counters of the proxy's listeners for /status. */
     void (*proxy_stats)(void *arg, struct http_front_stats *stats);
@@ -65,5 +67,7 @@ void admin_hear(struct admin *admin, const char *word);
 /* Main thread: new live settings, the level of the log included. `config` is borrowed until the next reload
  * is in force or the admin is closed. */
 void admin_reload(struct admin *admin, const struct config *config);
+/* Main thread: takes `access` (access.h), which is in force from the next request on. */
+void admin_set_access(struct admin *admin, struct access *access);
 /* After the loop has ended and the store is closed. NULL is fine. */
 void admin_close(struct admin *admin);

@@ -9,6 +9,7 @@
  * Threads: any; an answer belongs to its request's current thread.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cjson/cJSON.h>
@@ -25,9 +26,11 @@ struct answer {
     char *body;       /* owned */
     const char *text; /* the body in its place: a constant, or something that outlives the request */
     size_t body_len;
-    uint64_t position; /* 0: no Freshet-Position */
-    char *cache_key;   /* owned; NULL: no X-Cache-Key */
-    const char *allow; /* answers to OPTIONS; a constant or the request's */
+    uint64_t position;     /* 0: no Freshet-Position */
+    char *cache_key;       /* owned; NULL: no X-Cache-Key */
+    const char *allow;     /* answers to OPTIONS; a constant or the request's */
+    const char *challenge; /* a constant; NULL: no WWW-Authenticate */
+    bool close;            /* the connection is of no further use */
 };
 void answer_fini(struct answer *answer);
 

@@ -17,7 +17,8 @@ static const char about[] =
     "path answers OPTIONS with the methods it has. Paths that are not here answer 404, other methods 405. "
     "A body is JSON or a form: there names are paths (config.minute=5, tags[]=a, sources[1].ip=...) and "
     "values become what the schema wants. Rules over several fields are shown by /schemas. What is no "
-    "request at all is refused with 400, 408, 414 or 431.";
+    "request at all is refused with 400, 408, 414 or 431; who comes from a wrong address or without the "
+    "certificate or token that the node asks for, with 403, 400 or 401.";
 
 static void add_tags(cJSON *document, const struct schemas *schemas)
 {

@@ -69,6 +69,7 @@ void reply_send(const struct admin *admin, struct exchange *exchange, const stru
     struct exchange_answer out;
 
     exchange_answer_init(exchange, &out, answer->status);
+    out.close = answer->close;
     if (answer->status == 405)
         out.reason = STR("Not Allowed"); /* as clients know it */
     if (wants_header(admin->config, "server_tokens", "Server"))
@@ -78,6 +79,8 @@ void reply_send(const struct admin *admin, struct exchange *exchange, const stru
     add_cors(admin, exchange, answer, &out);
     if (!is_status_api)
         headers_add(&out.headers, STR("Access-Control-Allow-Credentials"), STR("true"));
+    if (answer->challenge != NULL)
+        headers_add(&out.headers, STR("WWW-Authenticate"), str_of(answer->challenge));
     if (answer->position != 0)
         add_position(admin, exchange, answer->position, &out);
     if (answer->cache_key != NULL)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/access.h"
 #include "admin/reply.h"
 #include "admin/state.h"
 #include "gateway/base/log.h"
@@ -78,6 +79,7 @@ struct request *request_new(struct admin *admin, struct exchange *exchange)
 
     request->admin = admin;
     request->config = admin->config;
+    request->access = access_ref(admin->access);
     request->exchange = exchange;
     request->method = method_of(exchange_request(exchange)->method);
     request->received_us = exchange_request(exchange)->received_us;
@@ -133,5 +135,6 @@ void request_free(struct request *request)
     body_fini(&request->body);
     query_string_fini(&request->query);
     path_fini(&request->path);
+    access_unref(request->access);
     free(request);
 }

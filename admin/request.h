@@ -22,6 +22,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/io/loop.h"
 
+struct access;
 struct admin;
 struct config;
 struct outbox_receipt;
@@ -31,7 +32,9 @@ struct request {
     struct list link;            /* the admin's list of running jobs; loop */
     struct admin *admin;         /* borrowed; jobs read its options only */
     const struct config *config; /* in force when the request came */
-    struct exchange *exchange;   /* NULL: has ended; loop only */
+    struct access *access;       /* likewise; a reference */
+    const char *principal; /* name of the token it has brought, `access` has it; NULL: none, or not asked */
+    struct exchange *exchange; /* NULL: has ended; loop only */
     struct exchange_end end;
     struct loop_message done;
     bool is_running;    /* a job has it; loop only */

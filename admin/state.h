@@ -6,6 +6,7 @@
  * Threads: the loop; jobs of the store read `options`, which never change.
  */
 
+#include "admin/access.h"
 #include "admin/admin.h"
 #include "gateway/base/list.h"
 #include "gateway/io/timer.h"
@@ -20,6 +21,8 @@ struct admin_server {
 struct admin {
     struct admin_options options;
     const struct config *config; /* in force */
+    struct access *access;       /* likewise; owns a reference */
+    struct access_refusals refusals;
     struct http_front *front;
     struct admin_server admin_server, status_server;
     char *openapi; /* the document, owned; never changes */

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin/access.h"
 #include "admin/admin.h"
 #include "bus/bus.h"
 #include "gateway/base/clock.h"
@@ -299,8 +300,34 @@ static bool open_proxy(struct node *node, struct err *err)
     return proxy_open(&options, &node->proxy, err);
 }
 
+bool node_check(const struct config *config, struct config_problems *problems)
+{
+    struct access *access = NULL;
+    bool ok = access_load(config, &access, problems);
+    access_unref(access);
+    return ok;
+}
+
+/* They were right when the program started; now they are read for good. */
+static bool open_access(struct node *node, struct access **access, struct err *err)
+{
+    struct config_problems problems = {0};
+    if (access_load(node->config, access, &problems)) {
+        access_warn(*access, node->config);
+        return true;
+    }
+    char *text = config_problem_text(&problems.at[0]);
+    (void)err_set(err, ERR_INVALID, "%s", text);
+    free(text);
+    config_problems_fini(&problems);
+    return false;
+}
+
 static bool open_admin(struct node *node, struct err *err)
 {
+    struct access *access = NULL;
+    if (!open_access(node, &access, err))
+        return false;
     struct admin_options options = {
         .config = node->config,
         .schemas = node->wiring.schemas,
@@ -309,6 +336,7 @@ static bool open_admin(struct node *node, struct err *err)
         .place = node->place,
         .loop_number = node->worker_count,
         .bus = wiring_admin_bus(node->wiring.bus),
+        .access = access,
         .loop = node->loops[node->worker_count],
         .node_id = node->id,
         .proxy_stats = proxy_stats_for_admin,
@@ -463,14 +491,28 @@ static void take_config(struct node *node, struct config *config)
     node->config = config;
 }
 
-/* Reads the settings again. All of them must be right, or nothing changes. */
+static bool load_again(const struct node *node, struct config **config, struct access **access,
+                       struct config_problems *problems)
+{
+    if (!config_load(node->start->file, node->start->prefix, config, problems))
+        return false;
+    if (access_load(*config, access, problems))
+        return true;
+    config_free(*config);
+    return false;
+}
+
+/* Reads the settings and the files they name again. All must be right, or nothing changes. */
 static void reload(struct node *node)
 {
     struct config *config = NULL;
+    struct access *access = NULL;
     struct config_problems problems;
     struct changes changes = {0};
     struct err err;
-    if (config_load(node->start->file, node->start->prefix, &config, &problems)) {
+    if (load_again(node, &config, &access, &problems)) {
+        access_warn(access, config);
+        admin_set_access(node->admin, access);
         config_compare(node->config, config, add_change, &changes);
         if (changes.count > 0)
             take_config(node, config);

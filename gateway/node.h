@@ -8,12 +8,21 @@
  * own.
  */
 
+#include <stdbool.h>
+
+#include "gateway/base/attributes.h"
+
 struct cli_start;
 struct config;
+struct config_problems;
 struct schemas;
 
 /* Entities and plugins as these settings have them. The caller owns the set. */
 struct schemas *node_schemas(const struct config *config);
+
+/* What the settings' own check cannot see: are the files right that they name? False: problems lists all that
+ * is wrong. */
+bool node_check(const struct config *config, struct config_problems *problems) MUST_CHECK;
 
 /*
  * Serves. SIGTERM and SIGINT: end now (running requests have a second); SIGQUIT: end when they are done, at

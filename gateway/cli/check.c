@@ -19,7 +19,7 @@ int command_check(const struct command_line *line)
         free(text);
         return result;
     }
-    struct config *config = command_config(line, line->word_count > 0 ? line->words[0] : line->file);
+    struct config *config = command_whole_config(line, line->word_count > 0 ? line->words[0] : line->file);
     if (config == NULL)
         return 1;
     for (size_t i = 0; i < config->warnings.count; i++) {

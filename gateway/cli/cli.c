@@ -72,18 +72,34 @@ int command_fail(const char *format, ...)
     return 1;
 }
 
+static void print_problems(struct config_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        char *text = config_problem_text(&problems->at[i]);
+        (void)fprintf(stderr, "[error] %s\n", text);
+        free(text);
+    }
+    config_problems_fini(problems);
+}
+
 struct config *command_config(const struct command_line *line, const char *file)
 {
     struct config *config = NULL;
     struct config_problems problems;
     if (config_load(file, line->prefix, &config, &problems))
         return config;
-    for (size_t i = 0; i < problems.count; i++) {
-        char *text = config_problem_text(&problems.at[i]);
-        (void)fprintf(stderr, "[error] %s\n", text);
-        free(text);
-    }
-    config_problems_fini(&problems);
+    print_problems(&problems);
+    return NULL;
+}
+
+struct config *command_whole_config(const struct command_line *line, const char *file)
+{
+    struct config *config = command_config(line, file);
+    struct config_problems problems = {0};
+    if (config == NULL || line->program->check == NULL || line->program->check(config, &problems))
+        return config;
+    print_problems(&problems);
+    config_free(config);
     return NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 struct config;
+struct config_problems;
 struct schemas;
 
 /* How a node is to be run; serve() is node.h's. */
@@ -30,6 +31,8 @@ struct cli_program {
     int (*serve)(const struct cli_start *start);
     /* The entities and plugins that these settings enable; the caller owns them. */
     struct schemas *(*schemas)(const struct config *config);
+    /* Settings that are right by themselves: are the files they name? False: problems says what is not. */
+    bool (*check)(const struct config *config, struct config_problems *problems);
 };
 
 int cli_main(int argc, char **argv, const struct cli_program *program);

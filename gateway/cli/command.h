@@ -31,6 +31,8 @@ struct command_line {
 int command_fail(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Loads the settings or prints each problem; NULL: there were some. The caller owns it. */
 struct config *command_config(const struct command_line *line, const char *file);
+/* The same for commands that start a node: also reads the files that the settings name. */
+struct config *command_whole_config(const struct command_line *line, const char *file);
 /* Waits that long; signals may end it early. */
 void command_pause_ms(int64_t milliseconds);
 

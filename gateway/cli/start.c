@@ -101,7 +101,7 @@ int command_prepare(const struct command_line *line)
 
 int command_start(const struct command_line *line)
 {
-    struct config *config = command_config(line, line->file);
+    struct config *config = command_whole_config(line, line->file);
     if (config == NULL)
         return command_fail("the settings above are wrong; nothing was started");
     struct cli_start start = {
@@ -127,7 +127,7 @@ int command_restart(const struct command_line *line)
 {
     struct command_line again = *line;
     again.daemon = true;
-    struct config *config = command_config(line, line->file);
+    struct config *config = command_whole_config(line, line->file);
     if (config == NULL)
         return 1;
     bool running = prefix_running(config->prefix) != 0;

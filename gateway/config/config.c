@@ -91,6 +91,19 @@ static void inherit(struct raw_setting *raw)
     }
 }
 
+/* A certificate is of no use without its key, nor the other way round. */
+static void check_pairs(const struct raw_setting *raw, struct config_problems *problems)
+{
+    static const char *const pairs[][2] = {{"ssl_cert", "ssl_cert_key"},
+                                           {"admin_ssl_cert", "admin_ssl_cert_key"}};
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        const struct raw_setting *certificate = &raw[number_of(pairs[i][0])];
+        if ((certificate->text == NULL) != (raw[number_of(pairs[i][1])].text == NULL))
+            problem_add(problems, certificate->where, certificate->line, pairs[i][0],
+                        "%s and %s must be set together", pairs[i][0], pairs[i][1]);
+    }
+}
+
 /* Rules over several settings. */
 static void check_together(struct config *config, const struct raw_setting *raw,
                            struct config_problems *problems)
@@ -105,10 +118,7 @@ static void check_together(struct config *config, const struct raw_setting *raw,
     if (config->db_update_propagation > 0 && strcmp(config->replica_gate, "delay") != 0)
         problem_add(&config->warnings, gate->where, gate->line, "db_update_propagation",
                     "has no effect with replica_gate = position, which needs no delay");
-    const struct raw_setting *cert = &raw[number_of("ssl_cert")];
-    if ((config->ssl_cert == NULL) != (config->ssl_cert_key == NULL))
-        problem_add(problems, cert->where, cert->line, "ssl_cert",
-                    "ssl_cert and ssl_cert_key must be set together");
+    check_pairs(raw, problems);
     struct uuid id;
     const struct raw_setting *node = &raw[number_of("node_id")];
     if (config->node_id != NULL && !uuid_from_str(str_of(config->node_id), &id))

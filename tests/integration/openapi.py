@@ -13,7 +13,7 @@ import fastjsonschema
 UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 MESSAGE = {"$ref": "#/components/schemas/message"}
 # What is refused before it is a request, or by who owns the connection (info.description of the document).
-ANY_REQUEST = (400, 408, 414, 431)
+ANY_REQUEST = (400, 401, 403, 408, 414, 431)
 DOCUMENTS = {}  # by digest
 BY_PORT = {}
 DEVIATIONS = []

@@ -108,6 +108,8 @@ static void each_kind_explains_what_it_expects(void **state)
     expect_problem("nginx_worker_processes = none", 1, "nginx_worker_processes", "auto");
     expect_problem("cluster_log_retention = 10", 1, "cluster_log_retention", "20 times");
     expect_problem("ssl_cert = /a.pem", 1, "ssl_cert", "together");
+    expect_problem("ssl_cert = /a.pem\nssl_cert_key = /a.key\nadmin_ssl_cert = /b.pem", 3, "admin_ssl_cert",
+                   "together");
     expect_problem("pg_password = {vault://env/surely-not-set}", 1, "pg_password", "SURELY_NOT_SET");
 }
 
