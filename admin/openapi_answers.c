@@ -96,8 +96,8 @@ const struct openapi_answer openapi_answers[] = {
         "'plugins':" RECORD("'available_on_server':{'type':'object','additionalProperties':"
             RECORD("'version':" TEXT ",'priority':{'type':'integer'}", "'version','priority'") "},'enabled_in_cluster':" LIST(TEXT),
             "'available_on_server','enabled_in_cluster'") ","
-        "'configuration':{'type':'object'}",
-        "'tagline','version','hostname','node_id','lua_version','timers','pids','plugins','configuration'"), NULL},
+        "'configuration':{'type':'object'},'edition':" TEXT ",'freshet':" RECORD("'version':" TEXT, "'version'"),
+        "'tagline','version','hostname','node_id','lua_version','edition','freshet','timers','pids','plugins','configuration'"), NULL},
     {METHOD_GET, "/robots.txt", 200, TEXT, "text/plain"},
     {METHOD_GET, "/status", 200, RECORD(
         "'database':" RECORD("'reachable':{'type':'boolean'}", "'reachable'") ","
