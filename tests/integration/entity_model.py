@@ -232,7 +232,8 @@ class Model:
             del change["id"]
         names = self.take_names(name, change, row) if with_names else None
         wrong = {}
-        if name == "basicauth_credentials" and not nested and ("password" in change) != ("consumer" in change):
+        has_owner = isinstance(change.get("consumer"), dict) and bool(change["consumer"])
+        if name == "basicauth_credentials" and not nested and (change.get("password") is not None) != has_owner:
             wrong["@entity"] = ["all or none of these fields must be set: 'password', 'consumer.id'"]
         saved = self.save(name, change, row, "update", wrong)
         self.keep_names(saved, names)
