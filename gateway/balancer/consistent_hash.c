@@ -10,6 +10,7 @@
  * Many more points than slots do not spread any better: hence the bound.
  */
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static void *ring_new(const struct balancer *balancer, int64_t now_ms)
     int32_t below = NOBODY;
 
     (void)now_ms;
+    assert(balancer->slots > 0);
     for (uint32_t i = 0; i < balancer->slots; i++)
         claims[i].owner = NOBODY;
     claim_slots(balancer, claims);

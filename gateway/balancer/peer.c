@@ -125,6 +125,13 @@ void peer_answered(struct peer *peer, int64_t took_us, int64_t now_ms)
 
 /* ---- all of them ---- */
 
+/* Acquire: see peer_unref(). References first: without one no request begins. */
+static bool is_unused(const struct peer *peer)
+{
+    return atomic_load_explicit(&peer->refs, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&peer->connections, memory_order_acquire) == 0;
+}
+
 struct peer_table *peer_table_new(void)
 {
     struct peer_table *table = mem_zalloc(sizeof(*table));
@@ -136,18 +143,22 @@ struct peer_table *peer_table_new(void)
     return table;
 }
 
+static void free_chain(struct peer *peer)
+{
+    while (peer != NULL) {
+        struct peer *next = peer->next;
+        assert(is_unused(peer));
+        free(peer);
+        peer = next;
+    }
+}
+
 void peer_table_free(struct peer_table *table)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; i < table->bucket_count; i++) {
-        while (table->buckets[i] != NULL) {
-            struct peer *peer = table->buckets[i];
-            assert(atomic_load(&peer->refs) == 0 && atomic_load(&peer->connections) == 0);
-            table->buckets[i] = peer->next;
-            free(peer);
-        }
-    }
+    for (size_t i = 0; i < table->bucket_count; i++)
+        free_chain(table->buckets[i]);
     free(table->buckets);
     pthread_mutex_destroy(&table->mutex);
     free(table);
@@ -224,13 +235,6 @@ uint64_t peer_table_generation(const struct peer_table *table)
     return atomic_load_explicit(&table->generation, memory_order_acquire);
 }
 
-/* Acquire: see peer_unref(). References first: without one no request begins. */
-static bool is_unused(const struct peer *peer)
-{
-    return atomic_load_explicit(&peer->refs, memory_order_acquire) == 0 &&
-           atomic_load_explicit(&peer->connections, memory_order_acquire) == 0;
-}
-
 static bool is_forgotten(struct peer *peer, int64_t now_ms)
 {
     if (!is_unused(peer))
@@ -240,22 +244,29 @@ static bool is_forgotten(struct peer *peer, int64_t now_ms)
     return now_ms - peer->idle_since_ms >= PEER_MEMORY_MS;
 }
 
+/* Returns how many went. */
+static size_t sweep_chain(struct peer **link, int64_t now_ms)
+{
+    size_t gone = 0;
+
+    while (*link != NULL) {
+        struct peer *peer = *link;
+        if (!is_forgotten(peer, now_ms)) {
+            link = &peer->next;
+            continue;
+        }
+        *link = peer->next;
+        free(peer);
+        gone++;
+    }
+    return gone;
+}
+
 void peer_table_sweep(struct peer_table *table, int64_t now_ms)
 {
     pthread_mutex_lock(&table->mutex);
-    for (size_t i = 0; i < table->bucket_count; i++) {
-        struct peer **link = &table->buckets[i];
-        while (*link != NULL) {
-            struct peer *peer = *link;
-            if (!is_forgotten(peer, now_ms)) {
-                link = &peer->next;
-                continue;
-            }
-            *link = peer->next;
-            table->count--;
-            free(peer);
-        }
-    }
+    for (size_t i = 0; i < table->bucket_count; i++)
+        table->count -= sweep_chain(&table->buckets[i], now_ms);
     pthread_mutex_unlock(&table->mutex);
 }
 

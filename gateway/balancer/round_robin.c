@@ -16,8 +16,9 @@
 
 /*
  * Times are fixed-point: turns above, FRACTION_BITS of a fraction below, so that k < 2^16 with PHASE_BITS of
- * phase, shifted to the full fraction, stays within 64 bits before the division by w. They wrap after 2^16
- * turns; those that are compared are at most a turn or so apart.
+ * phase, shifted to the full fraction, stays within 64 bits before the division by w. Times that differ do so
+ * by more than 2^-48, so none are rounded into one. They wrap after 2^16 turns; those that are compared are
+ * at most a turn or so apart.
  */
 enum {
     FRACTION_BITS = 48,
@@ -42,6 +43,12 @@ struct turns {
 static bool is_before(uint64_t a, uint64_t b)
 {
     return (int64_t)(a - b) < 0;
+}
+
+/* Of those due at once always the same is first, or two turns would not be alike. */
+static bool precedes(const struct seat *a, const struct seat *b)
+{
+    return a->due != b->due ? is_before(a->due, b->due) : a->index < b->index;
 }
 
 /* The time in turn `turn` at which the seat is due for the k-th time. */
@@ -81,9 +88,9 @@ static void sift_down(struct turns *turns, size_t at)
 
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child + 1 < turns->due_count && is_before(turns->seats[child + 1].due, turns->seats[child].due))
+        if (child + 1 < turns->due_count && precedes(&turns->seats[child + 1], &turns->seats[child]))
             child++;
-        if (child >= turns->due_count || !is_before(turns->seats[child].due, moving.due))
+        if (child >= turns->due_count || !precedes(&turns->seats[child], &moving))
             break;
         turns->seats[at] = turns->seats[child];
         at = child;
@@ -91,29 +98,16 @@ static void sift_down(struct turns *turns, size_t at)
     turns->seats[at] = moving;
 }
 
-static uint32_t common_divisor(uint32_t a, uint32_t b)
-{
-    while (b != 0) {
-        uint32_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static void *turns_new(const struct balancer_cursor *cursor, struct random_sequence *random)
 {
     const struct balancer *balancer = cursor->balancer;
     struct turns *turns = mem_zalloc(sizeof(*turns) + balancer->count * sizeof(struct seat));
-    uint32_t divisor = 0;
 
-    for (size_t i = 0; i < balancer->count; i++)
-        divisor = common_divisor(divisor, balancer->entries[i].weight);
     for (size_t i = 0; i < balancer->count; i++)
         if (balancer->entries[i].weight > 0)
             turns->seats[turns->count++] = (struct seat){
                 .index = (uint32_t)i,
-                .weight = (uint16_t)(balancer->entries[i].weight / divisor),
+                .weight = (uint16_t)(balancer->entries[i].weight),
                 .phase = (uint16_t)draw(random, 1 << PHASE_BITS),
             };
     return turns;
@@ -146,7 +140,7 @@ static size_t first_untried(const struct balancer_cursor *cursor, const struct b
     size_t first = BALANCER_NONE;
 
     for (size_t i = 0; i < turns->due_count; i++)
-        if ((first == BALANCER_NONE || is_before(turns->seats[i].due, turns->seats[first].due)) &&
+        if ((first == BALANCER_NONE || precedes(&turns->seats[i], &turns->seats[first])) &&
             !was_tried(cursor, query, turns->seats[i].index))
             first = i;
     return first;

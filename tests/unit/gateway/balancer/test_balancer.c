@@ -2,6 +2,8 @@
  * balancer: what all algorithms promise. Who is usable, when nobody is, and what a new set of peers keeps.
  */
 
+#include <pthread.h>
+
 #include "targets.h"
 
 static const enum balancing all[] = {BALANCING_ROUND_ROBIN, BALANCING_CONSISTENT_HASHING,
@@ -248,6 +250,68 @@ static void a_cursor_keeps_its_balancer(void **state)
     targets_close(targets);
 }
 
+enum {
+    LOOPS = 3,
+    BALANCERS = 60,
+    PICKS = 200
+};
+
+/* Has a reference to each of the balancers. */
+struct worker {
+    pthread_t thread;
+    struct balancer *balancers[BALANCERS];
+};
+
+static void *work(void *arg)
+{
+    const struct health_limits limits = {.successes = 1, .tcp_failures = 1};
+    struct worker *worker = arg;
+    struct random_sequence random;
+
+    random_seed(&random, (uint64_t)(uintptr_t)worker);
+    for (size_t i = 0; i < BALANCERS; i++) {
+        struct balancer_cursor *cursor = cursor_new(worker->balancers[i], &random);
+        const struct balancer_query query = {.hash = (uint32_t)i, .random = &random, .now_ms = (int64_t)i};
+        balancer_unref(worker->balancers[i]);
+        for (size_t j = 0; j < PICKS; j++) {
+            const struct balancer_entry *entry;
+            if (balancer_pick(cursor, &query, &entry) != BALANCER_CHOSEN)
+                continue;
+            peer_begin(entry->peer);
+            peer_answered(entry->peer, 1000, query.now_ms);
+            peer_report(entry->peer, &limits, j % 3 == 0 ? HEALTH_TCP_FAILURE : HEALTH_SUCCESS);
+            peer_end(entry->peer);
+        }
+        cursor_free(cursor);
+    }
+    return NULL;
+}
+
+/* For the sanitizers: loops with cursors of their own on balancers that others let go of. */
+static void loops_share_balancers_and_peers(void **state)
+{
+    struct worker workers[LOOPS];
+    struct targets *targets = targets_open(BALANCING_ROUND_ROBIN, 20);
+
+    (void)state;
+    for (size_t i = 0; i < BALANCERS; i++) {
+        targets->spec.balancing = all[i % COUNT(all)];
+        targets->spec.count = 1 + i % 20;
+        struct balancer *balancer = balancer_new(&targets->spec, 0);
+        for (size_t j = 0; j < LOOPS; j++)
+            workers[j].balancers[i] = balancer_ref(balancer);
+        balancer_unref(balancer);
+    }
+    for (size_t i = 0; i < LOOPS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    for (size_t i = 0; i < LOOPS; i++)
+        pthread_join(workers[i].thread, NULL);
+    peer_table_sweep(targets->table, 0);
+    peer_table_sweep(targets->table, PEER_MEMORY_MS);
+    assert_int_equal(peer_table_count(targets->table), 0);
+    targets_close(targets);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +325,7 @@ int main(void)
         cmocka_unit_test(what_is_known_of_a_peer_survives_a_new_balancer),
         cmocka_unit_test(members_in_another_order_are_the_same_balancer),
         cmocka_unit_test(a_cursor_keeps_its_balancer),
+        cmocka_unit_test(loops_share_balancers_and_peers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

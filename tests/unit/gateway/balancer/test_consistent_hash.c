@@ -64,12 +64,17 @@ static void the_ring_is_this_one(void **state)
 {
     static const uint32_t expected[] = {2, 1, 3, 3, 3, 2, 2, 3, 2, 2, 3, 2,
                                         2, 3, 1, 1, 1, 1, 2, 3, 1, 2, 1, 2};
+    static const uint32_t without_3[] = {2, 1, 0, 2, 1, 2, 2, 1, 2, 2, 2, 2,
+                                         2, 2, 1, 1, 1, 1, 2, 2, 1, 2, 1, 2};
     static const uint32_t weights[] = {100, 200, 300, 400};
     struct targets *targets = targets_of(BALANCING_CONSISTENT_HASHING, weights, COUNT(weights));
 
     (void)state;
     for (uint32_t i = 0; i < COUNT(expected); i++)
         assert_int_equal(targets_pick(targets, i * 417), expected[i]);
+    peer_set_health(targets_peer(targets, 3), false);
+    for (uint32_t i = 0; i < COUNT(without_3); i++)
+        assert_int_equal(targets_pick(targets, i * 417), without_3[i]);
     targets_close(targets);
 }
 
@@ -249,6 +254,31 @@ static void an_address_under_two_targets_has_the_weight_of_both(void **state)
     targets_close(targets);
 }
 
+static void every_slot_of_the_greatest_ring_has_an_owner(void **state)
+{
+    struct targets *targets = targets_open(BALANCING_CONSISTENT_HASHING, 1);
+
+    (void)state;
+    targets->spec.slots = 65536;
+    targets_build(targets);
+    for (uint32_t slot = 0; slot < 65536; slot++)
+        assert_int_equal(targets_pick(targets, slot), 0);
+    targets_close(targets);
+}
+
+static void the_lightest_peer_has_a_point(void **state)
+{
+    static const uint32_t weights[] = {65535, 1};
+    struct targets *targets = targets_of(BALANCING_CONSISTENT_HASHING, weights, COUNT(weights));
+    uint32_t light = 0;
+
+    (void)state;
+    for (uint32_t slot = 0; slot < 10000; slot++)
+        light += targets_pick(targets, slot);
+    assert_in_range(light, 1, 1000);
+    targets_close(targets);
+}
+
 /* Fewer slots than peers: who has no slot serves when all others are down. */
 static void peers_without_a_slot_are_better_than_nobody(void **state)
 {
@@ -283,6 +313,8 @@ int main(void)
         cmocka_unit_test(only_the_keys_of_a_peer_that_is_down_move),
         cmocka_unit_test(a_retry_goes_where_the_ring_goes),
         cmocka_unit_test(an_address_under_two_targets_has_the_weight_of_both),
+        cmocka_unit_test(every_slot_of_the_greatest_ring_has_an_owner),
+        cmocka_unit_test(the_lightest_peer_has_a_point),
         cmocka_unit_test(peers_without_a_slot_are_better_than_nobody),
     };
 

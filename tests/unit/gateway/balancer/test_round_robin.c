@@ -127,6 +127,40 @@ static void the_usable_keep_their_ratio_while_others_are_down(void **state)
     targets_close(targets);
 }
 
+/* Whoever was chosen last is not due again because another flips. */
+static void a_flip_of_one_does_not_repeat_another(void **state)
+{
+    static const uint32_t weights[] = {1, 1, 1, 1};
+    struct targets *targets = targets_of(BALANCING_ROUND_ROBIN, weights, COUNT(weights));
+
+    (void)state;
+    for (uint32_t i = 0; i < 400; i++) {
+        uint32_t last = targets_pick(targets, 0);
+        peer_set_health(targets_peer(targets, (last + 1 + i % 3) % 4), i % 2 == 1);
+        assert_int_not_equal(targets_pick(targets, 0), last);
+        for (uint32_t number = 0; number < 4; number++)
+            peer_set_health(targets_peer(targets, number), true);
+    }
+    targets_close(targets);
+}
+
+/* Many of a thousand are due at the same time: that is no excuse for a window that begins between them. */
+static void any_window_as_long_as_a_turn_is_exact(void **state)
+{
+    struct targets *targets = targets_open(BALANCING_ROUND_ROBIN, TARGETS_MAX);
+    uint32_t counts[TARGETS_MAX];
+
+    (void)state;
+    targets_build(targets);
+    for (uint32_t from = 0; from < 300; from++) {
+        count_picks(targets, TARGETS_MAX, counts);
+        for (size_t i = 0; i < TARGETS_MAX; i++)
+            assert_int_equal(counts[i], 1);
+        (void)targets_pick(targets, 0);
+    }
+    targets_close(targets);
+}
+
 /* What it has missed is not made up for. */
 static void a_peer_that_comes_back_does_not_catch_up(void **state)
 {
@@ -212,6 +246,8 @@ int main(void)
         cmocka_unit_test(the_greatest_weights_are_exact_too),
         cmocka_unit_test(a_peer_is_spread_over_the_turn),
         cmocka_unit_test(the_usable_keep_their_ratio_while_others_are_down),
+        cmocka_unit_test(a_flip_of_one_does_not_repeat_another),
+        cmocka_unit_test(any_window_as_long_as_a_turn_is_exact),
         cmocka_unit_test(a_peer_that_comes_back_does_not_catch_up),
         cmocka_unit_test(a_retry_leaves_the_ratio_alone),
         cmocka_unit_test(cursors_begin_anywhere),
