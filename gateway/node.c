@@ -250,6 +250,7 @@ static bool open_store(struct node *node, struct err *err)
     struct store_options options = {
         .schemas = node->wiring.schemas,
         .node_id = node->id,
+        .commits_together = true,
         .statement_timeout_ms = config->pg_timeout,
         .append_timeout_ms = config->cluster_append_timeout,
         .replica_without_log = strcmp(config->replica_gate, "delay") == 0,

@@ -61,10 +61,13 @@ bool store_read_all(struct store_session *session, const struct schema *schema,
                     bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
                     struct store_error *error)
 {
+    struct bus_err bus_err;
     struct err err;
 
-    assert(session->in_transaction);
-    return store_view_all(session->primary, schema, row, arg, &err) ||
+    assert(session->transaction != NULL);
+    if (!transaction_flush(session->transaction, &bus_err))
+        return store_error_from(error, &bus_err);
+    return store_view_all(session->transaction->connection, schema, row, arg, &err) ||
            store_error_set(error, err.code == ERR_UNAVAILABLE ? STORE_UNAVAILABLE : STORE_REJECTED, "%s",
                            err.text);
 }
@@ -78,7 +81,7 @@ bool store_insert_all(struct store_session *session, const struct schema *schema
     struct bus_err err;
     PGresult *result = NULL;
 
-    assert(session->in_transaction);
+    assert(session->transaction != NULL);
     query_insert_all(&sql, schema);
     const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};
     bool ok = session_query(session, &statement, &result, &err) || store_error_from(error, &err);

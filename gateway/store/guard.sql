@@ -10,9 +10,9 @@ BEGIN
   ELSE
     row_id := NEW.id;
   END IF;
-  -- The append lock is held by now, so an event of ours is at the highest position.
+  -- The append lock is held by now, so events of ours are at the highest positions, one for each of a group.
   PERFORM 1 FROM cluster_log l
-    WHERE l.pos = (SELECT max(pos) FROM cluster_log) AND l.xmin = pg_current_xact_id()::xid
+    WHERE l.pos > (SELECT max(pos) FROM cluster_log) - 64 AND l.xmin = pg_current_xact_id()::xid
       AND (l.kind = 3 OR l.entity = TG_TABLE_NAME AND (l.kind = 2 OR l.id = row_id));
   IF NOT FOUND THEN
     RAISE EXCEPTION '% of % % without an event', TG_OP, TG_TABLE_NAME, row_id

@@ -5,6 +5,7 @@
 #include "gateway/store/session.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,16 +66,39 @@ bool session_query(struct store_session *session, const struct pg_statement *sta
 
     if (session->refused)
         return bus_err_set(err, BUS_ERR_CONNECT, "the store is closing");
-    /* Without this a statement could run outside the transaction that was lost with its connection. */
-    if (session->in_transaction && !pg_session_is_in_transaction(session->primary))
-        return bus_err_set(err, BUS_ERR_CONNECT, "the transaction is lost with its connection");
+    if (session->transaction != NULL)
+        return transaction_query(session->transaction, statement, result, err);
     bool was_connected = pg_session_is_connected(session->primary);
     if (pg_session_run(session->primary, statement, 1, result, deadline_ms, err))
         return true;
-    if (session->in_transaction || !was_connected || !is_disconnect(err))
+    if (!was_connected || !is_disconnect(err))
         return false;
     pg_session_drop(session->primary);
     return pg_session_run(session->primary, statement, 1, result, deadline_ms, err);
+}
+
+void session_forget(struct store_session *session)
+{
+    session->change_count = 0;
+    session->key_count = 0;
+}
+
+struct bus_event *session_events(const struct store_session *session)
+{
+    struct bus_event *events = mem_zalloc(session->change_count * sizeof(*events));
+
+    for (size_t i = 0; i < session->change_count; i++) {
+        const struct change *change = &session->changes[i];
+        struct bus_event *event = &events[i];
+        event->kind = BUS_EVENT_ROW;
+        (void)snprintf(event->entity, sizeof(event->entity), "%s", change->schema->name);
+        event->has_id = true;
+        memcpy(event->id, change->id.bytes, sizeof(event->id));
+        event->key_count = change->key_count;
+        if (change->key_count > 0)
+            event->keys = (const uint8_t(*)[16])(session->keys + change->first_key);
+    }
+    return events;
 }
 
 static enum store_change_kind kind_of(const cJSON *old, const cJSON *new)

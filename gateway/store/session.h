@@ -18,6 +18,9 @@
 #include "gateway/base/uuid.h"
 #include "gateway/model/schema.h"
 #include "gateway/store/store.h"
+#include "gateway/store/transaction.h"
+
+struct group;
 
 struct change {
     const struct schema *schema;
@@ -31,8 +34,9 @@ struct store_session {
     struct store *store;
     const struct store_options *options;
     struct pg_session *primary;
-    bool refused; /* the store closes and this job had not begun: every call fails */
-    bool in_transaction;
+    bool refused;                    /* the store closes and this job had not begun: every call fails */
+    struct transaction *transaction; /* the one that runs; perhaps on the connection of another thread */
+    struct group *group;             /* those who commit together; NULL: everybody for himself */
     struct change *changes;
     size_t change_count, change_capacity;
     uint8_t (*keys)[16]; /* digests, of all changes one after the other */
@@ -48,6 +52,11 @@ void session_fini(struct store_session *session);
  */
 bool session_query(struct store_session *session, const struct pg_statement *statement, PGresult **result,
                    struct bus_err *err) MUST_CHECK;
+
+/* Forgets the events noted so far. */
+void session_forget(struct store_session *session);
+/* The events noted so far, for the log. Owned by the caller; the keys in them are the session's. */
+struct bus_event *session_events(const struct store_session *session);
 
 /* Remembers an event of the running transaction; old or new may be NULL. */
 void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,

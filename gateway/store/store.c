@@ -16,6 +16,7 @@
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
 #include "gateway/store/fill.h"
+#include "gateway/store/group.h"
 #include "gateway/store/session.h"
 
 struct job {
@@ -33,6 +34,7 @@ struct worker { /* thread: its own */
 struct store {
     struct store_options options;
     struct fills *fills;
+    struct group *group; /* NULL: every job commits for itself */
     pthread_mutex_t lock;
     pthread_cond_t arrived;
     struct list jobs; /* thread: any, under lock; likewise the next two */
@@ -74,7 +76,7 @@ static void *worker_main(void *arg)
 
 bool store_open(const struct store_options *options, struct store **opened, struct err *err)
 {
-    size_t count = options->job_threads > 0 ? (size_t)options->job_threads : 4;
+    size_t count = options->job_threads > 0 ? (size_t)options->job_threads : 8;
     struct store *store = mem_zalloc(sizeof(*store) + count * sizeof(store->workers[0]));
 
     store->options = *options;
@@ -83,6 +85,8 @@ bool store_open(const struct store_options *options, struct store **opened, stru
     list_init(&store->jobs);
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->arrived, NULL);
+    if (options->commits_together)
+        store->group = group_new();
     if (!fills_open(options, &store->fills, err)) {
         store_close(store);
         return false;
@@ -91,6 +95,7 @@ bool store_open(const struct store_options *options, struct store **opened, stru
         struct worker *worker = &store->workers[i];
         worker->store = store;
         session_init(&worker->session, store, &store->options);
+        worker->session.group = store->group;
         int failure = pthread_create(&worker->thread, NULL, worker_main, worker);
         if (failure != 0) {
             session_fini(&worker->session);
@@ -115,6 +120,7 @@ void store_close(struct store *store)
         (void)pthread_join(store->workers[i].thread, NULL);
         session_fini(&store->workers[i].session);
     }
+    group_free(store->group);
     fills_close(store->fills);
     (void)pthread_cond_destroy(&store->arrived);
     (void)pthread_mutex_destroy(&store->lock);

@@ -37,7 +37,8 @@ struct store_options {
     const struct schemas *schemas; /* borrowed */
     struct digest_salt salt;
     struct uuid node_id;          /* origin of events */
-    int job_threads;              /* default 4: jobs of the Admin API */
+    int job_threads;              /* default 8: jobs of the Admin API */
+    bool commits_together;        /* jobs that write at the same time share transactions (group.h) */
     int fill_threads;             /* default 2 */
     int max_queued_jobs;          /* default 1024 */
     int64_t statement_timeout_ms; /* pg_timeout */
@@ -102,8 +103,9 @@ struct store *session_store(struct store_session *session);
 /*
  * One transaction: body runs between BEGIN and COMMIT. It returns true to commit, false to roll back (no
  * change). Events of all changes made inside are appended on commit. Runs again from the start when Postgres
- * reports a deadlock or serialization failure (three times), so body must be repeatable. A transaction
- * without changes takes no position (receipt->position 0).
+ * reports a deadlock or serialization failure (three times), so body must be repeatable; and it may run on
+ * another job's thread, in a transaction with others, whose changes it sees. A transaction without changes
+ * takes no position (receipt->position 0).
  *
  * false: nothing has changed (but see STORE_UNKNOWN_OUTCOME). error->failure is STORE_OK when it was the body
  * that did not want to.
@@ -174,6 +176,7 @@ struct store_page_query {
     bool any_tag;      /* OR instead of AND */
     int size;          /* 1..1000 */
     struct str offset; /* opaque token; at == NULL: from the start */
+    bool as_text;      /* documents come as Postgres wrote them, to be shown and not to be looked into */
     bool newest_first; /* then `skip` rows are passed over, `offset` is not used, and tokens are positions */
     int64_t skip;
 };

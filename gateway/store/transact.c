@@ -1,11 +1,12 @@
 /*
- * transact - one change, one transaction, one position.
+ * transact - one change, one position.
  *
- *   BEGIN            outbox_begin()      a round trip
- *   reads, writes    the body's          one each; every write notes its event
- *   append, COMMIT   outbox_commit()     a round trip, and the only time the append lock is held
+ *   BEGIN            ahead of the body's first statement
+ *   reads, writes    the body's, a round trip each; every write notes its event
+ *   append, COMMIT   a round trip, and the only time the append lock is held
  *
- * Deadlocks and serialization failures start over from the top with nothing left of the first try.
+ * In a group first (group.h), where others share the transaction; alone if that cannot be. Deadlocks and
+ * serialization failures start over from the top with nothing left of the first try.
  */
 
 #include <assert.h>
@@ -13,100 +14,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/mem.h"
 #include "gateway/store/errors.h"
+#include "gateway/store/group.h"
 #include "gateway/store/session.h"
 
 enum {
     MAX_REPEATS = 3
 };
 
-static bool begin(struct store_session *session, struct store_error *error)
-{
-    int64_t timeout_ms = session->options->append_timeout_ms;
-    struct bus_err err;
-
-    if (session->refused)
-        return store_error_set(error, STORE_UNAVAILABLE, "the store is closing");
-    session->change_count = 0;
-    session->key_count = 0;
-    bool was_connected = pg_session_is_connected(session->primary);
-    if (outbox_begin(session->primary, timeout_ms, &err))
-        return true;
-    /* The server may have gone and come back since the last job; nothing has been done yet. */
-    if (was_connected && is_disconnect(&err)) {
-        pg_session_drop(session->primary);
-        if (outbox_begin(session->primary, timeout_ms, &err))
-            return true;
-    }
-    return store_error_from(error, &err);
-}
-
-static void rollback(struct store_session *session)
-{
-    struct bus_err err;
-
-    session->change_count = 0;
-    session->key_count = 0;
-    if (!pg_session_is_in_transaction(session->primary))
-        return;
-    if (!pg_session_command(session->primary, "ROLLBACK", session->options->statement_timeout_ms, &err))
-        pg_session_drop(session->primary);
-}
-
-static struct bus_event *make_events(const struct store_session *session)
-{
-    struct bus_event *events = mem_zalloc(session->change_count * sizeof(*events));
-
-    for (size_t i = 0; i < session->change_count; i++) {
-        const struct change *change = &session->changes[i];
-        struct bus_event *event = &events[i];
-        event->kind = BUS_EVENT_ROW;
-        (void)snprintf(event->entity, sizeof(event->entity), "%s", change->schema->name);
-        event->has_id = true;
-        memcpy(event->id, change->id.bytes, sizeof(event->id));
-        event->key_count = change->key_count;
-        if (change->key_count > 0)
-            event->keys = (const uint8_t(*)[16])(session->keys + change->first_key);
-    }
-    return events;
-}
-
-static bool commit(struct store_session *session, struct outbox_receipt *receipt, struct store_error *error)
+static bool commit(struct store_session *session, struct transaction *transaction,
+                   struct outbox_receipt *receipt, struct store_error *error)
 {
     struct bus_err err;
 
     if (session->change_count == 0) {
-        rollback(session); /* reads only: nothing to keep, and no position is due */
+        transaction_roll_back(transaction); /* reads only: nothing to keep, and no position is due */
         *receipt = (struct outbox_receipt){0};
         return true;
     }
-    struct bus_event *events = make_events(session);
+    struct bus_event *events = session_events(session);
     bool committed =
-        outbox_commit(session->primary, events, session->change_count, session->options->node_id.bytes,
+        outbox_commit(transaction->connection, events, session->change_count, session->options->node_id.bytes,
                       session->options->append_timeout_ms, receipt, &err);
     free(events);
     return committed || store_error_from(error, &err);
 }
 
-static bool transact_once(struct store_session *session,
-                          bool (*body)(struct store_session *session, void *arg, struct store_error *error),
-                          void *arg, struct outbox_receipt *receipt, struct store_error *error)
+static bool transact_once(struct store_session *session, store_body_fn body, void *arg,
+                          struct outbox_receipt *receipt, struct store_error *error)
 {
+    const struct store_options *options = session->options;
+    struct transaction transaction;
+
     store_error_fini(error);
-    if (!begin(session, error))
-        return false;
-    session->in_transaction = true;
+    session_forget(session);
+    transaction_open(&transaction, session->primary, options, options->append_timeout_ms);
+    session->transaction = &transaction;
     bool wanted = body(session, arg, error);
-    session->in_transaction = false;
-    if (!wanted) {
-        rollback(session);
-        return false;
-    }
-    if (commit(session, receipt, error))
+    session->transaction = NULL;
+    if (!wanted)
+        transaction_roll_back(&transaction);
+    else if (commit(session, &transaction, receipt, error))
         return true;
-    session->change_count = 0;
-    session->key_count = 0;
+    session_forget(session);
     return false;
 }
 
@@ -114,7 +64,15 @@ bool store_transact(struct store_session *session,
                     bool (*body)(struct store_session *session, void *arg, struct store_error *error),
                     void *arg, struct outbox_receipt *receipt, struct store_error *error)
 {
-    assert(!session->in_transaction);
+    assert(session->transaction == NULL);
+    store_error_fini(error);
+    if (session->refused)
+        return store_error_set(error, STORE_UNAVAILABLE, "the store is closing");
+    if (session->group != NULL) {
+        enum group_outcome outcome = group_transact(session->group, session, body, arg, receipt, error);
+        if (outcome != GROUP_ALONE)
+            return outcome == GROUP_DONE;
+    }
     for (int repeats = 0;; repeats++) {
         if (transact_once(session, body, arg, receipt, error))
             return true;
@@ -128,14 +86,19 @@ bool store_say(struct store_session *session, const char *word, struct outbox_re
 {
     struct bus_event event = {.kind = BUS_EVENT_BARRIER};
     const struct store_options *options = session->options;
+    struct transaction transaction;
     struct bus_err err;
 
-    assert(!session->in_transaction && strlen(word) < sizeof(event.entity));
+    assert(session->transaction == NULL && strlen(word) < sizeof(event.entity));
+    if (session->refused)
+        return store_error_set(error, STORE_UNAVAILABLE, "the store is closing");
     (void)snprintf(event.entity, sizeof(event.entity), "%s", word);
-    return begin(session, error) &&
-           (outbox_commit(session->primary, &event, 1, options->node_id.bytes, options->append_timeout_ms,
-                          receipt, &err) ||
-            store_error_from(error, &err));
+    session_forget(session);
+    transaction_open(&transaction, session->primary, options, options->append_timeout_ms);
+    return (transaction_flush(&transaction, &err) &&
+            outbox_commit(session->primary, &event, 1, options->node_id.bytes, options->append_timeout_ms,
+                          receipt, &err)) ||
+           store_error_from(error, &err);
 }
 
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16])

@@ -181,7 +181,7 @@ out:
 bool store_insert(struct store_session *session, const struct schema *schema, const cJSON *document,
                   struct store_error *error)
 {
-    assert(session->in_transaction);
+    assert(session->transaction != NULL);
     if (!write_row(session, schema, NULL, document, error))
         return false;
     session_note(session, schema, NULL, document);
@@ -191,7 +191,7 @@ bool store_insert(struct store_session *session, const struct schema *schema, co
 bool store_update(struct store_session *session, const struct schema *schema, const cJSON *old,
                   const cJSON *document, struct store_error *error)
 {
-    assert(session->in_transaction);
+    assert(session->transaction != NULL);
     if (!write_row(session, schema, old, document, error))
         return false;
     session_note(session, schema, old, document);
@@ -203,7 +203,7 @@ bool store_delete(struct store_session *session, const struct schema *schema, co
 {
     const char *id = document_text(old, "id");
 
-    assert(session->in_transaction && id != NULL);
+    assert(session->transaction != NULL && id != NULL);
     if (!delete_dependants(session, schema, id, error))
         return false;
     if (!remove_where(session, schema, "id = $1::uuid", id, error))

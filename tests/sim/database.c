@@ -1,7 +1,8 @@
 /*
  * Branches are arrays by depth that share their beginnings. In the correct protocol a position is depth + 1;
  * the rule that makes it so is SQL (bus/outbox.c: one append at a time, the number drawn under the lock), so
- * MUTANT_NAIVE_SEQ, which draws it from a sequence before the lock, is here.
+ * MUTANT_NAIVE_SEQ, which draws it from a sequence before the lock, is here; likewise
+ * MUTANT_SHARED_POSITION, which gives those who commit together one position.
  */
 
 #include "tests/sim/database.h"
@@ -11,6 +12,10 @@
 
 #include "gateway/base/mem.h"
 #include "tests/sim/fiber.h"
+
+#if defined(MUTANT_NAIVE_SEQ) || defined(MUTANT_SHARED_POSITION)
+#define POSITION_IS_NOT_DEPTH
+#endif
 
 static struct branch *present(struct database *database)
 {
@@ -185,6 +190,15 @@ const struct commit *database_commit(struct database *database, const struct cha
     return write(database, change, next_position(database));
 }
 
+const struct commit *database_commit_too(struct database *database, const struct change *change)
+{
+#ifdef MUTANT_SHARED_POSITION
+    return write(database, change, database_tip(database)->newest->position);
+#else
+    return write(database, change, next_position(database));
+#endif
+}
+
 void database_stall(struct database *database)
 {
     unsigned i = 0;
@@ -304,7 +318,7 @@ static bool has_events(const struct branch *branch, const struct commit *commit)
 /* From which depth on commits above `applied` are. */
 static uint32_t first_above(const struct snapshot *snapshot, uint64_t applied)
 {
-#ifdef MUTANT_NAIVE_SEQ
+#ifdef POSITION_IS_NOT_DEPTH
     (void)snapshot;
     (void)applied;
     return 0;
@@ -332,7 +346,7 @@ void database_read_head(const struct snapshot *snapshot, uint64_t applied, struc
             head->has_tag_at_applied = true;
             head->tag_at_applied = commit->tag;
         }
-#ifndef MUTANT_NAIVE_SEQ
+#ifndef POSITION_IS_NOT_DEPTH
         break;
 #endif
     }

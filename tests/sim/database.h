@@ -105,6 +105,9 @@ struct change {
 };
 /* A commit of random rows. NULL: the append lock is taken. */
 const struct commit *database_commit(struct database *database, const struct change *change);
+/* One more in the transaction of the commit before it (gateway/store/group.h): nobody looks in between.
+ * Replicas may show less than all of them, which asks more of the nodes than Postgres does. */
+const struct commit *database_commit_too(struct database *database, const struct change *change);
 /* An append that takes the lock and does not go on. */
 void database_stall(struct database *database);
 /* Ends stalled appends: by commit or abort, and those over `longest_us` by abort. The commit, if there was

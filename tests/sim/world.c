@@ -25,7 +25,8 @@
 enum {
     APPEND_TIMEOUT_US = 3000000,
     REST_STEPS = 400000, /* more than it ever takes to come to rest */
-    IMPORT_COMMITS = 100
+    IMPORT_COMMITS = 100,
+    MOST_TOGETHER = 4
 };
 
 static unsigned below(struct world *world, unsigned n)
@@ -112,6 +113,23 @@ static void step_commit(struct world *world)
 
     if (commit != NULL)
         tell(world, commit);
+}
+
+/* Several writers of one node in one transaction: each with a position of its own, and told of on its own. */
+static void step_group(struct world *world)
+{
+    struct change change = any_change(world);
+    const struct commit *commit = world->database.down ? NULL : database_commit(&world->database, &change);
+    const struct commit *members[MOST_TOGETHER];
+    unsigned count = 0;
+
+    while (commit != NULL && count < MOST_TOGETHER) {
+        members[count++] = commit;
+        change = any_change(world);
+        commit = below(world, MOST_TOGETHER) > 0 ? database_commit_too(&world->database, &change) : NULL;
+    }
+    for (unsigned i = 0; i < count; i++)
+        tell(world, members[i]);
 }
 
 static void step_import(struct world *world)
@@ -292,6 +310,7 @@ static const struct step_kind {
     {step_remove,      2, false},
     {step_outage,      8, false},
     {step_import,      1, false},
+    {step_group,      20, false},
     /* clang-format on */
 };
 

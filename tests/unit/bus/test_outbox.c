@@ -122,6 +122,38 @@ static void every_event_of_a_commit_has_its_row(void **state)
                         "1 true");
 }
 
+static void commits_of_one_transaction_follow_each_other(void **state)
+{
+    struct fixture *f = need(state);
+    const struct bus_event first[2] = {{.kind = BUS_EVENT_ENTITY, .entity = "a"},
+                                       {.kind = BUS_EVENT_ENTITY, .entity = "b"}};
+    const struct bus_event second = {.kind = BUS_EVENT_ENTITY, .entity = "c", .flags = BUS_EVENT_ACKNOWLEDGE};
+    struct outbox_commit commits[2] = {{.events = first, .count = 2}, {.events = &second, .count = 1}};
+    const struct outbox_append append = {.commits = commits,
+                                         .count = 2,
+                                         .origin = origin,
+                                         .timeout_ms = TIMEOUT_MS,
+                                         .release_sql = "RELEASE SAVEPOINT one"};
+    struct outbox_receipt next;
+    struct bus_err err;
+
+    assert_true(outbox_begin(f->session, TIMEOUT_MS, &err));
+    assert_true(pg_session_command(f->session, "SAVEPOINT one", TIMEOUT_MS, &err));
+    assert_true(outbox_append(f->session, &append, &err));
+    assert_int_equal(commits[0].receipt.position, 2);
+    assert_int_equal(commits[1].receipt.position, 3);
+    assert_true(commits[0].receipt.tag != commits[1].receipt.tag);
+    assert_string_equal(ask_sql(f->session,
+                                "SELECT string_agg(pos || '.' || n || entity || flags, ' ' ORDER BY pos, n) "
+                                "FROM cluster_log WHERE pos > 1"),
+                        "2.1a0 2.2b0 3.1c1");
+    assert_string_equal(ask_sql(f->session, "SELECT count(DISTINCT tag) || ' ' || count(DISTINCT xmin::text) "
+                                            "FROM cluster_log WHERE pos > 1"),
+                        "2 1");
+    assert_true(change(f->session, &next, &err));
+    assert_int_equal(next.position, 4);
+}
+
 static void a_rollback_gives_the_number_back(void **state)
 {
     struct fixture *f = need(state);
@@ -339,6 +371,31 @@ static void a_lost_answer_to_commit_is_found_by_its_tag(void **state)
     close_proxy(&proxy);
 }
 
+/* Its savepoints make the pipeline longer, and the one tag that is looked for stands for all. */
+static void a_lost_answer_to_several_commits_is_found_for_each(void **state)
+{
+    struct fixture *f = need(state);
+    const struct bus_event event = {.kind = BUS_EVENT_BARRIER};
+    struct outbox_commit commits[2] = {{.events = &event, .count = 1}, {.events = &event, .count = 1}};
+    const struct outbox_append append = {.commits = commits,
+                                         .count = 2,
+                                         .origin = origin,
+                                         .timeout_ms = TIMEOUT_MS,
+                                         .release_sql = "RELEASE SAVEPOINT one"};
+    struct proxy proxy;
+    struct pg_session *session = open_through_proxy(f, &proxy);
+    struct bus_err err;
+
+    assert_true(outbox_begin(session, TIMEOUT_MS, &err));
+    assert_true(pg_session_command(session, "SAVEPOINT one", TIMEOUT_MS, &err));
+    atomic_store(&proxy.loss, LOSE_ANSWER);
+    assert_true(outbox_append(session, &append, &err));
+    assert_int_equal(commits[0].receipt.position, 2);
+    assert_int_equal(commits[1].receipt.position, 3);
+    pg_session_free(session);
+    close_proxy(&proxy);
+}
+
 static void a_commit_that_never_arrived_is_an_unknown_outcome(void **state)
 {
     struct fixture *f = need(state);
@@ -384,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_receipt_names_the_next_position_and_its_tag),
         cmocka_unit_test(every_event_of_a_commit_has_its_row),
+        cmocka_unit_test(commits_of_one_transaction_follow_each_other),
         cmocka_unit_test(a_rollback_gives_the_number_back),
         cmocka_unit_test(a_failed_change_leaves_no_event_and_no_transaction),
         cmocka_unit_test(without_its_transaction_nothing_is_appended),
@@ -391,6 +449,7 @@ int main(void)
         cmocka_unit_test(a_stalled_append_delays_others_for_its_timeout_only),
         cmocka_unit_test(writers_at_once_leave_no_gap),
         cmocka_unit_test(a_lost_answer_to_commit_is_found_by_its_tag),
+        cmocka_unit_test(a_lost_answer_to_several_commits_is_found_for_each),
         cmocka_unit_test(a_commit_that_never_arrived_is_an_unknown_outcome),
         cmocka_unit_test(a_server_that_ends_the_session_before_the_lock_is_a_plain_failure),
     };

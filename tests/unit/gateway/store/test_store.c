@@ -166,11 +166,13 @@ static int by_size(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static void writers_at_the_same_time_get_positions_without_gaps(void **state)
+static void write_at_once(struct database *database, bool together)
 {
-    struct database *database = *state;
-    struct store *store = open_store(database, WRITERS, WRITERS);
+    struct database other = *database;
 
+    other.store_options.commits_together = together;
+    struct store *store = open_store(&other, WRITERS, WRITERS);
+    position_count = 0;
     int64_t before = database_number(database, "SELECT max(pos) FROM cluster_log");
     for (int i = 0; i < WRITERS; i++)
         assert_true(store_submit(store, write_many, NULL));
@@ -182,6 +184,21 @@ static void writers_at_the_same_time_get_positions_without_gaps(void **state)
         assert_int_equal(positions[i], (uint64_t)before + 1 + (uint64_t)i);
     assert_int_equal(database_number(database, "SELECT count(*) FROM consumers"), WRITERS * WRITES);
     store_close(store);
+}
+
+static void writers_at_the_same_time_get_positions_without_gaps(void **state)
+{
+    write_at_once(*state, /* together= */ false);
+}
+
+static void those_who_commit_together_get_positions_without_gaps(void **state)
+{
+    struct database *database = *state;
+    int64_t before = database_number(database, "SELECT count(DISTINCT xmin::text) FROM cluster_log");
+
+    write_at_once(database, /* together= */ true);
+    assert_true(database_number(database, "SELECT count(DISTINCT xmin::text) FROM cluster_log") - before <
+                WRITERS * WRITES);
 }
 
 /* Two that lock the same two rows, each beginning with another. */
@@ -273,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup(a_full_queue_refuses, database_clear),
         cmocka_unit_test_setup(jobs_that_wait_when_the_store_closes_fail, database_clear),
         cmocka_unit_test_setup(writers_at_the_same_time_get_positions_without_gaps, database_clear),
+        cmocka_unit_test_setup(those_who_commit_together_get_positions_without_gaps, database_clear),
         cmocka_unit_test_setup(two_changes_that_lock_each_other_out_both_succeed, database_clear),
         cmocka_unit_test_setup(without_a_database_a_job_learns_so, database_clear),
     };
