@@ -4,6 +4,8 @@
 
 #include "admin/handlers.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +21,21 @@ static void add_list(cJSON *object, const char *name, const struct config_list *
 
     for (size_t i = 0; i < list->count; i++)
         (void)cJSON_AddItemToArray(array, cJSON_CreateString(list->at[i]));
+}
+
+/* As it is written in files: in the largest unit that leaves no rest. */
+static void add_size(cJSON *object, const char *name, int64_t bytes)
+{
+    static const char *const units[] = {"", "k", "m", "g"};
+    char text[32];
+    size_t unit = 0;
+
+    while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < COUNT(units)) {
+        bytes /= 1024;
+        unit++;
+    }
+    (void)snprintf(text, sizeof(text), "%" PRId64 "%s", bytes, units[unit]);
+    (void)cJSON_AddStringToObject(object, name, text);
 }
 
 /* Numbers and truth values as JSON has them, lists as arrays, the rest as it is written in the file. */
@@ -53,7 +70,9 @@ static void add_setting(cJSON *object, const struct config *config, const struct
             return;
         break;
     case CONFIG_BYTES:
-        break;
+        if (*(const int64_t *)at != CONFIG_UNSET)
+            add_size(object, key->name, *(const int64_t *)at);
+        return;
     }
     char *text = config_show(config, key);
     if (text != NULL)

@@ -87,6 +87,8 @@ def root(answer):
     for name, kind in (("pg_port", int), ("pg_ssl", bool), ("proxy_listen", list), ("headers", list), ("trusted_ips", list), ("mem_cache_size", str),
                        ("db_update_frequency", (int, float)), ("prefix", str), ("proxy_listeners", list), ("loaded_plugins", dict)):
         assert isinstance(shown[name], kind), name
+    assert [shown[name] for name in ("mem_cache_size", "nginx_admin_client_max_body_size", "client_header_limit", "nginx_http_client_max_body_size")] == [
+        "128m", "10m", "32k", "0"]
     for listener in shown["proxy_listeners"] + shown["admin_listeners"]:
         assert {"ip", "port", "ssl", "http2", "proxy_protocol", "reuseport"} <= set(listener)
     for name, plugin in answer.json["plugins"]["available_on_server"].items():

@@ -88,6 +88,13 @@ def test_the_level_returns(calm, timeout, least, most):
     assert time.monotonic() - begun >= least
 
 
+@pytest.mark.parametrize("scope", [HERE, EVERYWHERE])
+def test_asking_for_what_there_is_does_not_prolong_it(calm, scope):
+    assert_answer(calm.a.admin("PUT", f"{HERE}/debug?timeout=2"), 200, CHANGED)
+    assert_answer(calm.a.admin("PUT", f"{scope}/debug?timeout=600"), 200, {"message": "log level is already debug"})
+    eventually(lambda: level(calm.a) == "info", 4)
+
+
 @pytest.mark.parametrize("timeout", ["x", "", "nan", "inf", "1e300", "5x"])
 def test_timeouts_that_are_odd_are_long(calm, timeout):
     assert_answer(calm.a.admin("PUT", f"{HERE}/debug?timeout={timeout}"), 200, CHANGED)
