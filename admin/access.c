@@ -196,6 +196,21 @@ void access_warn(const struct access *access, const struct config *config)
         warn_of_open_addresses(config);
 }
 
+bool access_open(const struct config *config, struct access **access, struct err *err)
+{
+    struct config_problems problems = {0};
+
+    if (access_load(config, access, &problems)) {
+        access_warn(*access, config);
+        return true;
+    }
+    char *text = config_problem_text(&problems.at[0]);
+    (void)err_set(err, ERR_INVALID, "%s", text);
+    free(text);
+    config_problems_fini(&problems);
+    return false;
+}
+
 /* ---- requests ---- */
 
 /* One line now and then, however many are refused. Nothing in it is of the client's choice. */

@@ -19,12 +19,15 @@
 struct access;
 struct config;
 struct config_problems;
+struct err;
 struct request;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 /* The first reference is the caller's. False: `problems` has got all that is wrong, at any of the files. */
 bool access_load(const struct config *config, struct access **access,
                  struct config_problems *problems) MUST_CHECK;
+/* The same when a node starts, where it was right before: the first problem is the error. Warns. */
+bool access_open(const struct config *config, struct access **access, struct err *err) MUST_CHECK;
 /* The loop's, but for the first reference and for what is left when the loop has ended. NULL is fine. */
 struct access *access_ref(struct access *access);
 void access_unref(struct access *access);

@@ -7,7 +7,8 @@
 
 int main(int argc, char **argv)
 {
-    static const struct cli_program program = {.serve = node_serve, .schemas = node_schemas, .check = node_check};
+    static const struct cli_program program = {
+        .serve = node_serve, .schemas = node_schemas, .check = node_check};
 
     return cli_main(argc, argv, &program);
 }

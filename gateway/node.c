@@ -309,25 +309,10 @@ bool node_check(const struct config *config, struct config_problems *problems)
     return ok;
 }
 
-/* They were right when the program started; now they are read for good. */
-static bool open_access(struct node *node, struct access **access, struct err *err)
-{
-    struct config_problems problems = {0};
-    if (access_load(node->config, access, &problems)) {
-        access_warn(*access, node->config);
-        return true;
-    }
-    char *text = config_problem_text(&problems.at[0]);
-    (void)err_set(err, ERR_INVALID, "%s", text);
-    free(text);
-    config_problems_fini(&problems);
-    return false;
-}
-
 static bool open_admin(struct node *node, struct err *err)
 {
     struct access *access = NULL;
-    if (!open_access(node, &access, err))
+    if (!access_open(node->config, &access, err))
         return false;
     struct admin_options options = {
         .config = node->config,
@@ -497,8 +482,10 @@ static bool load_again(const struct node *node, struct config **config, struct a
 {
     if (!config_load(node->start->file, node->start->prefix, config, problems))
         return false;
-    if (access_load(*config, access, problems))
+    if (access_load(*config, access, problems)) {
+        access_warn(*access, *config);
         return true;
+    }
     config_free(*config);
     return false;
 }
@@ -512,7 +499,6 @@ static void reload(struct node *node)
     struct changes changes = {0};
     struct err err;
     if (load_again(node, &config, &access, &problems)) {
-        access_warn(access, config);
         admin_set_access(node->admin, access);
         config_compare(node->config, config, add_change, &changes);
         if (changes.count > 0)

@@ -37,6 +37,7 @@ struct relay {
     bool tls_front, proxy_protocol;
     atomic_llong bytes_sent;
     const char *certificate_file, *key_file;
+    struct ssl_ctx_st *front_tls; /* in their place; the test's */
 };
 
 struct relayed {
@@ -225,6 +226,7 @@ static inline void relay_start(struct relay *relay, int listen_port)
                                          .address_count = 1,
                                          .certificate_file = relay->certificate_file,
                                          .key_file = relay->key_file,
+                                         .tls = relay->front_tls,
                                          .handle = relay_handle,
                                          .refuse = relay->refuse,
                                          .arg = relay};
