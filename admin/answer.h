@@ -14,6 +14,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "admin/version.h"
 #include "gateway/base/attributes.h"
 #include "gateway/base/str.h"
 #include "gateway/model/document.h"
@@ -26,11 +27,12 @@ struct answer {
     char *body;       /* owned */
     const char *text; /* the body in its place: a constant, or something that outlives the request */
     size_t body_len;
-    uint64_t position;     /* 0: no Freshet-Position */
-    char *cache_key;       /* owned; NULL: no X-Cache-Key */
-    const char *allow;     /* answers to OPTIONS; a constant or the request's */
-    const char *challenge; /* a constant; NULL: no WWW-Authenticate */
-    bool close;            /* the connection is of no further use */
+    uint64_t position;            /* 0: no Freshet-Position */
+    char *cache_key;              /* owned; NULL: no X-Cache-Key */
+    char etag[VERSION_TEXT_SIZE]; /* "": no ETag */
+    const char *allow;            /* answers to OPTIONS; a constant or the request's */
+    const char *challenge;        /* a constant; NULL: no WWW-Authenticate */
+    bool close;                   /* the connection is of no further use */
 };
 void answer_fini(struct answer *answer);
 

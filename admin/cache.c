@@ -6,6 +6,7 @@
  * routing snapshot; router:version and plugins_iterator:version change with it.
  */
 
+#include "admin/audit.h"
 #include "admin/handlers.h"
 
 #include <inttypes.h>
@@ -122,6 +123,8 @@ void cache_drop(struct request *request)
 
     cache_purge_key(request->admin->options.cache, &as_sent);
     cache_purge_key(request->admin->options.cache, &decoded);
+    const struct schema *schema = schema_of_key(request, buf_str(&buf));
+    audit_note(request, "purge", "cache", schema != NULL ? schema->name : "?"); /* keys may be secrets */
     answer_empty(&request->answer, 204);
     buf_fini(&buf);
 }
@@ -129,6 +132,7 @@ void cache_drop(struct request *request)
 void cache_drop_all(struct request *request)
 {
     cache_purge(request->admin->options.cache);
+    audit_note(request, "purge", "cache", NULL);
     answer_empty(&request->answer, 204);
 }
 

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "admin/asking.h"
+#include "admin/audit.h"
 #include "admin/crud_write.h"
 #include "admin/names.h"
 #include "admin/paging.h"
 #include "admin/request.h"
 #include "admin/state.h"
 #include "admin/url.h"
+#include "admin/version.h"
 
 enum {
     MAX_CACHE_KEY =
@@ -67,21 +69,44 @@ static void answer_failure(struct request *request, const struct schema *schema,
     store_error_fini(error);
 }
 
+/* Unless the client has it already, or wants another one. Takes `document`. */
+static void answer_seen(struct request *request, cJSON *document, const struct digest *version)
+{
+    switch (version_judge(&request->condition, version)) {
+    case VERSION_FITS:
+        break;
+    case VERSION_IS_KNOWN:
+        cJSON_Delete(document);
+        answer_empty(&request->answer, 304);
+        version_format(version, request->answer.etag);
+        return;
+    case VERSION_DIFFERS:
+        cJSON_Delete(document);
+        answer_message(&request->answer, 412, "If-Match: the entity has changed");
+        version_format(version, request->answer.etag);
+        return;
+    }
+    crud_answer_document(request, 200, document, version);
+}
+
 static void show(struct store_session *session, struct request *request)
 {
+    const struct schema *schema = request->target.schema;
     struct store_error error = {0};
     struct asking asking = asking_of(session, request, &error);
     cJSON *document = NULL;
+    struct digest version;
 
     if (!asking_load(&asking, &request->target, STORE_READ, &document, NULL)) {
-        answer_failure(request, request->target.schema, &error);
+        answer_failure(request, schema, &error);
     } else if (document == NULL) {
-        asking_answer_missing(&asking, request->target.schema, &request->target.key);
-    } else if (names_show(&asking, &request->target, document)) {
-        crud_answer_document(request, 200, document);
+        asking_answer_missing(&asking, schema, &request->target.key);
+    } else if (names_show(&asking, &request->target, document) &&
+               version_look(&asking, &request->admin->options.salt, schema, document, &version)) {
+        answer_seen(request, document, &version);
     } else {
         cJSON_Delete(document);
-        answer_failure(request, request->target.schema, &error);
+        answer_failure(request, schema, &error);
     }
 }
 
@@ -175,17 +200,31 @@ static void list(struct store_session *session, struct request *request)
     }
 }
 
-void crud_answer_document(struct request *request, int status, cJSON *document)
+void crud_answer_document(struct request *request, int status, cJSON *document, const struct digest *version)
 {
     const struct schema *schema = request->target.schema;
     struct buf key = {0};
 
     if (schema->cache_keys != NULL)
         schema->cache_keys(schema, document, keep_first_key, &key);
+    if (schema->has_ttl)
+        cJSON_DeleteItemFromObjectCaseSensitive(document, "expires_at"); /* the store's, not a field */
     answer_json(&request->answer, status, document);
+    version_format(version, request->answer.etag);
     if (key.len > 0 && key.len <= MAX_CACHE_KEY)
         request->answer.cache_key = buf_take(&key);
     buf_fini(&key);
+}
+
+/* What the client has seen, of one entity. false: the answer says what is wrong with it. */
+static bool read_condition(struct request *request)
+{
+    char problem[VERSION_PROBLEM_SIZE];
+
+    if (version_read(&exchange_request(request->exchange)->headers, &request->condition, problem))
+        return true;
+    answer_message(&request->answer, 400, "%s", problem);
+    return false;
 }
 
 void crud_answer(struct request *request)
@@ -194,8 +233,10 @@ void crud_answer(struct request *request)
     bool is_list = target->kind == CRUD_COLLECTION || target->kind == CRUD_NESTED_COLLECTION;
 
     if (!check_key(request, target->other, &target->other_key) ||
-        !check_key(request, target->schema, &target->key))
+        !check_key(request, target->schema, &target->key) || (!is_list && !read_condition(request)))
         return;
+    if (request->method != METHOD_GET)
+        audit_begin(request);
     switch (request->method) {
     case METHOD_GET:
         request_run(request, is_list ? list : show);

@@ -22,6 +22,7 @@
 #include "gateway/base/str.h"
 
 struct answer;
+struct digest;
 struct request;
 struct schema;
 struct schemas;
@@ -80,7 +81,7 @@ struct crud_template {
 /* Calls `add` with every template. */
 void crud_templates(const struct schemas *schemas,
                     void (*add)(void *arg, const struct crud_template *template), void *arg);
-/* The whole entity and its X-Cache-Key; takes `document`. */
-void crud_answer_document(struct request *request, int status, cJSON *document);
+/* The whole entity, its X-Cache-Key and its ETag; takes `document`. */
+void crud_answer_document(struct request *request, int status, cJSON *document, const struct digest *version);
 /* Fills the answer or starts a job. The method is one the target's kind offers. */
 void crud_answer(struct request *request);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/audit.h"
 #include "admin/handlers.h"
 #include "admin/state.h"
 #include "gateway/base/log.h"
@@ -150,6 +151,7 @@ void log_level_set_here(struct request *request)
     if (!read_wish(request, &wish))
         return;
     answer_wish(&request->answer, &wish);
+    audit_note(request, "set", "log level of the node", log_level_name(wish.level));
     if (wish.level != log_get_level())
         override(request->admin, wish.level, wish.timeout_ms);
 }
@@ -179,6 +181,8 @@ void log_level_set_everywhere(struct request *request)
 {
     struct wish wish;
 
-    if (read_wish(request, &wish))
-        request_run(request, say);
+    if (!read_wish(request, &wish))
+        return;
+    audit_note(request, "set", "log level of the cluster", log_level_name(wish.level));
+    request_run(request, say);
 }

@@ -132,6 +132,7 @@ void request_free(struct request *request)
 {
     list_remove(&request->link);
     answer_fini(&request->answer);
+    cJSON_Delete(request->audit);
     body_fini(&request->body);
     query_string_fini(&request->query);
     path_fini(&request->path);

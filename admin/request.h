@@ -18,6 +18,7 @@
 #include "admin/crud.h"
 #include "admin/path.h"
 #include "admin/query_string.h"
+#include "admin/version.h"
 #include "gateway/base/list.h"
 #include "gateway/http/exchange.h"
 #include "gateway/io/loop.h"
@@ -44,6 +45,8 @@ struct request {
     struct query_string query;
     struct body body; /* of POST, PUT and PATCH */
     struct crud_target target;
+    struct version_condition condition; /* of one entity */
+    cJSON *audit;                       /* who asks (audit.h), owned; NULL: nobody wants to know */
     struct answer answer;
     char allow[64]; /* what OPTIONS says */
     int64_t received_us;

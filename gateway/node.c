@@ -5,7 +5,7 @@
  *     loops                      opened, not running: their numbers are needed by the snapshot place
  *     place, cache, refresh      what the bus feeds
  *     bus                        first resync: from here on this node knows the configuration
- *     store, resolver            what requests need
+ *     store, resolver, audit log what requests need
  *     proxy, admin               listeners
  *     loop threads               from here on it serves
  *
@@ -32,6 +32,7 @@
 #include "admin/admin.h"
 #include "bus/bus.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/line_sink.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
@@ -78,6 +79,7 @@ struct node {
     struct snapshot_place *place;
     struct refresh *refresh;
     struct resolver *resolver;
+    struct line_sink *audit;
     struct proxy *proxy;
     struct admin *admin;
     int64_t ticked_us, woke_us; /* loop_clock_us; woke_us 0: awake */
@@ -86,6 +88,7 @@ struct node {
     size_t loops_started;
     bool loop_failed, proxy_empty, admin_empty;
     char failure[256];
+    char host_name[256];
 };
 
 static void proxy_stats_for_admin(void *arg, struct http_front_stats *stats)
@@ -217,14 +220,21 @@ static bool open_data(struct node *node, struct err *err)
     return true;
 }
 
+/* As the registry of nodes and the audit log have it. */
+static const char *name_of(struct node *node)
+{
+    if (node->config->node_name != NULL)
+        return node->config->node_name;
+    if (node->host_name[0] == '\0' && gethostname(node->host_name, sizeof(node->host_name) - 1) != 0)
+        snprintf(node->host_name, sizeof(node->host_name), "node");
+    return node->host_name;
+}
+
 static bool open_bus(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
-    char host[256] = "";
-    if (gethostname(host, sizeof(host) - 1) != 0)
-        snprintf(host, sizeof(host), "node");
     struct bus_options options = {
-        .node_name = config->node_name != NULL ? config->node_name : host,
+        .node_name = name_of(node),
         .version = FRESHET_VERSION,
         .poll_deadline_ms = POLL_DEADLINE_MS,
         .retention_ms = config->cluster_log_retention,
@@ -283,6 +293,13 @@ static bool open_resolver(struct node *node, struct err *err)
     return resolver_open(&options, &node->resolver, err);
 }
 
+static bool open_audit(struct node *node, struct err *err)
+{
+    const struct line_sink_options options = wiring_audit_options();
+    node->audit = line_sink_new(&options);
+    return wiring_aim_audit(node->audit, node->config, err);
+}
+
 static bool open_proxy(struct node *node, struct err *err)
 {
     struct proxy_options options = {
@@ -325,6 +342,8 @@ static bool open_admin(struct node *node, struct err *err)
         .access = access,
         .loop = node->loops[node->worker_count],
         .node_id = node->id,
+        .node_name = name_of(node),
+        .audit = node->audit,
         .proxy_stats = proxy_stats_for_admin,
         .proxy_stats_arg = node,
     };
@@ -432,6 +451,7 @@ static void close_node(struct node *node)
     free(node->loops);
     if (node->wiring.schemas != NULL)
         schemas_free(node->wiring.schemas);
+    line_sink_free(node->audit);
     log_close();
     for (size_t i = 0; i < node->old_config_count; i++)
         config_free(node->old_configs[i]);
@@ -463,6 +483,9 @@ static void apply_live(struct node *node, struct config *config)
     bus_reload(node->wiring.bus, &live);
     const struct cache_options cache = wiring_cache_options(&node->wiring, config);
     cache_reload(node->wiring.cache, &cache);
+    struct err err;
+    if (!wiring_aim_audit(node->audit, config, &err))
+        log_error("node: the audit log stays where it was; %s", err.text);
     proxy_reload(node->proxy, config);
     admin_reload(node->admin, config);
 }
@@ -505,6 +528,7 @@ static void reload(struct node *node)
             take_config(node, config);
         else
             config_free(config); /* what a timer reloads every minute must not pile up */
+        line_sink_reopen(node->audit);
         log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
         for (size_t i = 0; i < problems.count; i++) {
@@ -579,6 +603,12 @@ static void tick(struct node *node)
     look_at_the_clock(node);
 }
 
+static void reopen_logs(struct node *node)
+{
+    log_reopen();
+    line_sink_reopen(node->audit);
+}
+
 /* Until a signal ends it; returns how long running requests may take. */
 static int64_t run(struct node *node)
 {
@@ -599,7 +629,7 @@ static int64_t run(struct node *node)
             reload(node);
             break;
         case SIGUSR1:
-            log_reopen();
+            reopen_logs(node);
             break;
         default:
             break;
@@ -646,7 +676,7 @@ static void drain(struct node *node, int64_t limit_ms)
         if ((number == SIGTERM || number == SIGINT) && soon_us < until_us)
             until_us = soon_us;
         if (number == SIGUSR1)
-            log_reopen();
+            reopen_logs(node);
         tick(node);
     }
     log_notice("node: %s", is_empty(node) ? "every request has ended"
@@ -657,7 +687,7 @@ static bool open_node(struct node *node, struct err *err)
 {
     static bool (*const parts[])(struct node * node, struct err * err) = {
         open_log,   open_identity, open_schemas, open_loops, open_data,  open_bus,
-        open_store, open_resolver, open_proxy,   open_admin, start_loops};
+        open_store, open_resolver, open_audit,   open_proxy, open_admin, start_loops};
     for (size_t i = 0; i < COUNT(parts); i++)
         if (!parts[i](node, err))
             return false;

@@ -14,12 +14,14 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/random.h"
+#include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/store/store.h"
 
 enum {
-    FILL_DEADLINE_MS = 5000,   /* a parked request waits no longer for the database */
-    FILLS_QUEUED_MAX = 100000, /* a waiter costs its request about a kilobyte; beyond it clients get 503 */
+    FILL_DEADLINE_MS = 5000,             /* a parked request waits no longer for the database */
+    AUDIT_QUEUE_BYTES = 4 * 1024 * 1024, /* deleting a parent of 30,000 children still fits */
+    FILLS_QUEUED_MAX = 100000,           /* a waiter costs its request about a kilobyte; beyond it clients get 503 */
 };
 
 /* ---- cache, store and bus ---- */
@@ -263,6 +265,29 @@ void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options)
     options->on_hint = suspect_hinted_keys;
     options->log = log_for_bus;
     options->arg = wiring;
+}
+
+static void log_trouble(void *arg, const char *text)
+{
+    (void)arg;
+    log_error("%s", text);
+}
+
+struct line_sink_options wiring_audit_options(void)
+{
+    return (struct line_sink_options){
+        .name = "audit log", .capacity_bytes = AUDIT_QUEUE_BYTES, .tell = log_trouble};
+}
+
+bool wiring_aim_audit(struct line_sink *audit, const struct config *config, struct err *err)
+{
+    const char *target = config->audit_log != NULL ? config->audit_log : "off";
+    bool is_word =
+        strcmp(target, "off") == 0 || strcmp(target, "stdout") == 0 || strcmp(target, "stderr") == 0;
+    char *path = is_word || target[0] == '/' ? mem_strdup(target) : prefix_path(config->prefix, target);
+    bool ok = line_sink_aim(audit, path, err);
+    free(path);
+    return ok;
 }
 
 struct admin_bus wiring_admin_bus(struct bus *bus)
