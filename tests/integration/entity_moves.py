@@ -147,7 +147,8 @@ class Mover:
         if field and self.chance(0.6):
             pool = POOLS.get(f"{entity}.{field}", NAMES)
             return self.random.choice(pool)
-        return self.random.choice(IDS + [self.a_row(entity)])
+        last = self.a_row(entity)
+        return self.random.choice(IDS + [last if ".sni." not in last else NOWHERE])
 
     def one(self):
         entity = self.random.choices(list(WEIGHTS), WEIGHTS.values())[0]
