@@ -31,16 +31,13 @@ static void *plan(const struct balancer *balancer, int64_t now_ms)
     return NULL;
 }
 
-/*
- * The place in usable[] of a peer that was not tried, from `at` on and not at `except`; BALANCER_NONE: there
- * is none.
- */
+/* The place in usable[] of a peer that was not tried, from `at` on; BALANCER_NONE: there is none. */
 static size_t find_untried(const struct balancer_cursor *cursor, const struct balancer_query *query,
-                           size_t at, size_t except)
+                           size_t at)
 {
     for (size_t left = cursor->usable_count; left > 0; left--) {
         at %= cursor->usable_count;
-        if (at != except && !was_tried(cursor, query, cursor->usable[at]))
+        if (!was_tried(cursor, query, cursor->usable[at]))
             return at;
         at++;
     }
@@ -62,13 +59,12 @@ static size_t pick(struct balancer_cursor *cursor, const struct balancer_query *
 {
     const struct balancer_entry *entries = cursor->balancer->entries;
     uint32_t count = (uint32_t)cursor->usable_count;
-    size_t one = find_untried(cursor, query, draw(query->random, count), BALANCER_NONE);
+    size_t one = find_untried(cursor, query, draw(query->random, count));
 
     if (one == BALANCER_NONE)
         return BALANCER_NONE;
-    size_t other = find_untried(cursor, query, one + 1 + draw(query->random, count - 1), one);
-    if (other == BALANCER_NONE)
-        return cursor->usable[one];
+    /* Any of the others; when there is none, the way around ends at the same. */
+    size_t other = find_untried(cursor, query, one + 1 + draw(query->random, count - 1));
     bool takes_other = is_better(&entries[cursor->usable[other]], &entries[cursor->usable[one]], query);
     return cursor->usable[takes_other ? other : one];
 }

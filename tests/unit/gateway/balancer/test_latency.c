@@ -82,6 +82,19 @@ static void while_nothing_is_known_all_are_equal(void **state)
     targets_close(targets);
 }
 
+static void who_has_not_answered_yet_is_neither_better_nor_worse(void **state)
+{
+    static const uint32_t weights[] = {1, 1};
+    struct targets *targets = targets_of(BALANCING_LATENCY, weights, COUNT(weights));
+    uint32_t counts[2];
+
+    (void)state;
+    peer_answered(targets_peer(targets, 0), 10000, NOW_MS);
+    count_picks(targets, 4000, counts);
+    assert_in_range(counts[1], 1800, 2200);
+    targets_close(targets);
+}
+
 static void a_new_peer_begins_with_the_average(void **state)
 {
     struct targets *targets = targets_open(BALANCING_LATENCY, 3);
@@ -125,6 +138,7 @@ int main(void)
         cmocka_unit_test(of_many_the_faster_get_more_and_not_all),
         cmocka_unit_test(who_was_not_asked_for_long_is_asked_again),
         cmocka_unit_test(while_nothing_is_known_all_are_equal),
+        cmocka_unit_test(who_has_not_answered_yet_is_neither_better_nor_worse),
         cmocka_unit_test(a_new_peer_begins_with_the_average),
         cmocka_unit_test(a_retry_goes_to_another_though_it_is_slower),
     };
