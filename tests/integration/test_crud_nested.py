@@ -3,6 +3,7 @@
 import pytest
 
 from admin_api import (KINDS, NO_METHOD, NOT_FOUND, NOWHERE, assert_answer, assert_stored, new_id, send, violation, without, wrong)
+from pems import RSA, RSA_KEY
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -154,3 +155,16 @@ def test_a_put_that_fails_half_way_leaves_nothing(cluster, family):
     assert cluster.a.admin("GET", "/routes/alone").json["service"] is None
     assert cluster.a.applied() == position
     assert cluster.a.admin("PUT", "/routes/alone/service", json={"host": "h", "id": new_id()}).status == 200
+
+
+def test_a_child_is_linked_only_if_its_own_rules_allow_it(cluster, family):
+    plugin = cluster.a.admin("POST", "/plugins", json={"name": "key-auth", "route": {"name": "r"}}).json
+    position = cluster.a.applied()
+    assert_answer(cluster.a.admin("PUT", f"/plugins/{plugin['id']}/consumer", json={"username": "new"}), 400, wrong("consumer", "value must be null"))
+    refused = cluster.a.admin("PUT", "/services/s/client_certificate", json={"cert": RSA, "key": RSA_KEY})
+    assert (refused.status, refused.json["fields"]["client_certificate"]) == (400, "value must be null")
+    assert cluster.a.admin("GET", "/consumers").json["data"] == [] and cluster.a.admin("GET", "/certificates").json["data"] == []
+    assert cluster.a.applied() == position
+    assert cluster.a.admin("PATCH", "/services/s", json={"protocol": "https"}).status == 200
+    made = cluster.a.admin("PUT", "/services/s/client_certificate", json={"cert": RSA, "key": RSA_KEY})
+    assert cluster.a.admin("GET", "/services/s").json["client_certificate"] == {"id": made.json["id"]}
