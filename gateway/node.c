@@ -88,7 +88,6 @@ struct node {
     size_t loops_started;
     bool loop_failed, proxy_empty, admin_empty;
     char failure[256];
-    char host_name[256];
 };
 
 static void proxy_stats_for_admin(void *arg, struct http_front_stats *stats)
@@ -132,25 +131,6 @@ static bool open_log(struct node *node, struct err *err)
     return ok;
 }
 
-static bool is_listed(const struct config *config, const char *plugin)
-{
-    for (size_t i = 0; i < config->plugins.count; i++)
-        if (strcmp(config->plugins.at[i], plugin) == 0)
-            return true;
-    return false;
-}
-
-/* What nobody may believe to be in force. */
-static void warn_of_idle_plugins(const struct config *config)
-{
-    for (size_t i = 0; i < plugin_schemas_count(); i++) {
-        const struct plugin_schema *plugin = plugin_schemas_at(i);
-        if (config_enables_plugin(config, plugin->name) && is_listed(config, plugin->name))
-            log_warn("plugins: '%s' is listed, but %s; it cannot be configured", plugin->name,
-                     plugin->absence != NULL ? plugin->absence : "this gateway does not run it yet");
-    }
-}
-
 static size_t enabled_plugins(const struct config *config, const struct plugin *plugins[PLUGINS_MAX])
 {
     size_t count = 0;
@@ -178,7 +158,7 @@ static bool open_schemas(struct node *node, struct err *err)
     (void)err;
     node->plugin_count = enabled_plugins(node->config, node->plugins);
     node->wiring.schemas = node_schemas(node->config);
-    warn_of_idle_plugins(node->config);
+    wiring_warn_of_idle_plugins(node->config);
     return true;
 }
 
@@ -220,21 +200,11 @@ static bool open_data(struct node *node, struct err *err)
     return true;
 }
 
-/* As the registry of nodes and the audit log have it. */
-static const char *name_of(struct node *node)
-{
-    if (node->config->node_name != NULL)
-        return node->config->node_name;
-    if (node->host_name[0] == '\0' && gethostname(node->host_name, sizeof(node->host_name) - 1) != 0)
-        snprintf(node->host_name, sizeof(node->host_name), "node");
-    return node->host_name;
-}
-
 static bool open_bus(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
     struct bus_options options = {
-        .node_name = name_of(node),
+        .node_name = wiring_node_name(&node->wiring, config),
         .version = FRESHET_VERSION,
         .poll_deadline_ms = POLL_DEADLINE_MS,
         .retention_ms = config->cluster_log_retention,
@@ -280,17 +250,23 @@ static int seconds_of(int64_t milliseconds)
 static bool open_resolver(struct node *node, struct err *err)
 {
     const struct config *config = node->config;
+    struct buf order = {0};
+
+    for (size_t i = 0; i < config->dns_order.count; i++)
+        buf_printf(&order, "%s%s", i > 0 ? "," : "", config->dns_order.at[i]);
     const struct resolver_options options = {
         .servers = config->dns_resolver,
         .hosts_file = config->dns_hostsfile,
-        .ipv6 = false,
+        .order = buf_str(&order).at,
         .valid_ttl_s = seconds_of(config->dns_valid_ttl),
         .stale_ttl_s = seconds_of(config->dns_stale_ttl),
         .not_found_ttl_s = seconds_of(config->dns_not_found_ttl),
         .error_ttl_s = seconds_of(config->dns_error_ttl),
         .cache_size = (int)config->dns_cache_size,
     };
-    return resolver_open(&options, &node->resolver, err);
+    bool ok = resolver_open(&options, &node->resolver, err);
+    buf_fini(&order);
+    return ok;
 }
 
 static bool open_audit(struct node *node, struct err *err)
@@ -342,7 +318,7 @@ static bool open_admin(struct node *node, struct err *err)
         .access = access,
         .loop = node->loops[node->worker_count],
         .node_id = node->id,
-        .node_name = name_of(node),
+        .node_name = wiring_node_name(&node->wiring, node->config),
         .audit = node->audit,
         .proxy_stats = proxy_stats_for_admin,
         .proxy_stats_arg = node,

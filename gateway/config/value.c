@@ -268,6 +268,28 @@ static bool check_header(const struct config_key *key, const char *item, char wh
     return header_token_of(item) != 0 && (key->choices[0] == '\0' || strcasecmp(item, key->choices) == 0);
 }
 
+static bool check_word(const struct config_key *key, const char *item, char why[160])
+{
+    struct str choices = str_of(key->choices);
+    for (size_t from = 0; from < choices.len;) {
+        size_t blank = str_find(choices, ' ', from);
+        size_t end = blank == SIZE_MAX ? choices.len : blank;
+        if (str_equal_nocase(str_part(choices, from, end), str_of(item)))
+            return true;
+        from = end + 1;
+    }
+    (void)snprintf(why, 160, "not one of: %s", key->choices);
+    return false;
+}
+
+/* Any words, or in any case those of the row's choices. */
+static bool set_words(void *at, const struct config_key *key, const char *text,
+                      char reason[CONFIG_REASON_SIZE])
+{
+    return key->choices[0] == '\0' ? set_list(at, key, text, reason)
+                                   : set_checked(at, key, text, check_word, reason);
+}
+
 static bool set_listen(void *at, const struct config_key *key, const char *text,
                        char reason[CONFIG_REASON_SIZE])
 {
@@ -383,7 +405,7 @@ static const struct kind {
     [CONFIG_SECONDS]      = {set_seconds, text_of_seconds, free_number,  sizeof(int64_t)},
     [CONFIG_MILLISECONDS] = {set_integer, text_of_integer, free_number,  sizeof(int64_t)},
     [CONFIG_BYTES]        = {set_bytes,   text_of_integer, free_number,  sizeof(int64_t)},
-    [CONFIG_LIST]         = {set_list,    text_of_list,    free_list_at, sizeof(struct config_list)},
+    [CONFIG_LIST]         = {set_words,   text_of_list,    free_list_at, sizeof(struct config_list)},
     [CONFIG_CHOICE]       = {set_choice,  text_of_text,    free_text,    sizeof(char *)},
     [CONFIG_LISTEN]       = {set_listen,  text_of_listen,  free_list_at, sizeof(struct config_list)},
     [CONFIG_NETWORKS]     = {set_networks, text_of_list,   free_list_at, sizeof(struct config_list)},

@@ -1,5 +1,5 @@
 /*
- * hosts_file - see hosts_file.h. Rows are kept sorted by name, in the order of the file among equals.
+ * hosts_file - see hosts_file.h. Lines become rows, sorted by name; rows of one name become its answer.
  */
 
 #include "gateway/dns/hosts_file.h"
@@ -7,26 +7,40 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/dns/answer.h"
 
 enum {
-    MAX_ROWS = 100000
+    MAX_ROWS = 100000,
+    MAX_BYTES = 16 * 1024 * 1024
 };
 
 struct row {
-    char *name; /* lower case */
+    struct str name; /* of the text */
     size_t line;
     struct sockaddr_storage address;
 };
 
+struct rows {
+    struct row *at;
+    size_t count;
+};
+
+struct host {
+    struct str name;
+    const struct resolver_answer *answer;
+};
+
 struct hosts_file {
-    struct row *rows;
+    struct buf text; /* in lower case; names point into it */
+    struct host *hosts;
     size_t count;
 };
 
@@ -54,6 +68,21 @@ bool address_from_str(struct str text, struct sockaddr_storage *address)
     return false;
 }
 
+struct hosts_version hosts_version_of(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) != 0)
+        return (struct hosts_version){.there = false};
+    return (struct hosts_version){true, status.st_mtim, status.st_ino, status.st_size};
+}
+
+bool hosts_version_equal(const struct hosts_version *a, const struct hosts_version *b)
+{
+    return a->there == b->there && a->changed_at.tv_sec == b->changed_at.tv_sec &&
+           a->changed_at.tv_nsec == b->changed_at.tv_nsec && a->inode == b->inode && a->size == b->size;
+}
+
 static struct str next_word(struct str line, size_t *at)
 {
     size_t start = *at;
@@ -67,22 +96,16 @@ static struct str next_word(struct str line, size_t *at)
     return str_part(line, start, end);
 }
 
-static void add_row(struct hosts_file *file, struct str name, size_t line,
-                    const struct sockaddr_storage *address)
+static void add_row(struct rows *rows, struct str name, size_t line, const struct sockaddr_storage *address)
 {
-    if (file->count == MAX_ROWS)
+    if (rows->count == MAX_ROWS)
         return;
-    if ((file->count & (file->count - 1)) == 0)
-        file->rows = mem_realloc(file->rows, (file->count == 0 ? 1 : file->count * 2) * sizeof(struct row));
-    struct row *row = &file->rows[file->count++];
-    row->name = mem_strndup(name.at, name.len);
-    for (char *c = row->name; *c != '\0'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    row->line = line;
-    row->address = *address;
+    if ((rows->count & (rows->count - 1)) == 0)
+        rows->at = mem_realloc(rows->at, (rows->count == 0 ? 1 : rows->count * 2) * sizeof(struct row));
+    rows->at[rows->count++] = (struct row){name, line, *address};
 }
 
-static void add_line(struct hosts_file *file, struct str line, size_t number)
+static void add_line(struct rows *rows, struct str line, size_t number)
 {
     struct sockaddr_storage address;
     size_t comment = str_find(line, '#', 0);
@@ -93,40 +116,132 @@ static void add_line(struct hosts_file *file, struct str line, size_t number)
     if (!address_from_str(next_word(line, &at), &address))
         return;
     for (struct str name = next_word(line, &at); name.len > 0; name = next_word(line, &at))
-        add_row(file, name, number, &address);
+        add_row(rows, name, number, &address);
+}
+
+static int compare_names(struct str a, struct str b)
+{
+    int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len;
 }
 
 static int compare_rows(const void *a, const void *b)
 {
     const struct row *left = a;
     const struct row *right = b;
-    int order = strcmp(left->name, right->name);
+    int order = compare_names(left->name, right->name);
 
     if (order != 0)
         return order;
     return left->line < right->line ? -1 : left->line > right->line;
 }
 
-struct hosts_file *hosts_file_read(const char *path)
+static bool add_bytes(int file, struct buf *text)
+{
+    for (;;) {
+        char *room = buf_reserve(text, 65536);
+        ssize_t got = read(file, room, 65536);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return false;
+        text->len += (size_t)got;
+        if (got == 0 || text->len > MAX_BYTES)
+            return got == 0;
+    }
+}
+
+static void read_text(const char *path, struct buf *text)
+{
+    /* Without O_NONBLOCK the opening of a named pipe would wait for its writer. */
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+
+    if (file < 0) {
+        if (errno != ENOENT)
+            log_warn("dns: cannot read the hosts file; path=%s errno=%d", path, errno);
+        return;
+    }
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || !add_bytes(file, text)) {
+        log_warn("dns: the hosts file is not used: no regular file of at most 16 MiB; path=%s", path);
+        buf_clear(text);
+    }
+    close(file);
+    for (size_t i = 0; i < text->len; i++)
+        text->at[i] = (char)tolower((unsigned char)text->at[i]);
+}
+
+/* The answer of one name: rows of the preferred family, or else of the other. */
+static const struct resolver_answer *answer_of(const struct row *rows, size_t count, sa_family_t preferred,
+                                               uint64_t number)
+{
+    struct resolver_address addresses[RESOLVER_MAX_ADDRESSES] = {{.port = 0}};
+    sa_family_t family = rows[0].address.ss_family;
+    size_t used = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].address.ss_family == preferred)
+            family = preferred;
+    for (size_t i = 0; i < count && used < RESOLVER_MAX_ADDRESSES; i++)
+        if (rows[i].address.ss_family == family)
+            addresses[used++].at = rows[i].address;
+    return answer_new(number, family == AF_INET ? DNS_A : DNS_AAAA, addresses, used);
+}
+
+static void make_hosts(struct hosts_file *file, const struct rows *rows, sa_family_t preferred,
+                       uint64_t number)
+{
+    size_t end;
+
+    file->hosts = mem_alloc(rows->count * sizeof(struct host));
+    for (size_t at = 0; at < rows->count; at = end) {
+        for (end = at + 1; end < rows->count && str_equal(rows->at[at].name, rows->at[end].name); end++)
+            ;
+        file->hosts[file->count++] =
+            (struct host){rows->at[at].name, answer_of(&rows->at[at], end - at, preferred, number)};
+    }
+}
+
+/* Where the file has a localhost of its own, these rows come behind it and are left out. */
+static void add_localhost(struct rows *rows)
+{
+    static const struct str name = {"localhost", 9};
+    struct sockaddr_storage address;
+
+    for (size_t i = 0; i < rows->count; i++)
+        if (str_equal(rows->at[i].name, name))
+            return;
+    if (address_from_str(STR("127.0.0.1"), &address))
+        add_row(rows, name, SIZE_MAX - 1, &address);
+    if (address_from_str(STR("::1"), &address))
+        add_row(rows, name, SIZE_MAX, &address);
+}
+
+struct hosts_file *hosts_file_read(const char *path, sa_family_t preferred, uint64_t number)
 {
     struct hosts_file *file = mem_zalloc(sizeof(*file));
-    FILE *from = fopen(path, "re");
-    char *line = NULL;
-    size_t size = 0;
-    size_t number = 0;
-    ssize_t length;
+    struct rows rows = {NULL, 0};
+    size_t line = 0;
 
-    if (from == NULL) {
-        if (errno != ENOENT)
-            log_warn("dns: cannot read the hosts file; path=%s error=%s", path, strerror(errno));
-        return file;
+    read_text(path, &file->text);
+    struct str text = buf_str(&file->text);
+    for (size_t from = 0; from < text.len; line++) {
+        size_t feed = str_find(text, '\n', from);
+        size_t end = feed == SIZE_MAX ? text.len : feed;
+
+        add_line(&rows, str_part(text, from, end), line);
+        from = end + 1;
     }
-    while ((length = getline(&line, &size, from)) >= 0)
-        add_line(file, (struct str){line, (size_t)length}, number++);
-    free(line);
-    (void)fclose(from); /* it was only read */
-    if (file->count > 0)
-        qsort(file->rows, file->count, sizeof(struct row), compare_rows);
+    add_localhost(&rows);
+    if (rows.count > 0) {
+        qsort(rows.at, rows.count, sizeof(struct row), compare_rows);
+        make_hosts(file, &rows, preferred, number);
+    }
+    free(rows.at);
     return file;
 }
 
@@ -135,30 +250,56 @@ void hosts_file_free(struct hosts_file *file)
     if (file == NULL)
         return;
     for (size_t i = 0; i < file->count; i++)
-        free(file->rows[i].name);
-    free(file->rows);
+        resolver_answer_unref(file->hosts[i].answer);
+    free(file->hosts);
+    buf_fini(&file->text);
     free(file);
 }
 
-size_t hosts_file_find(const struct hosts_file *file, struct str name, struct sockaddr_storage *addresses,
-                       size_t capacity)
+static struct host *find_host(const struct hosts_file *file, struct str name)
 {
     size_t low = 0;
     size_t high = file->count;
-    size_t count = 0;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const char *at = file->rows[middle].name;
-        int order = strncmp(at, name.at, name.len);
+        int order = compare_names(file->hosts[middle].name, name);
 
+        if (order == 0)
+            return &file->hosts[middle];
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    /* The shortest name with this beginning comes first: the name itself, if it is there. */
-    for (; low < file->count && count < capacity && str_equal(str_of(file->rows[low].name), name); low++)
-        addresses[count++] = file->rows[low].address;
-    return count;
+    return NULL;
+}
+
+bool hosts_file_adopt(struct hosts_file *file, const struct hosts_file *before)
+{
+    bool differs = file->count != before->count;
+
+    for (size_t i = 0; i < file->count; i++) {
+        const struct host *old = find_host(before, file->hosts[i].name);
+
+        if (old == NULL || !answer_equal(old->answer, file->hosts[i].answer)) {
+            differs = true;
+            continue;
+        }
+        resolver_answer_unref(file->hosts[i].answer);
+        file->hosts[i].answer = resolver_answer_ref(old->answer);
+    }
+    return differs;
+}
+
+const struct resolver_answer *hosts_file_find(const struct hosts_file *file, struct str name)
+{
+    const struct host *host = find_host(file, name);
+
+    return host != NULL ? host->answer : NULL;
+}
+
+size_t hosts_file_count(const struct hosts_file *file)
+{
+    return file->count;
 }

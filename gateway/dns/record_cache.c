@@ -4,55 +4,13 @@
 
 #include "gateway/dns/record_cache.h"
 
+#include <assert.h>
 #include <ctype.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/attributes.h"
 #include "gateway/base/mem.h"
-
-struct counted_answer {
-    _Atomic uint32_t reference_count; /* thread: any */
-    struct resolver_answer answer;
-};
-
-static struct counted_answer *counted(const struct resolver_answer *answer)
-{
-    /* Answers are const to those who share them; the count is not part of what they share. */
-    union {
-        const struct resolver_answer *shared;
-        struct resolver_answer *counted;
-    } pointer = {answer};
-
-    return CONTAINER_OF(pointer.counted, struct counted_answer, answer);
-}
-
-const struct resolver_answer *resolver_answer_new(const struct sockaddr_storage *addresses, size_t count)
-{
-    struct counted_answer *made = mem_zalloc(sizeof(*made) + count * sizeof(*addresses));
-
-    atomic_init(&made->reference_count, 1);
-    made->answer.count = count;
-    if (count > 0)
-        memcpy(made->answer.addresses, addresses, count * sizeof(*addresses));
-    return &made->answer;
-}
-
-const struct resolver_answer *resolver_answer_ref(const struct resolver_answer *answer)
-{
-    (void)atomic_fetch_add_explicit(&counted(answer)->reference_count, 1, memory_order_relaxed);
-    return answer;
-}
-
-void resolver_answer_unref(const struct resolver_answer *answer)
-{
-    if (answer == NULL)
-        return;
-    /* Pairs with itself on other threads: whoever frees sees their last reads done. */
-    if (atomic_fetch_sub_explicit(&counted(answer)->reference_count, 1, memory_order_acq_rel) == 1)
-        free(counted(answer));
-}
 
 static struct record **bucket_of(struct record_cache *cache, const char *name, size_t length)
 {
@@ -73,8 +31,10 @@ static void drop(struct record_cache *cache, struct record *record)
     list_remove(&record->age);
     list_remove(&record->asked);
     resolver_answer_unref(record->answer);
+    resolver_answer_unref(record->good);
+    if (record->watchers == 0)
+        cache->count--;
     free(record);
-    cache->count--;
 }
 
 /* Names that are being asked for stay: the cache may grow by as many. */
@@ -99,30 +59,38 @@ void record_cache_init(struct record_cache *cache, size_t capacity)
         cache->bucket_count *= 2;
     cache->buckets = mem_zalloc(cache->bucket_count * sizeof(struct record *));
     list_init(&cache->by_age);
+    list_init(&cache->watched);
 }
 
 void record_cache_fini(struct record_cache *cache)
 {
     while (!list_is_empty(&cache->by_age))
         drop(cache, CONTAINER_OF(cache->by_age.next, struct record, age));
+    while (!list_is_empty(&cache->watched))
+        drop(cache, CONTAINER_OF(cache->watched.next, struct record, age));
     free(cache->buckets);
 }
 
-bool record_name(struct str name, char to[RECORD_NAME_SIZE], size_t *length)
+bool record_name(struct str name, struct record_name *to)
 {
-    if (name.len > 0 && name.at[name.len - 1] == '.')
-        name.len--;
-    if (name.len == 0 || name.len > 253)
+    size_t length = name.len;
+
+    if (length > 0 && name.at[length - 1] == '.')
+        length--;
+    if (length == 0 || length > 253)
         return false;
-    for (size_t i = 0; i < name.len; i++) {
+    for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)name.at[i];
 
         if (isalnum(c) == 0 && c != '-' && c != '_' && c != '.')
             return false;
-        to[i] = (char)tolower(c);
+        to->text[i] = (char)tolower(c);
     }
-    to[name.len] = '\0';
-    *length = name.len;
+    if (name.len > length)
+        to->text[length] = '.';
+    to->text[name.len] = '\0';
+    to->length = name.len;
+    to->host = (struct str){to->text, length};
     return true;
 }
 
@@ -132,7 +100,7 @@ struct record *record_cache_find(struct record_cache *cache, const char *name, s
 
     while (record != NULL && (record->name_length != length || memcmp(record->name, name, length) != 0))
         record = record->next;
-    if (record != NULL && cache->by_age.previous != &record->age) {
+    if (record != NULL && record->watchers == 0 && cache->by_age.previous != &record->age) {
         list_remove(&record->age);
         list_add_last(&cache->by_age, &record->age);
     }
@@ -153,4 +121,23 @@ struct record *record_cache_add(struct record_cache *cache, const char *name, si
     list_add_last(&cache->by_age, &record->age);
     cache->count++;
     return record;
+}
+
+void record_cache_watch(struct record_cache *cache, struct record *record)
+{
+    if (record->watchers++ > 0)
+        return;
+    list_remove(&record->age);
+    list_add_last(&cache->watched, &record->age);
+    cache->count--;
+}
+
+void record_cache_unwatch(struct record_cache *cache, struct record *record)
+{
+    assert(record->watchers > 0);
+    if (--record->watchers > 0)
+        return;
+    list_remove(&record->age);
+    list_add_last(&cache->by_age, &record->age);
+    cache->count++;
 }

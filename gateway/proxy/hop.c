@@ -9,6 +9,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/base/network.h"
+#include "gateway/dns/resolver.h"
 #include "gateway/model/entities.h"
 
 enum {
@@ -35,6 +36,11 @@ static struct str bare(struct str host)
     return bracketed ? str_part(host, 1, host.len - 1) : host;
 }
 
+bool hop_is_usual_port(const struct hop *hop, int port)
+{
+    return port == (hop->tls ? HTTPS_PORT : HTTP_PORT);
+}
+
 void hop_init(struct hop *hop, const struct service *service)
 {
     struct str host = str_of(service->host);
@@ -53,7 +59,7 @@ void hop_init(struct hop *hop, const struct service *service)
         memcpy(&hop->address, &address, set_port(&address, hop->port));
     else
         hop->client_tls.server_name = hop->name;
-    bool is_usual = service->port == (hop->tls ? HTTPS_PORT : HTTP_PORT);
+    bool is_usual = hop_is_usual_port(hop, service->port);
     bool is_six = hop->numeric && address.ss_family == AF_INET6;
     const char *open = is_six ? "[" : "";
     const char *shut = is_six ? "]" : "";
@@ -74,9 +80,9 @@ socklen_t hop_address(const struct hop *hop, struct sockaddr_storage *address)
     return hop->address.sin6_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
-socklen_t hop_resolved(const struct hop *hop, const struct sockaddr_storage *found,
+socklen_t hop_resolved(const struct hop *hop, const struct resolver_address *found,
                        struct sockaddr_storage *address)
 {
-    *address = *found;
-    return set_port(address, hop->port);
+    *address = found->at;
+    return set_port(address, found->port != 0 ? found->port : hop->port);
 }

@@ -15,6 +15,7 @@
 #include "gateway/base/str.h"
 #include "gateway/http/client.h"
 
+struct resolver_address;
 struct service;
 
 struct hop {
@@ -23,7 +24,7 @@ struct hop {
     struct sockaddr_in6 address; /* or the shorter sockaddr_in */
     struct str name;             /* the service's host; borrowed from it */
     int port;
-    struct str host; /* the Host header: the name, with the port unless it is the usual one; owned */
+    struct str host; /* the Host header: the name, with `port` unless it is the usual one; owned */
     bool tls;
     struct client_tls client_tls; /* server_name borrowed from the service */
 };
@@ -32,8 +33,10 @@ struct hop {
 void hop_init(struct hop *hop, const struct service *service);
 void hop_fini(struct hop *hop);
 
+/* Is it what the scheme implies? Then no Host header needs it. */
+bool hop_is_usual_port(const struct hop *hop, int port);
 /* Of a numeric one. Returns its length. */
 socklen_t hop_address(const struct hop *hop, struct sockaddr_storage *address);
-/* Of one whose name has an address: with the service's port. Returns its length. */
-socklen_t hop_resolved(const struct hop *hop, const struct sockaddr_storage *found,
+/* Of one whose name has an address: with the SRV record's port, or else the service's. Returns its length. */
+socklen_t hop_resolved(const struct hop *hop, const struct resolver_address *found,
                        struct sockaddr_storage *address);

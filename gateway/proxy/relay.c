@@ -10,6 +10,7 @@
 #include "gateway/proxy/relay.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -242,17 +243,36 @@ static void set_tls(struct request *request, bool preserved)
             relay->tls.server_name = str_of(hosts->at[i]);
 }
 
+/* The Host header: where an SRV record has a port of its own, it is part of the name. */
+static struct str host_of(struct request *request)
+{
+    const struct hop *hop = request->hop;
+    const struct resolver_answer *resolved = request->resolved;
+    int port = hop->numeric ? 0 : resolved->addresses[request->relay.turn % resolved->count].port;
+    size_t room = hop->name.len + sizeof(":65535");
+
+    if (port == 0 || port == hop->port)
+        return hop->host;
+    if (hop_is_usual_port(hop, port))
+        return hop->name;
+    char *text = exchange_alloc(request->exchange, room);
+    int length = snprintf(text, room, "%.*s:%d", STR_ARG(hop->name), port);
+    return (struct str){text, (size_t)length};
+}
+
 void relay_start(struct request *request)
 {
     const struct service *service = request->chain.service;
     const struct exchange_request *from = exchange_request(request->exchange);
     struct client_request *ask = &request->relay.ask;
     bool preserved = request->chain.route->preserve_host && from->host.at != NULL;
+    if (!request->hop->numeric)
+        request->relay.turn = resolver_answer_pick(request->resolved, request->at->turn++);
     struct upstream_head head = {
         .settings = request->settings,
         .origin = &request->origin,
         .query = request->chain.upstream_query,
-        .host = preserved ? from->host : request->hop->host,
+        .host = preserved ? from->host : host_of(request),
         .request_id = request->chain.request_id,
         .body = request->chain.upstream_body,
     };
@@ -270,7 +290,6 @@ void relay_start(struct request *request)
     };
     set_tls(request, preserved);
     request->relay.idempotent = is_idempotent(from->method);
-    request->relay.turn = request->at->turn++;
     request->proxied = true;
     request->relay.began_us = loop_clock_us();
     begin_try(request);

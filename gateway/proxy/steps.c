@@ -207,7 +207,7 @@ static enum step_result step_resolve(struct request *request)
     if (request->hop->numeric)
         return STEP_NEXT;
     if (request->resolved == NULL)
-        request->resolved = resolver_find(resolver, request->hop->name);
+        request->resolved = resolver_find(resolver, request->hop->name, RESOLVER_SERVICE);
     if (request->resolved == NULL) {
         request->query = (struct resolver_query){.loop = request->at->loop, .on_done = on_resolved};
         request->resolving = true;

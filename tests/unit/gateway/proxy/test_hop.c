@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 
+#include "gateway/dns/resolver.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
 
@@ -57,16 +58,17 @@ static void a_name_has_to_be_resolved(void **state)
     expect_str(hop.client_tls.server_name, "up.test");
 
     const struct sockaddr_in found = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001)};
-    struct sockaddr_storage any = {0};
-    memcpy(&any, &found, sizeof(found));
+    struct resolver_address any = {.port = 0};
+    memcpy(&any.at, &found, sizeof(found));
     assert_int_equal(hop_resolved(&hop, &any, &address), sizeof(struct sockaddr_in));
     assert_int_equal(ntohs(((struct sockaddr_in *)(void *)&address)->sin_port), 8443);
     assert_int_equal(ntohl(((struct sockaddr_in *)(void *)&address)->sin_addr.s_addr), 0x0a000001);
 
     const struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    memcpy(&any, &six, sizeof(six));
+    any.port = 9; /* an SRV record's */
+    memcpy(&any.at, &six, sizeof(six));
     assert_int_equal(hop_resolved(&hop, &any, &address), sizeof(struct sockaddr_in6));
-    assert_int_equal(ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port), 8443);
+    assert_int_equal(ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port), 9);
     hop_fini(&hop);
 }
 
