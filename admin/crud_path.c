@@ -143,8 +143,9 @@ static void add_nested(struct listing *listing, const struct schema *schema, con
     buf_clear(text);
     if (schema->is_newest_first) {
         buf_printf(text, "/%s/{%s}/%s/all", parent->path, parent->parameter, nested_path(schema));
-        add(listing, (struct crud_template){
-                         .kind = CRUD_NESTED_COLLECTION, .schema = schema, .other = parent, .is_by_id = true});
+        add(listing,
+            (struct crud_template){
+                .kind = CRUD_NESTED_COLLECTION, .schema = schema, .other = parent, .is_by_id = true});
         buf_clear(text);
     }
     buf_printf(text, "/%s/{%s}/%s", schema->path, schema->parameter, field->name);

@@ -41,6 +41,7 @@ char *openapi_write(const struct schemas *schemas, size_t *length)
                                   "The Admin API of Kong 3.5 as Freshet " FRESHET_VERSION " speaks it");
     (void)cJSON_AddStringToObject(info, "description", about);
     (void)cJSON_AddItemToObject(document, "servers", openapi_json("[{'url':'/'}]"));
+    (void)cJSON_AddItemToObject(document, "security", openapi_json("[{},{'token':[]}]")); /* as it is set */
     add_tags(document, schemas);
     openapi_add_paths(cJSON_AddObjectToObject(document, "paths"), schemas);
     cJSON *components = cJSON_AddObjectToObject(document, "components");

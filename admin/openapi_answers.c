@@ -10,6 +10,7 @@
 #include "admin/openapi_schema.h"
 
 #define REF(name)   "{'$ref':'#/components/schemas/" name "'}"
+#define NAMED(name) "{'allOf':[" REF(name) "],'required':['name']}"
 #define LIST(items) "{'type':'array','items':" items "}"
 #define RECORD(properties, required)                                                                         \
     "{'type':'object','properties':{" properties "},'required':[" required "],'additionalProperties':false}"
@@ -90,14 +91,14 @@ const struct openapi_argument openapi_arguments[] = {
 
 const struct openapi_answer openapi_answers[] = {
     {METHOD_GET, "/", 200, RECORD(
-        "'tagline':" TEXT ",'version':" TEXT ",'hostname':" TEXT ",'node_id':{'type':'string','format':'uuid'},'lua_version':" TEXT ","
+        "'tagline':" TEXT ",'version':" TEXT ",'edition':" TEXT ",'freshet':" RECORD("'version':" TEXT, "'version'") ",'hostname':" TEXT ",'node_id':{'type':'string','format':'uuid'},'lua_version':" TEXT ","
         "'timers':" RECORD("'running':" COUNTER ",'pending':" COUNTER, "'running','pending'") ","
         "'pids':" RECORD("'master':" COUNTER ",'workers':" LIST(COUNTER), "'master','workers'") ","
         "'plugins':" RECORD("'available_on_server':{'type':'object','additionalProperties':"
             RECORD("'version':" TEXT ",'priority':{'type':'integer'}", "'version','priority'") "},'enabled_in_cluster':" LIST(TEXT),
             "'available_on_server','enabled_in_cluster'") ","
-        "'configuration':{'type':'object'},'edition':" TEXT ",'freshet':" RECORD("'version':" TEXT, "'version'"),
-        "'tagline','version','hostname','node_id','lua_version','edition','freshet','timers','pids','plugins','configuration'"), NULL},
+        "'configuration':{'type':'object'}",
+        "'tagline','version','edition','freshet','hostname','node_id','lua_version','timers','pids','plugins','configuration'"), NULL},
     {METHOD_GET, "/robots.txt", 200, TEXT, "text/plain"},
     {METHOD_GET, "/status", 200, RECORD(
         "'database':" RECORD("'reachable':{'type':'boolean'}", "'reachable'") ","
@@ -111,11 +112,11 @@ const struct openapi_answer openapi_answers[] = {
     {METHOD_GET, "/plugins/enabled", 200, RECORD("'enabled_plugins':" LIST(TEXT), "'enabled_plugins'"), NULL},
     {METHOD_GET, "/plugins/schema/{name}", 200, REF("schema"), NULL},
     {METHOD_GET, "/plugins/schema/{name}", 404, REF("message"), NULL},
-    {METHOD_POST, "/schemas/plugins/validate", 0, REF("plugins.body"), NULL},
+    {METHOD_POST, "/schemas/plugins/validate", 0, NAMED("plugins.body"), NULL},
     {METHOD_POST, "/schemas/plugins/validate", 200, REF("message"), NULL},
     {METHOD_GET, "/schemas/plugins/{name}", 200, REF("schema"), NULL},
     {METHOD_GET, "/schemas/plugins/{name}", 404, REF("message"), NULL},
-    {METHOD_POST, "/schemas/vaults/validate", 0, REF("vaults.body"), NULL},
+    {METHOD_POST, "/schemas/vaults/validate", 0, NAMED("vaults.body"), NULL},
     {METHOD_POST, "/schemas/vaults/validate", 200, REF("message"), NULL},
     {METHOD_GET, "/schemas/vaults/{name}", 200, REF("schema"), NULL},
     {METHOD_GET, "/schemas/vaults/{name}", 404, REF("message"), NULL},

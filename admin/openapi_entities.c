@@ -68,7 +68,7 @@ static void add_variants(cJSON *components, cJSON *entity, const struct openapi_
         char *name =
             mem_printf("%s.%s.%s%s", schema->name, field->name, variant->name, endings[making->side]);
         struct field settings = *variant->config;
-        settings.flags |= FIELD_REQUIRED;
+        settings.flags |= making->side == OPENAPI_SHOWN ? FIELD_REQUIRED : 0; /* null: all defaults */
         (void)cJSON_AddItemToObject(components, name, openapi_field_schema(making, &settings));
         (void)cJSON_AddItemToArray(rules, variant_rules(making, schema, field, variant));
         free(name);
@@ -80,8 +80,7 @@ static void add_variants(cJSON *components, cJSON *entity, const struct openapi_
 }
 
 /* Members that are no fields. */
-static void add_more(cJSON *entity, cJSON *properties, const struct openapi_making *making,
-                     const struct schema *schema)
+static void add_more(cJSON *properties, const struct openapi_making *making, const struct schema *schema)
 {
     const char *names = names_member(schema);
 
@@ -98,7 +97,6 @@ static void add_more(cJSON *entity, cJSON *properties, const struct openapi_maki
         return;
     for (const struct field *field = schema->shorthands; field->name != NULL; field++)
         (void)cJSON_AddItemToObject(properties, field->name, openapi_field_schema(making, field));
-    cJSON_DeleteItemFromObjectCaseSensitive(entity, "required"); /* a shorthand may stand for it */
 }
 
 static void add_entity(cJSON *components, const struct schemas *schemas, const struct schema *schema,
@@ -111,7 +109,9 @@ static void add_entity(cJSON *components, const struct schemas *schemas, const s
     (void)cJSON_AddStringToObject(entity, "type", "object");
     cJSON *properties = openapi_add_fields(entity, &making, schema->fields, schema->field_count);
     (void)cJSON_AddFalseToObject(entity, "additionalProperties");
-    add_more(entity, properties, &making, schema);
+    if (side != OPENAPI_SHOWN)
+        cJSON_DeleteItemFromObjectCaseSensitive(entity, "required");
+    add_more(properties, &making, schema);
     add_variants(components, entity, &making, schema);
     free(name);
 }

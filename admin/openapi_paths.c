@@ -90,6 +90,8 @@ static void refer_to(cJSON *responses, int status, const char *component)
 static void add_common_answers(cJSON *responses, enum method method)
 {
     refer_to(responses, 400, "BadRequest");
+    refer_to(responses, 401, "Unauthorized");
+    refer_to(responses, 403, "Forbidden");
     if (has_body(method)) {
         refer_to(responses, 413, "TooLarge");
         refer_to(responses, 415, "UnsupportedType");
@@ -229,6 +231,40 @@ static void add_success(cJSON *responses, const struct crud_template *template, 
                          openapi_json("{'$ref':'#/components/schemas/%s.page'}", name));
 }
 
+/* The path says which parent and, if not by its id, which name; a shorthand may stand for any other field. */
+static bool is_asked_for(const struct field *field, const struct crud_template *template, enum method method)
+{
+    const char *key = is_nested(template) && template->schema->nested_key != NULL
+                          ? template->schema->nested_key
+                          : template->schema->endpoint_key;
+    bool is_parent = is_nested(template) && field->kind == FIELD_FOREIGN &&
+                     strcmp(field->reference, template->other->name) == 0;
+    bool is_name = method == METHOD_PUT && key != NULL && strcmp(field->name, key) == 0;
+
+    return openapi_is_needed(field, OPENAPI_SENT) && !is_parent && !is_name &&
+           template->schema->shorthands == NULL;
+}
+
+static cJSON *body_schema(const struct crud_template *template, enum method method)
+{
+    const struct schema *schema = template->schema;
+    bool is_change = method == METHOD_PATCH || (method == METHOD_PUT && schema->put_only_changes);
+    cJSON *entity =
+        openapi_json("{'$ref':'#/components/schemas/%s.%s'}", schema->name, is_change ? "change" : "body");
+    cJSON *both = openapi_json("{'allOf':[],'required':[]}");
+    cJSON *required = cJSON_GetObjectItemCaseSensitive(both, "required");
+
+    for (size_t i = 0; i < schema->field_count && !is_change; i++)
+        if (is_asked_for(&schema->fields[i], template, method))
+            (void)cJSON_AddItemToArray(required, cJSON_CreateString(schema->fields[i].name));
+    if (cJSON_GetArraySize(required) == 0) {
+        cJSON_Delete(both);
+        return entity;
+    }
+    (void)cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(both, "allOf"), entity);
+    return both;
+}
+
 static void add_entity_operation(struct writing *writing, const struct crud_template *template,
                                  enum method method)
 {
@@ -239,12 +275,8 @@ static void add_entity_operation(struct writing *writing, const struct crud_temp
     add_operation_id(operation, method, template->text);
     if (is_list(template) && method == METHOD_GET)
         add_list_parameters(operation, template);
-    if (has_body(method)) {
-        bool is_whole =
-            method != METHOD_PATCH && !(method == METHOD_PUT && template->schema->put_only_changes);
-        add_body(operation, openapi_json("{'$ref':'#/components/schemas/%s%s'}", template->schema->name,
-                                         is_whole ? ".body" : ".change"));
-    }
+    if (has_body(method))
+        add_body(operation, body_schema(template, method));
     cJSON *responses = cJSON_AddObjectToObject(operation, "responses");
     add_success(responses, template, method);
     if (!is_list(template))

@@ -36,5 +36,6 @@ extern const struct openapi_argument openapi_arguments[];
 extern const struct openapi_answer openapi_answers[];
 
 void openapi_add_paths(cJSON *paths, const struct schemas *schemas);
-/* Components "responses", "parameters" and "headers", and the schemas that belong to no entity. */
+/* Components "responses", "parameters", "headers" and "securitySchemes", and the schemas that belong to no
+ * entity. */
 void openapi_add_shared(cJSON *components);

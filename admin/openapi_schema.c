@@ -194,7 +194,7 @@ static void add_reference(cJSON *json, const struct openapi_making *making, cons
 
 /* ---- records ---- */
 
-static bool is_needed(const struct field *field, enum openapi_side side)
+bool openapi_is_needed(const struct field *field, enum openapi_side side)
 {
     if (side != OPENAPI_SENT)
         return side == OPENAPI_SHOWN;
@@ -207,7 +207,7 @@ static void add_needed(cJSON *json, const struct field *fields, size_t count, en
     cJSON *needed = cJSON_CreateArray();
 
     for (size_t i = 0; i < count; i++)
-        if (is_needed(&fields[i], side))
+        if (openapi_is_needed(&fields[i], side))
             (void)cJSON_AddItemToArray(needed, cJSON_CreateString(fields[i].name));
     if (cJSON_GetArraySize(needed) > 0)
         (void)cJSON_AddItemToObject(json, "required", needed);
@@ -274,11 +274,14 @@ static cJSON *value_schema(const struct openapi_making *making, const struct fie
         (void)cJSON_AddStringToObject(json, "type", "null");
         return json;
     }
+    if ((field->flags & FIELD_READ_ONLY) != 0) {
+        (void)cJSON_AddTrueToObject(json, "readOnly");
+        if (making->side != OPENAPI_SHOWN) /* whatever is sent is ignored */
+            return json;
+    }
     add_type(json, field, can_be_null);
     if (field->description != NULL)
         (void)cJSON_AddStringToObject(json, "description", field->description);
-    if ((field->flags & FIELD_READ_ONLY) != 0)
-        (void)cJSON_AddTrueToObject(json, "readOnly");
     if (field->fallback != NULL)
         (void)cJSON_AddItemToObject(json, "default", cJSON_Parse(field->fallback));
     if (!is_any_text) { /* a reference to a secret may stand there instead */
@@ -288,7 +291,15 @@ static cJSON *value_schema(const struct openapi_making *making, const struct fie
     return json;
 }
 
+/* Ids and instants are always there; a key that the server makes can be taken away later. */
+static bool can_be_null(const struct field *field)
+{
+    bool is_fixed = (field->flags & FIELD_AUTO) != 0 && (field->flags & (FIELD_UUID | FIELD_TIMESTAMP)) != 0;
+
+    return !is_fixed && (field->flags & FIELD_REQUIRED) == 0;
+}
+
 cJSON *openapi_field_schema(const struct openapi_making *making, const struct field *field)
 {
-    return value_schema(making, field, (field->flags & (FIELD_REQUIRED | FIELD_AUTO)) == 0);
+    return value_schema(making, field, can_be_null(field));
 }

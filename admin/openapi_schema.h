@@ -10,6 +10,7 @@
  * What is returned is the caller's. Threads: any; pure.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <cjson/cJSON.h>
@@ -35,9 +36,12 @@ cJSON *openapi_json(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Of a field that has a name: null is what an unset one holds. */
 cJSON *openapi_field_schema(const struct openapi_making *making, const struct field *field);
+/* Must it be there? */
+bool openapi_is_needed(const struct field *field, enum openapi_side side);
 /* `properties`, which is returned, and `required` of an object. */
 cJSON *openapi_add_fields(cJSON *json, const struct openapi_making *making, const struct field *fields,
                           size_t count);
 
-/* Adds the components of each entity (itself, its page, its body) and of the settings it can hold. */
+/* Adds the components of each entity (itself, its page, its bodies, which require nothing: a path may say it)
+ * and of the settings it can hold. */
 void openapi_add_entities(cJSON *components, const struct schemas *schemas);

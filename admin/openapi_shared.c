@@ -36,6 +36,8 @@ static const struct piece schemas[] = {
 
 static const struct piece responses[] = {
     {"BadRequest", JSON("The request, or what it would store, is wrong.", EITHER)},
+    {"Unauthorized", JSON("The node asks for a token, and there is none or a wrong one.", MESSAGE)},
+    {"Forbidden", JSON("Not from this address, or not with this token.", MESSAGE)},
     {"NotFound", JSON("Nothing is there.", EITHER)},
     {"Conflict", JSON("Another entity has this unique value.", ERROR)},
     {"NotModified", "{'description':'The client has seen this version.'}"},
@@ -67,6 +69,10 @@ static const struct piece headers[] = {
                          "applied_position is at least that has it.'}"},
 };
 
+static const struct piece security[] = {
+    {"token", "{'type':'http','scheme':'bearer','description':'If the setting admin_tokens_file is there.'}"},
+};
+
 static void add_pieces(cJSON *components, const char *kind, const struct piece *pieces, size_t count)
 {
     cJSON *object = cJSON_AddObjectToObject(components, kind);
@@ -81,4 +87,5 @@ void openapi_add_shared(cJSON *components)
     add_pieces(components, "responses", responses, COUNT(responses));
     add_pieces(components, "parameters", parameters, COUNT(parameters));
     add_pieces(components, "headers", headers, COUNT(headers));
+    add_pieces(components, "securitySchemes", security, COUNT(security));
 }

@@ -51,7 +51,8 @@ static const struct field fields[] = {
 };
 
 static const struct field shorthands[] = {
-    {.name = "url", .kind = FIELD_STRING, .description = "Protocol, host, port and path in one."}, {.name = NULL}};
+    {.name = "url", .kind = FIELD_STRING, .description = "Protocol, host, port and path in one."},
+    {.name = NULL}};
 
 static const char *const pathless[] = {"tcp", "tls", "udp", "grpc", "grpcs", NULL};
 static const char *const encrypted[] = {"https", "tls", NULL};

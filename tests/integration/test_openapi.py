@@ -82,7 +82,9 @@ def test_fields_become_schemas(document):
     assert service["protocol"]["enum"] == ["grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp"]
     assert service["path"]["pattern"] and schemas["routes"]["properties"]["methods"]["items"]["pattern"] == "^[A-Z]+$"
     assert set(schemas["services"]["required"]) == set(service) and "url" in schemas["services.body"]["properties"]
-    assert schemas["plugins.body"]["required"] == ["name"] and "required" not in schemas["plugins.change"]
+    sent = {path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"] for path in ("/plugins", "/key-auths", "/acls", "/consumers/{consumers}/acls")}
+    assert [sent[path].get("required") for path in sent] == [["name"], ["consumer"], ["consumer", "group"], ["group"]]
+    assert "required" not in schemas["plugins.change"]
     assert "consumer" in schemas["keyauth_credentials"]["properties"] and "ttl" in schemas["keyauth_credentials"]["properties"]
 
 
@@ -90,7 +92,7 @@ def test_settings_follow_from_the_name(document):
     made = openapi.Document(json.dumps(document))
     made.validate({"$ref": "#/components/schemas/plugins.body"}, {"name": "key-auth", "config": {"key_names": ["k"]}})
     made.validate({"$ref": "#/components/schemas/plugins.change"}, {"config": {"key_names": ["k"]}})
-    for wrong in ({"config": {}}, {"name": "key-auth", "config": {"minute": 5}}, {"name": "key-auth", "consumer": {"id": new_id()}},
+    for wrong in ({"name": 5}, {"name": "key-auth", "config": {"minute": 5}}, {"name": "key-auth", "consumer": {"id": new_id()}},
                   {"name": "rate-limiting", "config": {"minute": "five"}}):
         with pytest.raises(openapi.fastjsonschema.JsonSchemaValueException):
             made.validate({"$ref": "#/components/schemas/plugins.body"}, wrong)
@@ -134,14 +136,18 @@ class Prepared:
         return bodies | least_credentials("c")
 
     def make(self):
-        paths = {"key_sets": "/key-sets", **CREDENTIALS}
-        for name, body in self.bodies().items():
+        for name, path, body in self.collections():
             if name == "targets":
-                answer = self.node.admin("POST", f"/upstreams/{self.ids['upstreams']}/targets", json=body | {"id": self.ids[name]})
+                answer = self.node.admin("POST", path, json=body | {"id": self.ids[name]})
                 assert answer.status in (201, 400, 409), answer  # 400: it is there
             else:
-                answer = self.node.admin("PUT", f"{paths.get(name, '/' + name)}/{self.ids[name]}", json=body)
+                answer = self.node.admin("PUT", f"{path}/{self.ids[name]}", json=body)
                 assert answer.status == 200, answer
+
+    def collections(self):
+        """Name, where one is made, a body."""
+        paths = {"key_sets": "/key-sets", "targets": f"/upstreams/{self.ids['upstreams']}/targets", **CREDENTIALS}
+        return [(name, paths.get(name, "/" + name), body) for name, body in self.bodies().items()]
 
     def path(self, form):
         more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x"}
@@ -155,6 +161,18 @@ class Prepared:
 @pytest.fixture
 def prepared(cluster, clean):
     return Prepared(cluster.a)
+
+
+def test_bodies_that_are_taken_fit_it_and_lesser_ones_do_not(cluster, prepared, document):
+    made = openapi.Document(json.dumps(document))
+    for name, path, body in prepared.collections():
+        schema = made.item(path)["post"]["requestBody"]["content"]["application/json"]["schema"]
+        made.validate(schema, body)
+        wrong = [body | {"nothing_known": 1}, *({key: value for key, value in body.items() if key != needed} for needed in schema.get("required", []))]
+        for worse in wrong:
+            with pytest.raises(openapi.fastjsonschema.JsonSchemaValueException):
+                made.validate(schema, worse)
+            assert cluster.a.admin("POST", path, json=worse).status == 400, (name, worse)
 
 
 # There, as clients know it, and with nothing behind it.
