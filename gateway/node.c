@@ -405,6 +405,8 @@ static void close_node(struct node *node)
     /* Jobs wait for the bus and fills end in the cache: the store goes before both. */
     if (node->wiring.store != NULL)
         store_close(node->wiring.store);
+    if (node->proxy != NULL)
+        proxy_let_go(node->proxy);
     if (node->resolver != NULL)
         resolver_close(node->resolver);
     bus_close(node->wiring.bus);
@@ -575,6 +577,7 @@ static void look_at_the_clock(struct node *node)
 static void tick(struct node *node)
 {
     cache_tick(node->wiring.cache);
+    proxy_tick(node->proxy, loop_clock_us() / 1000);
     look_at_staleness(node);
     look_at_the_clock(node);
 }

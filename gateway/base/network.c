@@ -121,3 +121,13 @@ bool network_contains(const struct network *network, const struct sockaddr_stora
         return false;
     return rest == 0 || ((bytes.at[whole] ^ network->address[whole]) & (0xff00 >> rest & 0xff)) == 0;
 }
+
+socklen_t network_set_port(struct sockaddr_storage *address, int port)
+{
+    if (address->ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+        return sizeof(struct sockaddr_in6);
+    }
+    ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+    return sizeof(struct sockaddr_in);
+}

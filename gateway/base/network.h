@@ -24,6 +24,8 @@ struct network {
 bool network_parse(struct str text, struct network *network) MUST_CHECK;
 /* The address in the text, without a prefix, as a peer. The port is 0. */
 bool network_address(struct str text, struct sockaddr_storage *address) MUST_CHECK;
+/* Of an IPv4 or IPv6 address. Returns the address's length. */
+socklen_t network_set_port(struct sockaddr_storage *address, int port);
 /* Is the text an address that only this machine can reach? */
 bool network_is_loopback(struct str text);
 /* An IPv4 address that is mapped into IPv6 counts as IPv4. */

@@ -35,14 +35,22 @@ struct chain_world {
     char host_name[256];
 };
 
+/* A group of the route's pattern. */
+struct chain_capture {
+    struct str name;  /* len 0: only numbered */
+    struct str value; /* at == NULL: did not take part */
+};
+
 struct chain {
     const struct chain_world *world;
     const struct scope_index *scope; /* of the request's snapshot */
     struct exchange *exchange;
-    const struct route *route;     /* NULL: none */
-    const struct service *service; /* NULL: none */
-    struct str path;               /* normalised */
-    struct str client_address;     /* the real one, as far as can be known; at == NULL: unknown */
+    const struct route *route;            /* NULL: none */
+    const struct service *service;        /* NULL: none */
+    struct str path;                      /* normalised */
+    const struct chain_capture *captures; /* entry 0: the whole match */
+    size_t capture_count;                 /* 0: the route's path has no groups */
+    struct str client_address;            /* the real one, as far as can be known; at == NULL: unknown */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
     struct str upstream_query; /* behind '?'; at == NULL: none */

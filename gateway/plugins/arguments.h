@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * arguments - named values in a query and in bodies of the types that forms and programs send.
+ * arguments - named values in bodies of the types that forms and programs send; those of queries: encoded.h.
  *
  * Names compare with case, after decoding. A body that cannot be read has no arguments, nor has one that
  * would keep the loop from other requests: ARGUMENTS_MAX_BYTES, ARGUMENTS_MAX_VALUES.
@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "gateway/base/str.h"
+#include "gateway/http/encoded.h"
 
 struct exchange;
 
@@ -19,18 +20,6 @@ enum {
     ARGUMENTS_MAX_BYTES = 1024 * 1024, /* of a body; the reference looks into 8 KiB of it */
     ARGUMENTS_MAX_VALUES = 20000,      /* of a JSON body */
 };
-
-struct argument {
-    size_t count;     /* how often the name is there */
-    struct str value; /* of the first, decoded; at == NULL: no text (no name, no '=', a number ...) */
-};
-
-/* Of a query or an urlencoded body: a=1&b=2. */
-struct argument encoded_find(struct exchange *exchange, struct str text, struct str name);
-/* Without all of that name; at == NULL: nothing is left. */
-struct str encoded_remove(struct exchange *exchange, struct str text, struct str name);
-/* Percent-decoded, '+' as blank. */
-struct str encoded_decode(struct exchange *exchange, struct str text);
 
 enum body_type {
     BODY_OTHER,

@@ -11,22 +11,12 @@
 #include "gateway/base/network.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/model/entities.h"
+#include "gateway/proxy/snapshot.h"
 
 enum {
     HTTP_PORT = 80,
     HTTPS_PORT = 443
 };
-
-/* Returns its length. */
-static socklen_t set_port(struct sockaddr_storage *address, int port)
-{
-    if (address->ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
-        return sizeof(struct sockaddr_in6);
-    }
-    ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
-    return sizeof(struct sockaddr_in);
-}
 
 /* An IPv6 literal may stand in brackets. */
 static struct str bare(struct str host)
@@ -39,6 +29,17 @@ static struct str bare(struct str host)
 bool hop_is_usual_port(const struct hop *hop, int port)
 {
     return port == (hop->tls ? HTTPS_PORT : HTTP_PORT);
+}
+
+static void make_name_key(struct hop *hop)
+{
+    char *lower = mem_strndup(hop->name.at, hop->name.len);
+
+    for (char *at = lower; *at != '\0'; at++)
+        if (*at >= 'A' && *at <= 'Z')
+            *at = (char)(*at - 'A' + 'a');
+    balanced_name_key(str_of(lower), &hop->name_key);
+    free(lower);
 }
 
 void hop_init(struct hop *hop, const struct service *service)
@@ -56,9 +57,11 @@ void hop_init(struct hop *hop, const struct service *service)
     };
     hop->numeric = network_address(hop->name, &address);
     if (hop->numeric)
-        memcpy(&hop->address, &address, set_port(&address, hop->port));
+        memcpy(&hop->address, &address, network_set_port(&address, hop->port));
     else
         hop->client_tls.server_name = hop->name;
+    if (!hop->numeric)
+        make_name_key(hop);
     bool is_usual = hop_is_usual_port(hop, service->port);
     bool is_six = hop->numeric && address.ss_family == AF_INET6;
     const char *open = is_six ? "[" : "";
@@ -84,5 +87,5 @@ socklen_t hop_resolved(const struct hop *hop, const struct resolver_address *fou
                        struct sockaddr_storage *address)
 {
     *address = found->at;
-    return set_port(address, found->port != 0 ? found->port : hop->port);
+    return network_set_port(address, found->port != 0 ? found->port : hop->port);
 }

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "gateway/base/digest.h"
 #include "gateway/base/str.h"
 #include "gateway/http/client.h"
 
@@ -23,8 +24,9 @@ struct hop {
     bool numeric;                /* hop_address() knows; otherwise `name` has to be resolved */
     struct sockaddr_in6 address; /* or the shorter sockaddr_in */
     struct str name;             /* the service's host; borrowed from it */
+    struct digest name_key;      /* of one that is not numeric: under which an upstream is looked for */
     int port;
-    struct str host; /* the Host header: the name, with `port` unless it is the usual one; owned */
+    struct str host; /* the Host header: the name, with the port unless it is the usual one; owned */
     bool tls;
     struct client_tls client_tls; /* server_name borrowed from the service */
 };
@@ -37,6 +39,7 @@ void hop_fini(struct hop *hop);
 bool hop_is_usual_port(const struct hop *hop, int port);
 /* Of a numeric one. Returns its length. */
 socklen_t hop_address(const struct hop *hop, struct sockaddr_storage *address);
-/* Of one whose name has an address: with the SRV record's port, or else the service's. Returns its length. */
+/* Of one whose name has an address: with the port of the SRV record, or else of the service. Returns its
+ * length. */
 socklen_t hop_resolved(const struct hop *hop, const struct resolver_address *found,
                        struct sockaddr_storage *address);

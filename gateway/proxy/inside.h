@@ -16,6 +16,8 @@
 #include "gateway/http/client.h"
 #include "gateway/io/loop.h"
 
+struct balance;
+struct balance_loop;
 struct http_front;
 struct proxy;
 struct settings;
@@ -27,6 +29,8 @@ struct proxy_loop {
     struct client_pool *pool;        /* NULL: not attached */
     const struct settings *settings; /* replaced by a message */
     struct random_sequence ids[2];   /* of request ids: both halves */
+    struct balance_loop *balance;    /* NULL: not attached */
+    struct random_sequence choices;  /* among peers */
     size_t turn;                     /* which of several addresses the next request begins with */
     struct loop_end end;
 };
@@ -35,6 +39,8 @@ struct proxy {
     struct chain_world world;
     struct snapshot_place *place;
     struct resolver *resolver;
+    struct balance *balance;
+    int64_t swept_ms; /* thread: main */
     struct http_front *front;
     const char *ca_file; /* for upstreams; NULL: the system's */
     struct proxy_loop *loops;

@@ -14,10 +14,15 @@
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
 #include "gateway/http/listener.h"
+#include "gateway/proxy/balance.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
+
+enum {
+    SWEEP_MS = 10000
+};
 
 /* One piece of news for one loop. */
 struct news {
@@ -90,6 +95,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->place = options->place;
     made->resolver = options->resolver;
+    made->balance = balance_new(options->resolver);
     made->awake_until_us = INT64_MAX; /* until somebody watches */
     made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
     made->loop_count = options->loop_count;
@@ -101,6 +107,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
             (struct proxy_loop){.proxy = made, .loop = options->loops[i], .number = i, .settings = settings};
         random_seed(&at->ids[0], random_u64());
         random_seed(&at->ids[1], random_u64());
+        random_seed(&at->choices, random_u64());
     }
     made->pool_options = pool_options(options->config);
     if (!open_front(made, options->config, err)) {
@@ -115,6 +122,8 @@ static void on_loop_end(struct loop_end *end)
 {
     struct proxy_loop *at = CONTAINER_OF(end, struct proxy_loop, end);
 
+    balance_detach(at->balance);
+    at->balance = NULL;
     client_pool_free(at->pool);
     at->pool = NULL;
 }
@@ -125,6 +134,7 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
 
     assert(loop_is_mine(at->loop));
     at->pool = client_pool_new(at->loop, &proxy->pool_options);
+    at->balance = balance_attach(proxy->balance, at->loop);
     at->end.on_end = on_loop_end;
     loop_on_end(at->loop, &at->end); /* before the front's: that one ends what still uses the pool */
     return http_front_attach(proxy->front, at->loop, err);
@@ -175,6 +185,14 @@ void proxy_set_awake(struct proxy *proxy, int64_t until_us)
     atomic_store_explicit(&proxy->awake_until_us, until_us, memory_order_release);
 }
 
+void proxy_tick(struct proxy *proxy, int64_t now_ms)
+{
+    if (now_ms - proxy->swept_ms < SWEEP_MS)
+        return;
+    proxy->swept_ms = now_ms;
+    balance_sweep(proxy->balance, now_ms);
+}
+
 static void on_loop_empty(void *arg)
 {
     struct proxy *proxy = arg;
@@ -204,6 +222,12 @@ void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg)
     tell_loops(proxy, drain_loop, &news);
 }
 
+void proxy_let_go(struct proxy *proxy)
+{
+    balance_free(proxy->balance);
+    proxy->balance = NULL;
+}
+
 void proxy_close(struct proxy *proxy)
 {
     if (proxy == NULL)
@@ -214,6 +238,7 @@ void proxy_close(struct proxy *proxy)
         proxy->all_settings = settings->next;
         settings_free(settings);
     }
+    balance_free(proxy->balance);
     miss_limit_free(proxy->world.miss_limit);
     free(proxy->loops);
     free(proxy);

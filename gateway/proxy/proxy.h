@@ -40,6 +40,8 @@ struct http_front *proxy_front(struct proxy *proxy);
  * Live settings; what runs keeps those it began with. `config` is borrowed for the proxy's life.
  */
 void proxy_reload(struct proxy *proxy, const struct config *config);
+/* Now and then, on main: lets go of what is not used any more. now_ms: the clock of loops. */
+void proxy_tick(struct proxy *proxy, int64_t now_ms);
 /* Is the last good poll older than cluster_max_staleness? With cluster_stale_policy = refuse clients get 503.
  */
 void proxy_set_stale(struct proxy *proxy, bool stale);
@@ -51,5 +53,7 @@ void proxy_set_stale(struct proxy *proxy, bool stale);
 void proxy_set_awake(struct proxy *proxy, int64_t until_us);
 /* Stops accepting; on_empty is called once, on some loop, when no connection is left anywhere. */
 void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg);
+/* The loops have ended, and the resolver is about to be closed. */
+void proxy_let_go(struct proxy *proxy);
 /* The loops have ended. NULL is fine. */
 void proxy_close(struct proxy *proxy);

@@ -10,7 +10,6 @@
 #include "gateway/proxy/relay.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -45,18 +44,10 @@ static const struct client_callbacks callbacks;
 static void begin_try(struct request *request)
 {
     struct relay *relay = &request->relay;
-    struct client_request *ask = &relay->ask;
 
-    if (request->hop->numeric) {
-        ask->address_length = hop_address(request->hop, &ask->address);
-    } else {
-        const struct resolver_answer *resolved = request->resolved;
-        ask->address_length =
-            hop_resolved(request->hop, &resolved->addresses[relay->turn % resolved->count], &ask->address);
-    }
-    ask->fresh = relay->fresh;
+    relay->ask.fresh = relay->fresh;
     relay->tries++;
-    relay->client = client_start(request->at->pool, request->exchange, ask, &callbacks, request);
+    relay->client = client_start(request->at->pool, request->exchange, &relay->ask, &callbacks, request);
 }
 
 /* Is another try allowed after this failure? */
@@ -83,6 +74,8 @@ static bool may_retry(const struct request *request, enum client_failure failure
     return relay->tries <= request->chain.service->retries;
 }
 
+static bool try_elsewhere(struct request *request);
+
 static void give_up(struct request *request, enum client_failure failure)
 {
     bool timed_out = failure == CLIENT_TIMEOUT || failure == CLIENT_CONNECT_TIMEOUT;
@@ -99,6 +92,7 @@ static void on_failure(struct client *client, enum client_failure failure, void 
 
     (void)client;
     relay->client = NULL;
+    choice_failed(request, failure);
     log_debug("relay: a try has failed; service=%s host=%s try=%d reason=\"%s\"",
               request->chain.service->name != NULL ? request->chain.service->name : "-",
               request->chain.service->host, relay->tries, client_failure_text(failure));
@@ -113,12 +107,13 @@ static void on_failure(struct client *client, enum client_failure failure, void 
     }
     metrics_add(METRIC_UPSTREAM_RETRIES, 1);
     if (failure == CLIENT_STALE) {
-        relay->fresh = true;
+        relay->fresh = true; /* no try of the service's: the connection was ours */
         relay->tries--;
-    } else {
-        relay->turn++;
     }
-    begin_try(request);
+    if (try_elsewhere(request))
+        begin_try(request);
+    else
+        give_up(request, failure);
 }
 
 static bool client_takes_trailers(struct request *request)
@@ -173,7 +168,10 @@ static void on_head(struct client *client, const struct client_head *head, void 
 
     relay->head_us = loop_clock_us();
     relay->status = head->status;
+    choice_answered(request, head->status);
     take_head(request, head);
+    if (relay->choice.set_cookie.at != NULL)
+        headers_add(&request->chain.answer.headers, STR("Set-Cookie"), relay->choice.set_cookie);
     response_dress(request);
     relay->answering = true;
     if (head->upgraded) {
@@ -204,7 +202,7 @@ static void on_body(struct client *client, struct str bytes, bool last, void *ar
 static const struct client_callbacks callbacks = {on_head, on_body, on_failure};
 
 /* The path and what strip_path took off it. */
-static void set_path(struct request *request, struct upstream_head *head)
+static void set_path(struct request *request)
 {
     const struct route *route = request->chain.route;
     const struct path_upstream parts = {
@@ -216,9 +214,9 @@ static void set_path(struct request *request, struct upstream_head *head)
     };
     char *path = exchange_alloc(request->exchange, path_upstream_room(&parts));
 
-    head->path = (struct str){path, path_upstream_write(&parts, path)};
+    request->relay.path = (struct str){path, path_upstream_write(&parts, path)};
     if (route->strip_path && request->has_route_path && request->matched_length > 1)
-        head->prefix = str_part(request->chain.path, 0, request->matched_length);
+        request->relay.prefix = str_part(request->chain.path, 0, request->matched_length);
 }
 
 /*
@@ -234,6 +232,7 @@ static void set_tls(struct request *request, bool preserved)
         return;
     relay->tls = request->hop->client_tls;
     relay->tls.ca_file = request->at->proxy->ca_file;
+    relay->tls.server_name = relay->choice.numeric ? STR_NONE : relay->choice.name;
     relay->ask.tls = &relay->tls;
     if (!preserved)
         return;
@@ -243,21 +242,37 @@ static void set_tls(struct request *request, bool preserved)
             relay->tls.server_name = str_of(hosts->at[i]);
 }
 
-/* The Host header: where an SRV record has a port of its own, it is part of the name. */
-static struct str host_of(struct request *request)
+/* What depends on whom the request goes to. */
+static void address(struct request *request)
 {
-    const struct hop *hop = request->hop;
-    const struct resolver_answer *resolved = request->resolved;
-    int port = hop->numeric ? 0 : resolved->addresses[request->relay.turn % resolved->count].port;
-    size_t room = hop->name.len + sizeof(":65535");
+    const struct exchange_request *from = exchange_request(request->exchange);
+    bool preserved = request->chain.route->preserve_host && from->host.at != NULL;
+    const struct upstream_head head = {
+        .settings = request->settings,
+        .origin = &request->origin,
+        .path = request->relay.path,
+        .query = request->chain.upstream_query,
+        .host = preserved ? from->host : request->relay.choice.host,
+        .prefix = request->relay.prefix,
+        .request_id = request->chain.request_id,
+        .body = request->chain.upstream_body,
+    };
 
-    if (port == 0 || port == hop->port)
-        return hop->host;
-    if (hop_is_usual_port(hop, port))
-        return hop->name;
-    char *text = exchange_alloc(request->exchange, room);
-    int length = snprintf(text, room, "%.*s:%d", STR_ARG(hop->name), port);
-    return (struct str){text, (size_t)length};
+    request->relay.ask.head = upstream_head_write(request->exchange, &head);
+    set_tls(request, preserved);
+}
+
+/* Another address of the service, or another peer of its upstream. false: there is none to be had. */
+static bool try_elsewhere(struct request *request)
+{
+    struct str before = request->relay.choice.host;
+    struct str awaited;
+
+    if (choice_make(request, &awaited) != CHOICE_MADE)
+        return false;
+    if (!str_equal(before, request->relay.choice.host))
+        address(request);
+    return true;
 }
 
 void relay_start(struct request *request)
@@ -265,30 +280,16 @@ void relay_start(struct request *request)
     const struct service *service = request->chain.service;
     const struct exchange_request *from = exchange_request(request->exchange);
     struct client_request *ask = &request->relay.ask;
-    bool preserved = request->chain.route->preserve_host && from->host.at != NULL;
-    if (!request->hop->numeric)
-        request->relay.turn = resolver_answer_pick(request->resolved, request->at->turn++);
-    struct upstream_head head = {
-        .settings = request->settings,
-        .origin = &request->origin,
-        .query = request->chain.upstream_query,
-        .host = preserved ? from->host : host_of(request),
-        .request_id = request->chain.request_id,
-        .body = request->chain.upstream_body,
-    };
 
-    set_path(request, &head);
-    *ask = (struct client_request){
-        .connect_ms = service->connect_ms,
-        .write_ms = service->write_ms,
-        .read_ms = service->read_ms,
-        .method = from->method,
-        .head = upstream_head_write(request->exchange, &head),
-        .body = request->chain.upstream_body,
-        .head_only = str_equal(from->method, STR("HEAD")),
-        .upgrade = upstream_head_upgrade(request->exchange),
-    };
-    set_tls(request, preserved);
+    ask->connect_ms = service->connect_ms;
+    ask->write_ms = service->write_ms;
+    ask->read_ms = service->read_ms;
+    ask->method = from->method;
+    ask->body = request->chain.upstream_body;
+    ask->head_only = str_equal(from->method, STR("HEAD"));
+    ask->upgrade = upstream_head_upgrade(request->exchange);
+    set_path(request);
+    address(request);
     request->relay.idempotent = is_idempotent(from->method);
     request->proxied = true;
     request->relay.began_us = loop_clock_us();

@@ -33,6 +33,7 @@ static void on_end(struct exchange_end *end)
 
     assert(request->magic == REQUEST_MAGIC);
     request->relay.client = NULL;
+    choice_end(request);
     timer_stop(&request->nap);
     if (request->resolving)
         resolver_cancel(&request->query);

@@ -18,8 +18,10 @@
 #include "gateway/http/client.h"
 #include "gateway/http/exchange.h"
 #include "gateway/io/timer.h"
+#include "gateway/proxy/choice.h"
 #include "gateway/proxy/origin.h"
 
+struct balanced;
 struct hop;
 struct proxy_loop;
 struct settings;
@@ -34,13 +36,14 @@ enum {
 struct relay {
     struct client *client; /* the try that is under way or has answered; NULL: none */
     struct client_request ask;
-    struct client_tls tls; /* what `ask` points to when it is wanted */
-    int tries;             /* begun so far */
-    size_t turn;           /* which of the addresses the next try takes */
-    bool fresh;            /* a kept connection has failed this request already */
-    bool idempotent;       /* of the method: may be sent again after it has gone out */
-    bool answering;        /* the head has gone to the client */
-    int64_t began_us;      /* the first try: until here it was the gateway's time */
+    struct client_tls tls;   /* what `ask` points to when it is wanted */
+    struct choice choice;    /* whom it goes to */
+    struct str path, prefix; /* of its head */
+    int tries;               /* begun so far */
+    bool fresh;              /* a kept connection has failed this request already */
+    bool idempotent;         /* of the method: may be sent again after it has gone out */
+    bool answering;          /* the head has gone to the client */
+    int64_t began_us;        /* the first try: until here it was the gateway's time */
     int64_t head_us;
     int status; /* of the last try; one without an answer counts as 502 or 504 */
 };
@@ -56,7 +59,8 @@ struct request {
     size_t step;      /* of the table, the one that runs or waits */
     struct timer nap; /* of a request that waits for the node to wake up */
     struct origin origin;
-    const struct hop *hop; /* of the service; NULL: none */
+    const struct hop *hop;           /* of the service; NULL: none */
+    const struct balanced *balanced; /* the upstream that its host names; NULL: it is a host */
     struct resolver_query query;
     bool resolving;
     const struct resolver_answer *resolved; /* a reference */

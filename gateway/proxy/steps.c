@@ -6,6 +6,7 @@
 #include "gateway/proxy/steps.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
@@ -88,6 +89,20 @@ static struct str normal_path(struct request *request, struct str raw)
     return (struct str){to, path_normalize(raw, to)};
 }
 
+_Static_assert(sizeof(struct router_capture) == sizeof(struct chain_capture) &&
+                   offsetof(struct router_capture, value) == offsetof(struct chain_capture, value),
+               "captures are kept as the router has found them");
+
+static void keep_captures(struct request *request, const struct router_match *match)
+{
+    size_t bytes = match->capture_count * sizeof(struct chain_capture);
+
+    if (match->capture_count == 0)
+        return;
+    request->chain.capture_count = match->capture_count;
+    request->chain.captures = memcpy(exchange_alloc(request->exchange, bytes), match->captures, bytes);
+}
+
 static enum step_result step_route(struct request *request)
 {
     const struct exchange_request *from = exchange_request(request->exchange);
@@ -109,12 +124,15 @@ static enum step_result step_route(struct request *request)
     chain->route = match.route;
     request->has_route_path = match.path_index != SIZE_MAX;
     request->matched_length = match.matched_length;
+    keep_captures(request, &match);
     if (!uuid_is_nil(&chain->route->service)) {
         const struct shared_service *shared =
             snapshot_find_service(request->snapshot, &chain->route->service);
         if (shared != NULL) {
             chain->service = shared->service;
             request->hop = &shared->hop;
+            if (request->snapshot->upstream_names != NULL && !shared->hop.numeric)
+                request->balanced = snapshot_find_balanced(request->snapshot, &shared->hop.name_key);
         }
     }
     return STEP_NEXT;
@@ -200,23 +218,47 @@ static void on_resolved(struct resolver_query *query, const struct resolver_answ
     request_resume(request);
 }
 
+static enum step_result resolve(struct request *request, struct str name, enum resolver_use use)
+{
+    request->query = (struct resolver_query){.loop = request->at->loop, .use = use, .on_done = on_resolved};
+    request->resolving = true;
+    resolver_ask(request->at->proxy->resolver, name, &request->query);
+    return STEP_WAIT;
+}
+
 static enum step_result step_resolve(struct request *request)
 {
-    struct resolver *resolver = request->at->proxy->resolver;
-
-    if (request->hop->numeric)
+    if (request->hop->numeric || request->balanced != NULL)
         return STEP_NEXT;
     if (request->resolved == NULL)
-        request->resolved = resolver_find(resolver, request->hop->name, RESOLVER_SERVICE);
-    if (request->resolved == NULL) {
-        request->query = (struct resolver_query){.loop = request->at->loop, .on_done = on_resolved};
-        request->resolving = true;
-        resolver_ask(resolver, request->hop->name, &request->query);
-        return STEP_WAIT;
-    }
+        request->resolved = resolver_find(request->at->proxy->resolver, request->hop->name, RESOLVER_SERVICE);
+    if (request->resolved == NULL)
+        return resolve(request, request->hop->name, RESOLVER_SERVICE);
     if (request->resolved->count == 0)
         return refuse(request, 503, "name resolution failed");
     return STEP_NEXT;
+}
+
+/* All plugins have had their say before a peer is looked for (reference 3.4). */
+static enum step_result step_balance(struct request *request)
+{
+    struct str awaited;
+
+    if (request->resolved != NULL && request->balanced != NULL) {
+        resolver_answer_unref(request->resolved); /* it is in the set of peers */
+        request->resolved = NULL;
+    }
+    switch (choice_make(request, &awaited)) {
+    case CHOICE_MADE:
+        return STEP_NEXT;
+    case CHOICE_WAIT:
+        return resolve(request, awaited, RESOLVER_TARGET);
+    case CHOICE_NO_NAME:
+        return refuse(request, 503, "name resolution failed");
+    case CHOICE_NO_PEER:
+        break;
+    }
+    return refuse(request, 503, "failure to get a peer from the ring-balancer");
 }
 
 static enum step_result step_relay(struct request *request)
@@ -238,6 +280,7 @@ static const struct step {
     {"access", step_access},       /* plugins: who asks, may they? */
     {"service", step_service},     /* is there one? */
     {"resolve", step_resolve},     /* its name -> addresses */
+    {"balance", step_balance},     /* which of them, or of the peers of an upstream? */
     {"relay", step_relay},         /* exchange with it; another address if that is allowed */
 };
 
