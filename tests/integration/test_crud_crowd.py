@@ -81,17 +81,20 @@ def crowd(cluster, seed, turns):
     def run(number):
         random_ = random.Random(seed + number)
         link = http.client.HTTPConnection("127.0.0.1", cluster.nodes[number % 2].admin_port, timeout=120)
+        version = None  # of what was seen last, which is most often something else
         start.wait()
         for _ in range(turns):
             entity = random_.choice(list(ENTITIES))
             verb, path, body = one_request(random_, entity)
+            headers = {"Content-Type": "application/json"} | ({"If-Match": version} if version and verb not in ("GET", "POST") and random_.random() < 0.1 else {})
             try:
-                link.request(verb, path, json.dumps(body) if verb in ("POST", "PUT", "PATCH") else None, {"Content-Type": "application/json"})
+                link.request(verb, path, json.dumps(body) if verb in ("POST", "PUT", "PATCH") else None, headers)
                 answer = link.getresponse()
                 text = answer.read()
             except OSError as failure:
                 wrong.append((verb, path, repr(failure)))
                 return
+            version = answer.getheader("ETag") or version
             seen[verb, answer.status] += 1
             if answer.status not in (200, 201, 204, 400, 404, 409, 412):
                 wrong.append((verb, path, body, answer.status, text[:300]))
