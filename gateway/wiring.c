@@ -5,8 +5,10 @@
 
 #include "gateway/wiring.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -16,13 +18,41 @@
 #include "gateway/base/random.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
+#include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/store/store.h"
 
 enum {
     FILL_DEADLINE_MS = 5000,             /* a parked request waits no longer for the database */
     AUDIT_QUEUE_BYTES = 4 * 1024 * 1024, /* deleting a parent of 30,000 children still fits */
-    FILLS_QUEUED_MAX = 100000,           /* a waiter costs its request about a kilobyte; beyond it clients get 503 */
+    FILLS_QUEUED_MAX = 100000, /* a waiter costs its request about 1 KB; beyond it clients get 503 */
 };
+
+const char *wiring_node_name(struct wiring *wiring, const struct config *config)
+{
+    if (config->node_name != NULL)
+        return config->node_name;
+    if (wiring->host_name[0] == '\0' && gethostname(wiring->host_name, sizeof(wiring->host_name) - 1) != 0)
+        (void)snprintf(wiring->host_name, sizeof(wiring->host_name), "node");
+    return wiring->host_name;
+}
+
+static bool is_listed(const struct config *config, const char *plugin)
+{
+    for (size_t i = 0; i < config->plugins.count; i++)
+        if (strcmp(config->plugins.at[i], plugin) == 0)
+            return true;
+    return false;
+}
+
+void wiring_warn_of_idle_plugins(const struct config *config)
+{
+    for (size_t i = 0; i < plugin_schemas_count(); i++) {
+        const struct plugin_schema *plugin = plugin_schemas_at(i);
+        if (config_enables_plugin(config, plugin->name) && is_listed(config, plugin->name))
+            log_warn("plugins: '%s' is listed, but %s; it cannot be configured", plugin->name,
+                     plugin->absence != NULL ? plugin->absence : "this gateway does not run it yet");
+    }
+}
 
 /* ---- cache, store and bus ---- */
 

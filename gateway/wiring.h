@@ -25,8 +25,13 @@ struct wiring {
     _Atomic(struct bus *) bus;     /* threads of the bus and the cache may run before it is there */
     struct store *store;           /* set before the first loop runs */
     _Atomic(struct admin *) admin; /* for the bus thread, which runs before it is there and ends before it */
+    char host_name[256];
 };
 
+/* As the registry of nodes and the audit log have it; lives as long as the wiring and the settings. */
+const char *wiring_node_name(struct wiring *wiring, const struct config *config);
+/* What nobody may believe to be in force. */
+void wiring_warn_of_idle_plugins(const struct config *config);
 /* For refresh: a word of some node goes to the Admin API. `arg` is the wiring. */
 void wiring_hear(void *arg, const char *word);
 struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config);

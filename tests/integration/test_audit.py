@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from pems import RSA, RSA_KEY
-from support import eventually
+from support import eventually, free_ports
+from test_admin_access import Kept, client, make_authority, make_certificate
 
 SECRETS = ("topsecret-key", "topsecret-message", "topsecret-password", RSA_KEY.split("\n")[1])
 
@@ -226,3 +227,29 @@ def test_a_large_cascade_is_complete(audited):
     parts = sorted(lines_of(audited, ask(audited.a, 204, "DELETE", "/consumers/c")), key=lambda line: line.get("part", 1))
     assert [line.get("part", 1) for line in parts] == [1, 2, 3]
     assert {also["id"] for line in parts for also in line["also"]} == made
+
+
+def test_who_it_was_is_in_the_line(own_cluster, log_path, tmp_path):
+    make_authority(tmp_path, "ca")
+    make_certificate(tmp_path, "ann", "ca")
+    tokens = tmp_path / "tokens"
+    tokens.write_text("deploy read-write writer-0123456789abcdef\n")
+    tokens.chmod(0o600)
+    plain, tls = free_ports(2)
+    cluster = own_cluster(redis=False, names=("a",), settings={
+        "audit_log": log_path + ".who", "admin_tokens_file": tokens, "admin_ssl_client_ca": tmp_path / "ca.crt",
+        "admin_listen": f"127.0.0.1:{plain}, 127.0.0.1:{tls} ssl"})
+    cluster.audit_path = log_path + ".who"
+    headers = {"Authorization": "Bearer writer-0123456789abcdef", "Content-Type": "application/json"}
+    with Kept(tls, tls=client(tmp_path, "ann")) as kept:
+        made = kept.ask("PUT", "/consumers/c", headers, "{}")
+    assert made.status == 200, made
+    line = line_of(cluster, made)
+    assert (line["principal"], line["subject"]) == ("deploy", "CN=ann,O=Tests\\, Inc.")
+    cluster.a.admin_port = plain
+    assert cluster.a.admin("PUT", "/consumers/d", json={}).status == 401
+    made = cluster.a.admin("PUT", "/consumers/d", json={}, headers=headers)
+    assert made.status == 200, made
+    assert (line_of(cluster, made)["principal"], line_of(cluster, made)["subject"]) == ("deploy", None)
+    with open(cluster.audit_path, encoding="utf-8") as file:
+        assert "writer-0123" not in file.read()

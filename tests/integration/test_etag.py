@@ -291,3 +291,29 @@ def test_a_condition_is_judged_again_when_the_transaction_is(cluster):
     for thread in threads:
         thread.join()
     assert len({tag for tag, _ in successes}) == len(successes), "two changes were made to the same state"
+
+
+@pytest.fixture
+def fails_once(cluster):
+    """The first change of a service has to be run again, a second after it has taken its locks."""
+    cluster.sql("""CREATE SEQUENCE tries; CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF nextval('tries') = 1 THEN PERFORM pg_sleep(1); RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER fail_once BEFORE UPDATE ON services FOR EACH ROW EXECUTE FUNCTION fail_once()""")
+    yield
+    cluster.sql("DROP TRIGGER fail_once ON services; DROP FUNCTION fail_once; DROP SEQUENCE tries")
+
+
+def test_a_run_that_is_repeated_judges_what_is_there_by_then(cluster, fails_once):  # pylint: disable=unused-argument
+    cluster.a.admin("PUT", "/services/s", json={"host": "h", "port": 80})
+    tag, answers = tag_of(cluster.a, "/services/s"), []
+    first = threading.Thread(target=lambda: answers.append(cluster.a.admin("PATCH", "/services/s", json={"port": 81}, headers={"If-Match": tag})))
+    first.start()
+    time.sleep(0.4)  # it holds the row now and is going to lose it to who waits behind it
+    assert cluster.b.admin("PATCH", "/services/s", json={"port": 82}).status == 200
+    first.join()
+    refused(answers[0], "has changed")
+    assert cluster.a.admin("GET", "/services/s").json["port"] == 82
+    cluster.sql("ALTER SEQUENCE tries RESTART")
+    again = cluster.a.admin("PATCH", "/services/s", json={"port": 83}, headers={"If-Match": tag_of(cluster.a, "/services/s")})
+    assert again.status == 200, again
+    assert cluster.sql("SELECT last_value FROM tries") == "2"
