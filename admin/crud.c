@@ -182,6 +182,7 @@ static void list(struct store_session *session, struct request *request)
     query.skip = paging.skip;
     query.size = paging.size;
     query.offset = paging.offset;
+    query.as_text = names_member(query.schema) == NULL;
     if (query.parent_field == NULL) {
         query.match_field = paging.match_field;
         query.match_value = paging.match_value;
