@@ -381,7 +381,19 @@ def test_the_names_of_the_authorities_are_sent(start_tls, pki):
     node = start_tls(admin_ssl_client_ca=pki / "ca.crt")
     run = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{node.admin_tls_port}"], input="", capture_output=True, text=True, check=False)
     assert "Acceptable client certificate CA names\nCN = ca\n" in run.stdout
-    assert "New, TLSv1.3" in run.stdout and "Post-Handshake New Session Ticket" not in run.stdout, "no session to resume"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_is_looked_at_each_time(start_tls, pki, version):
+    """A resumed session would not show it."""
+    node = start_tls(admin_ssl_client_ca=pki / "ca.crt")
+    context, session = client(pki, "ann", version), None
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", node.admin_tls_port), timeout=20) as link, context.wrap_socket(link, session=session) as sock:
+            sock.sendall(b"GET /services HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+            assert not sock.session_reused
+            session = sock.session
 
 
 def test_a_certificate_without_its_key_does_not_get_in(start_tls, pki, tmp_path):
