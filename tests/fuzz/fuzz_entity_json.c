@@ -72,8 +72,8 @@ static void check_decode(const struct schema *schema, const cJSON *document)
         return;
     bool made = schema->decode(document, &object, &bytes, &err);
     assert(made && bytes > 0);
-    cJSON *shown = schema->show(object);
-    assert(cJSON_HasObjectItem(shown, "id"));
+    cJSON *shown = schema->show != NULL ? schema->show(object) : NULL; /* what no cache holds is not shown */
+    assert(schema->show == NULL || cJSON_HasObjectItem(shown, "id"));
     cJSON_Delete(shown);
     schema->release(object);
 }

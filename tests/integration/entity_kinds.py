@@ -295,7 +295,7 @@ def upstream_name(value):
 
 
 def target(value):
-    return "Invalid target" if " " in value else None
+    return "Invalid target" if " " in value or value.isdigit() else None
 
 
 def uuid(value):
