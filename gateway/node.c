@@ -271,9 +271,7 @@ static bool open_resolver(struct node *node, struct err *err)
 
 static bool open_audit(struct node *node, struct err *err)
 {
-    const struct line_sink_options options = wiring_audit_options();
-    node->audit = line_sink_new(&options);
-    return wiring_aim_audit(node->audit, node->config, err);
+    return wiring_open_audit(node->config, &node->audit, err);
 }
 
 static bool open_proxy(struct node *node, struct err *err)
@@ -461,9 +459,7 @@ static void apply_live(struct node *node, struct config *config)
     bus_reload(node->wiring.bus, &live);
     const struct cache_options cache = wiring_cache_options(&node->wiring, config);
     cache_reload(node->wiring.cache, &cache);
-    struct err err;
-    if (!wiring_aim_audit(node->audit, config, &err))
-        log_error("node: the audit log stays where it was; %s", err.text);
+    wiring_reload_audit(node->audit, config);
     proxy_reload(node->proxy, config);
     admin_reload(node->admin, config);
 }

@@ -303,13 +303,7 @@ static void log_trouble(void *arg, const char *text)
     log_error("%s", text);
 }
 
-struct line_sink_options wiring_audit_options(void)
-{
-    return (struct line_sink_options){
-        .name = "audit log", .capacity_bytes = AUDIT_QUEUE_BYTES, .tell = log_trouble};
-}
-
-bool wiring_aim_audit(struct line_sink *audit, const struct config *config, struct err *err)
+static bool aim_audit(struct line_sink *audit, const struct config *config, struct err *err)
 {
     const char *target = config->audit_log != NULL ? config->audit_log : "off";
     bool is_word =
@@ -318,6 +312,23 @@ bool wiring_aim_audit(struct line_sink *audit, const struct config *config, stru
     bool ok = line_sink_aim(audit, path, err);
     free(path);
     return ok;
+}
+
+bool wiring_open_audit(const struct config *config, struct line_sink **audit, struct err *err)
+{
+    const struct line_sink_options options = {
+        .name = "audit log", .capacity_bytes = AUDIT_QUEUE_BYTES, .tell = log_trouble};
+
+    *audit = line_sink_new(&options);
+    return aim_audit(*audit, config, err);
+}
+
+void wiring_reload_audit(struct line_sink *audit, const struct config *config)
+{
+    struct err err;
+
+    if (!aim_audit(audit, config, &err))
+        log_error("node: the audit log stays where it was; %s", err.text);
 }
 
 struct admin_bus wiring_admin_bus(struct bus *bus)

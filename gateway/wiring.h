@@ -39,6 +39,6 @@ struct cache_options wiring_cache_options(struct wiring *wiring, const struct co
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);
 struct bus_live wiring_bus_live(const struct config *config);
 struct admin_bus wiring_admin_bus(struct bus *bus);
-/* What goes wrong with the audit log is a line in the error log. */
-struct line_sink_options wiring_audit_options(void);
-bool wiring_aim_audit(struct line_sink *audit, const struct config *config, struct err *err) MUST_CHECK;
+/* What goes wrong later is a line in the error log. The caller owns *audit, also on false. */
+bool wiring_open_audit(const struct config *config, struct line_sink **audit, struct err *err) MUST_CHECK;
+void wiring_reload_audit(struct line_sink *audit, const struct config *config);
