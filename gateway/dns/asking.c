@@ -320,9 +320,9 @@ void *asking_run(void *arg)
     while (!atomic_load_explicit(&resolver->stopping, memory_order_relaxed)) {
         check_hosts(resolver);
         list_due(resolver);
+        give_up_lookups(resolver); /* makes room for those who wait behind them */
         while (resolver->asking.under_way_count < MAX_UNDER_WAY && start_one(resolver))
             ;
-        give_up_lookups(resolver);
         give_up_listed(resolver);
         name_servers_wait(&resolver->world.servers, resolver->bell, wait_ms(resolver));
         take_rings(resolver);
