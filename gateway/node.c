@@ -1,5 +1,6 @@
 /*
- * node - the only file that knows every part. It opens them from the bottom up and closes them in reverse:
+ * node - the only file that knows every part; running.c and reload.c lead what it has opened. It opens them
+ * from the bottom up and closes them in reverse:
  *
  *     log, schemas, plugins      what is constant
  *     loops                      opened, not running: their numbers are needed by the snapshot place
@@ -45,6 +46,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
+#include "gateway/node_inside.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/plugins/registry.h"
 #include "gateway/proxy/proxy.h"
@@ -54,40 +56,8 @@
 #include "gateway/wiring.h"
 
 enum {
-    TICK_MS = 100,      /* cache_tick() */
-    WAKING_TICK_MS = 5, /* while requests wait for the node to wake up */
-    DRAIN_TICK_MS = 20,
-    WAKING_LIMIT_US = 250000,
-    SHORTEST_NAP_US = 1000000, /* a stall of less is no sleep */
-    POLL_DEADLINE_MS = 2000,   /* P of the consistency reference */
-    IMMEDIATE_DRAIN_MS = 1000,
-    PLUGINS_MAX = 64,
+    POLL_DEADLINE_MS = 2000, /* P of the consistency reference */
     WORKERS_MAX = 256,
-};
-
-struct node {
-    const struct cli_start *start;
-    struct config *config;       /* in force; live members replaced by reload */
-    struct config **old_configs; /* kept until the end: parts borrow texts */
-    size_t old_config_count;
-    struct uuid id;
-    struct wiring wiring;
-    const struct plugin *plugins[PLUGINS_MAX];
-    size_t plugin_count;
-    struct loop **loops; /* the workers', then the Admin API's */
-    size_t worker_count;
-    struct snapshot_place *place;
-    struct refresh *refresh;
-    struct resolver *resolver;
-    struct line_sink *audit;
-    struct proxy *proxy;
-    struct admin *admin;
-    int64_t ticked_us, woke_us; /* loop_clock_us; woke_us 0: awake */
-    pthread_mutex_t mutex;      /* of what follows; changed is signalled */
-    pthread_cond_t changed;
-    size_t loops_started;
-    bool loop_failed, proxy_empty, admin_empty;
-    char failure[256];
 };
 
 static void proxy_stats_for_admin(void *arg, struct http_front_stats *stats)
@@ -131,10 +101,10 @@ static bool open_log(struct node *node, struct err *err)
     return ok;
 }
 
-static size_t enabled_plugins(const struct config *config, const struct plugin *plugins[PLUGINS_MAX])
+static size_t enabled_plugins(const struct config *config, const struct plugin *plugins[NODE_PLUGINS_MAX])
 {
     size_t count = 0;
-    for (size_t i = 0; i < registry_count() && count < PLUGINS_MAX; i++)
+    for (size_t i = 0; i < registry_count() && count < NODE_PLUGINS_MAX; i++)
         if (config_enables_plugin(config, registry_at(i)->schema.name))
             plugins[count++] = registry_at(i);
     return count;
@@ -142,7 +112,7 @@ static size_t enabled_plugins(const struct config *config, const struct plugin *
 
 struct schemas *node_schemas(const struct config *config)
 {
-    const struct plugin *plugins[PLUGINS_MAX];
+    const struct plugin *plugins[NODE_PLUGINS_MAX];
     size_t count = enabled_plugins(config, plugins);
     struct schemas *schemas = schemas_new();
     schemas_add_core(schemas);
@@ -375,25 +345,6 @@ static bool start_loops(struct node *node, struct err *err)
 
 /* ---- ending ---- */
 
-static void note_empty(struct node *node, bool *which)
-{
-    pthread_mutex_lock(&node->mutex);
-    *which = true;
-    pthread_mutex_unlock(&node->mutex);
-}
-
-static void proxy_is_empty(void *arg)
-{
-    struct node *node = arg;
-    note_empty(node, &node->proxy_empty);
-}
-
-static void admin_is_empty(void *arg)
-{
-    struct node *node = arg;
-    note_empty(node, &node->admin_empty);
-}
-
 static void close_node(struct node *node)
 {
     for (size_t i = 0; node->loops != NULL && i <= node->worker_count && node->loops[i] != NULL; i++) {
@@ -436,228 +387,6 @@ static void close_node(struct node *node)
     close(node->start->lock);
 }
 
-/* ---- reload ---- */
-
-struct changes {
-    struct buf text;
-    size_t count;
-};
-
-static void add_change(void *arg, const struct config_key *key)
-{
-    static const char *const what[] = {
-        [CONFIG_LIVE] = "applied", [CONFIG_RESTART] = "needs a restart", [CONFIG_IGNORED] = "without effect"};
-    struct changes *changes = arg;
-    changes->count++;
-    buf_printf(&changes->text, "%s: %s\n", key->name, what[key->applies]);
-    log_notice("node: reload; setting=%s %s", key->name, what[key->applies]);
-}
-
-static void apply_live(struct node *node, struct config *config)
-{
-    const struct bus_live live = wiring_bus_live(config);
-    bus_reload(node->wiring.bus, &live);
-    const struct cache_options cache = wiring_cache_options(&node->wiring, config);
-    cache_reload(node->wiring.cache, &cache);
-    wiring_reload_audit(node->audit, config);
-    proxy_reload(node->proxy, config);
-    admin_reload(node->admin, config);
-}
-
-/* The one before stays until the end: parts borrow its texts. */
-static void take_config(struct node *node, struct config *config)
-{
-    apply_live(node, config);
-    node->old_configs =
-        mem_realloc(node->old_configs, (node->old_config_count + 1) * sizeof(struct config *));
-    node->old_configs[node->old_config_count++] = node->config;
-    node->config = config;
-}
-
-static bool load_again(const struct node *node, struct config **config, struct access **access,
-                       struct config_problems *problems)
-{
-    if (!config_load(node->start->file, node->start->prefix, config, problems))
-        return false;
-    if (access_load(*config, access, problems)) {
-        access_warn(*access, *config);
-        return true;
-    }
-    config_free(*config);
-    return false;
-}
-
-/* Reads the settings and the files they name again. All must be right, or nothing changes. */
-static void reload(struct node *node)
-{
-    struct config *config = NULL;
-    struct access *access = NULL;
-    struct config_problems problems;
-    struct changes changes = {0};
-    struct err err;
-    if (load_again(node, &config, &access, &problems)) {
-        admin_set_access(node->admin, access);
-        config_compare(node->config, config, add_change, &changes);
-        if (changes.count > 0)
-            take_config(node, config);
-        else
-            config_free(config); /* what a timer reloads every minute must not pile up */
-        line_sink_reopen(node->audit);
-        log_notice("node: settings reloaded; changed=%zu", changes.count);
-    } else {
-        for (size_t i = 0; i < problems.count; i++) {
-            char *text = config_problem_text(&problems.at[i]);
-            buf_printf(&changes.text, "[error] %s\n", text);
-            log_error("node: reload refused; %s", text);
-            free(text);
-        }
-        config_problems_fini(&problems);
-    }
-    char *text = buf_take(&changes.text);
-    if (!prefix_write(node->old_config_count > 0 ? node->old_configs[0]->prefix : node->config->prefix,
-                      "reload_result", text, &err))
-        log_warn("node: %s", err.text);
-    free(text);
-}
-
-/* ---- running ---- */
-
-static sigset_t our_signals(void)
-{
-    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
-    sigset_t set;
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < COUNT(signals); i++)
-        (void)sigaddset(&set, signals[i]);
-    return set;
-}
-
-/* Has the last good poll been too long ago? */
-static void look_at_staleness(struct node *node)
-{
-    int64_t most_ms = node->config->cluster_max_staleness;
-    struct bus_stats stats = {0};
-    if (most_ms > 0) /* the bus's mutex is not asked for where nobody wants to know */
-        bus_read_stats(node->wiring.bus, &stats);
-    proxy_set_stale(node->proxy, most_ms > 0 && stats.since_good_poll_ms > most_ms);
-}
-
-/*
- * Has the process been stopped, or its machine suspended, for longer than the pause between two polls? Then
- * requests wait until a poll has succeeded, but not for long (consistency reference, 8).
- */
-static void look_at_the_clock(struct node *node)
-{
-    int64_t poll_us = node->config->db_update_frequency * 1000;
-    int64_t longest_us = poll_us > SHORTEST_NAP_US ? poll_us : SHORTEST_NAP_US;
-    int64_t now_us = loop_clock_us();
-    struct bus_stats stats;
-    if (now_us - node->ticked_us > longest_us) {
-        log_notice("node: asleep for a while; ms=%" PRId64, (now_us - node->ticked_us) / 1000);
-        metrics_add(METRIC_WAKEUPS, 1);
-        node->woke_us = now_us;
-        bus_wake(node->wiring.bus);
-    }
-    node->ticked_us = now_us;
-    if (node->woke_us != 0) {
-        bus_read_stats(node->wiring.bus, &stats);
-        bool has_polled = stats.since_good_poll_ms * 1000 < now_us - node->woke_us;
-        if (!has_polled && now_us - node->woke_us < WAKING_LIMIT_US)
-            return;
-    }
-    node->woke_us = 0;
-    proxy_set_awake(node->proxy, now_us + longest_us);
-}
-
-/* What is due all the time, until nothing runs any more. */
-static void tick(struct node *node)
-{
-    cache_tick(node->wiring.cache);
-    proxy_tick(node->proxy, loop_clock_us() / 1000);
-    look_at_staleness(node);
-    look_at_the_clock(node);
-}
-
-static void reopen_logs(struct node *node)
-{
-    log_reopen();
-    line_sink_reopen(node->audit);
-}
-
-/* Until a signal ends it; returns how long running requests may take. */
-static int64_t run(struct node *node)
-{
-    const sigset_t set = our_signals();
-    node->ticked_us = loop_clock_us();
-    for (;;) {
-        const struct timespec pause = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
-        int number = sigtimedwait(&set, NULL, &pause);
-        switch (number) {
-        case SIGTERM:
-        case SIGINT:
-            log_notice("node: ending now; signal=%d", number);
-            return IMMEDIATE_DRAIN_MS;
-        case SIGQUIT:
-            log_notice("node: ending when running requests are done");
-            return node->config->shutdown_timeout;
-        case SIGHUP:
-            reload(node);
-            break;
-        case SIGUSR1:
-            reopen_logs(node);
-            break;
-        default:
-            break;
-        }
-        tick(node);
-    }
-}
-
-struct drain_admin {
-    struct loop_message super;
-    struct node *node;
-};
-
-static void drain_admin(struct loop_message *message)
-{
-    struct drain_admin *drain = CONTAINER_OF(message, struct drain_admin, super);
-    struct node *node = drain->node;
-    free(drain);
-    http_front_drain(admin_front(node->admin), node->loops[node->worker_count], admin_is_empty, node);
-}
-
-static bool is_empty(struct node *node)
-{
-    pthread_mutex_lock(&node->mutex);
-    bool empty = node->proxy_empty && node->admin_empty;
-    pthread_mutex_unlock(&node->mutex);
-    return empty;
-}
-
-/* No new requests; waits until the running ones are done, at most limit_ms. SIGTERM makes it short. */
-static void drain(struct node *node, int64_t limit_ms)
-{
-    const struct timespec pause = {.tv_nsec = DRAIN_TICK_MS * 1000000};
-    const sigset_t set = our_signals();
-    int64_t until_us = loop_clock_us() + limit_ms * 1000;
-    struct drain_admin *message = mem_zalloc(sizeof(*message));
-    message->super.run = drain_admin;
-    message->node = node;
-    proxy_drain(node->proxy, proxy_is_empty, node);
-    loop_post(node->loops[node->worker_count], &message->super);
-    while (!is_empty(node) && loop_clock_us() < until_us) {
-        int number = sigtimedwait(&set, NULL, &pause);
-        int64_t soon_us = loop_clock_us() + (int64_t)IMMEDIATE_DRAIN_MS * 1000;
-        if ((number == SIGTERM || number == SIGINT) && soon_us < until_us)
-            until_us = soon_us;
-        if (number == SIGUSR1)
-            reopen_logs(node);
-        tick(node);
-    }
-    log_notice("node: %s", is_empty(node) ? "every request has ended"
-                                          : "requests were cut off; shutdown_timeout is over");
-}
-
 static bool open_node(struct node *node, struct err *err)
 {
     static bool (*const parts[])(struct node * node, struct err * err) = {
@@ -676,7 +405,7 @@ int node_serve(const struct cli_start *start)
     pthread_cond_init(&node.changed, NULL);
 
     /* Before any thread is made, so that only sigtimedwait() sees them. */
-    const sigset_t set = our_signals();
+    const sigset_t set = node_signals();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 
@@ -687,8 +416,8 @@ int node_serve(const struct cli_start *start)
         char text[UUID_TEXT_SIZE];
         log_notice("node: serving; version=%s node=%s workers=%zu position=%" PRIu64, FRESHET_VERSION,
                    uuid_format(&node.id, text), node.worker_count, bus_applied(node.wiring.bus));
-        int64_t limit_ms = run(&node);
-        drain(&node, limit_ms);
+        int64_t limit_ms = node_run(&node);
+        node_drain(&node, limit_ms);
     } else {
         log_error("node: cannot start; %s", err.text);
     }
