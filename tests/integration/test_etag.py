@@ -303,16 +303,26 @@ def fails_once(cluster):
     cluster.sql("DROP TRIGGER fail_once ON services; DROP FUNCTION fail_once; DROP SEQUENCE tries")
 
 
-def test_a_run_that_is_repeated_judges_what_is_there_by_then(cluster, fails_once):  # pylint: disable=unused-argument
+def overtaken(cluster):
+    """A change that has to be run again, while another one waits for its row. Who gets the row is a matter of luck."""
     cluster.a.admin("PUT", "/services/s", json={"host": "h", "port": 80})
+    cluster.sql("ALTER SEQUENCE tries RESTART")
     tag, answers = tag_of(cluster.a, "/services/s"), []
     first = threading.Thread(target=lambda: answers.append(cluster.a.admin("PATCH", "/services/s", json={"port": 81}, headers={"If-Match": tag})))
     first.start()
-    time.sleep(0.4)  # it holds the row now and is going to lose it to who waits behind it
+    time.sleep(0.4)  # it holds the row now
     assert cluster.b.admin("PATCH", "/services/s", json={"port": 82}).status == 200
     first.join()
-    refused(answers[0], "has changed")
     assert cluster.a.admin("GET", "/services/s").json["port"] == 82
+    return answers[0]
+
+
+def test_a_run_that_is_repeated_judges_what_is_there_by_then(cluster, fails_once):  # pylint: disable=unused-argument
+    for _ in range(10):
+        answer = overtaken(cluster)
+        if answer.status != 200:  # it was not first again
+            break
+    refused(answer, "has changed")
     cluster.sql("ALTER SEQUENCE tries RESTART")
     again = cluster.a.admin("PATCH", "/services/s", json={"port": 83}, headers={"If-Match": tag_of(cluster.a, "/services/s")})
     assert again.status == 200, again
