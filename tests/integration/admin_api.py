@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode  # noqa: F401
 
 import openapi
 from pems import CA, RSA, RSA_KEY, RSA_PUBLIC
+from plugin_settings import RUNNING
 from support import Answer, raw
 
 KINDS = ("json", "form", "multipart")
@@ -32,7 +33,7 @@ def least_credentials(owner):
     return {entity: {"consumer": {"username": owner}} | more.get(entity, {}) for entity in CREDENTIALS}
 
 
-def not_run(plugin, why="this gateway does not run it yet", running="key-auth, request-termination"):
+def not_run(plugin, why="this gateway does not run it yet", running=", ".join(RUNNING)):
     """What is said of a plugin that is known and does not run."""
     return f"plugin '{plugin}' not enabled: {why}; plugins that run here: {running}"
 

@@ -1,10 +1,10 @@
-"""Plugins that are known and do not run: clients can ask for their settings and try them, and nobody can believe one to be in force
+"""Settings of the plugins of the bundle, and those that are known and do not run: clients can ask for their settings and try them, and nobody can believe one to be in force
 (Admin API reference 3.5 and appendix A; checklist 30-35, 122-124, 372-377)."""
 
 import pytest
 
 from admin_api import KINDS, NOWHERE, assert_answer, new_id, not_run, rule, send, violation, wrong
-from plugin_settings import IDLE, NEVER
+from plugin_settings import IDLE, LEAST, NEVER, RUNNING
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -34,15 +34,15 @@ def reason(name):
     return not_run(name, *([NEVER[name]] if name in NEVER else []))
 
 
-@pytest.mark.parametrize("name", IDLE)
+@pytest.mark.parametrize("name", LEAST)
 def test_settings_can_be_asked_for_and_tried(cluster, name):
     schema = cluster.a.admin("GET", f"/schemas/plugins/{name}")
     assert schema.status == 200
     config = next(one["config"] for one in schema.json["fields"] if "config" in one)
     older = cluster.a.admin("GET", f"/plugins/schema/{name}").json
     assert older == {"fields": config["fields"], "entity_checks": config.get("entity_checks", [])}
-    assert_answer(cluster.a.admin("POST", "/schemas/plugins/validate", json={"name": name, "config": IDLE[name]}), 200, VALID)
-    scoped = cluster.a.admin("POST", "/schemas/plugins/validate", json={"name": name, "config": IDLE[name], "consumer": {"id": NOWHERE}})
+    assert_answer(cluster.a.admin("POST", "/schemas/plugins/validate", json={"name": name, "config": LEAST[name]}), 200, VALID)
+    scoped = cluster.a.admin("POST", "/schemas/plugins/validate", json={"name": name, "config": LEAST[name], "consumer": {"id": NOWHERE}})
     refuses = any("consumer" in one for one in schema.json["fields"])
     assert_answer(scoped, 400 if refuses else 200, wrong("consumer", "value must be null") if refuses else VALID)
 
@@ -53,7 +53,7 @@ def test_what_is_wrong_with_settings_is_told(cluster, name, config, expected):
 
 
 def test_names_with_dots_in_maps(cluster):
-    for name, config in (("response-ratelimiting", {"limits": {"video.hd": {"minute": 5}}}), ("opentelemetry", IDLE["opentelemetry"] | {
+    for name, config in (("response-ratelimiting", {"limits": {"video.hd": {"minute": 5}}}), ("opentelemetry", LEAST["opentelemetry"] | {
             "resource_attributes": {"service.name": "x"}})):
         assert_answer(cluster.a.admin("POST", "/schemas/plugins/validate", json={"name": name, "config": config}), 200, VALID)
 
@@ -69,27 +69,28 @@ def test_none_of_them_can_be_configured(cluster):
         assert_answer(cluster.a.admin("PUT", f"/plugins/{new_id()}", json=body), 400, expected)
         assert_answer(cluster.a.admin("PATCH", f"/plugins/{made['id']}", json=body), 400, expected)
     for kind in KINDS:
-        assert_answer(send(cluster.a, kind, "POST", "/plugins", {"name": "rate-limiting", "config": {"minute": 5}}), 400, wrong("name", reason("rate-limiting")))
+        assert_answer(send(cluster.a, kind, "POST", "/plugins", {"name": "zipkin", "config": {}}), 400, wrong("name", reason("zipkin")))
     assert cluster.a.admin("GET", "/plugins").json["data"] == [made]
 
 
 def test_lists_name_what_runs(cluster):
-    assert cluster.a.admin("GET", "/plugins/enabled").json == {"enabled_plugins": ["key-auth", "request-termination"]}
+    assert cluster.a.admin("GET", "/plugins/enabled").json == {"enabled_plugins": RUNNING}
     root = cluster.a.admin("GET", "/").json
-    assert set(root["plugins"]["available_on_server"]) == {"key-auth", "request-termination"}
-    assert set(root["configuration"]["loaded_plugins"]) == {"key-auth", "request-termination"}
+    assert set(root["plugins"]["available_on_server"]) == set(RUNNING)
+    assert set(root["configuration"]["loaded_plugins"]) == set(RUNNING)
 
 
 def test_the_setting_decides_what_is_known(own_cluster, postgres):
-    node = own_cluster(redis=False, postgres=postgres, settings={"plugins": "key-auth, acl, pre-function"}, names=("a",)).a
+    node = own_cluster(redis=False, postgres=postgres, settings={"plugins": "key-auth, acl, zipkin, pre-function"}, names=("a",)).a
     log = node.log()
-    assert "plugins: 'acl' is listed, but this gateway does not run it yet; it cannot be configured" in log
+    assert "plugins: 'zipkin' is listed, but this gateway does not run it yet; it cannot be configured" in log
     assert "plugins: 'pre-function' is listed, but it runs Lua, which this gateway does not do" in log
     assert "'cors'" not in log and "'key-auth'" not in log
-    assert_answer(node.admin("POST", "/plugins", json={"name": "acl", "config": IDLE["acl"]}), 400, wrong("name", not_run("acl", running="key-auth")))
+    assert_answer(node.admin("POST", "/plugins", json={"name": "zipkin"}), 400,
+                  wrong("name", not_run("zipkin", running=", ".join(name for name in RUNNING if name in ("key-auth", "acl")))))
     assert_answer(node.admin("POST", "/plugins", json={"name": "cors"}), 400,
                   wrong("name", "plugin 'cors' not enabled; add it to the 'plugins' configuration property"))
-    assert node.admin("GET", "/schemas/plugins/acl").status == 200
+    assert node.admin("GET", "/schemas/plugins/zipkin").status == 200
     assert_answer(node.admin("GET", "/schemas/plugins/cors"), 404, {"message": "No plugin named 'cors'"})
     assert_answer(node.admin("POST", "/schemas/plugins/validate", json={"name": "cors"}), 400,
                   wrong("name", "plugin 'cors' not enabled; add it to the 'plugins' configuration property"))

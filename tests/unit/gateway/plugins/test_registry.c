@@ -126,26 +126,6 @@ static cJSON *complete(const char *name, const char *config, struct violations *
     return NULL;
 }
 
-/* A plugin that is switched on without settings works. */
-static void defaults_alone_are_settings(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < registry_count(); i++) {
-        struct violations violations;
-        struct err err;
-        void *object = NULL;
-        cJSON *document = complete(all[i]->schema.name, "{}", &violations);
-        assert_non_null(document);
-        const cJSON *config = cJSON_GetObjectItemCaseSensitive(document, "config");
-        assert_int_equal(cJSON_GetArraySize(config), all[i]->schema.config->field_count);
-        if (all[i]->configure != NULL) {
-            assert_true(all[i]->configure(config, &object, &err));
-            all[i]->dispose(object);
-        }
-        cJSON_Delete(document);
-    }
-}
-
 static void schemas_can_be_described(void **state)
 {
     (void)state;
@@ -281,7 +261,6 @@ int main(void)
         cmocka_unit_test(every_plugin_is_there_once),
         cmocka_unit_test(priorities_and_scopes_are_those_users_know),
         cmocka_unit_test(every_plugin_takes_part_in_something_and_can_be_made_and_freed),
-        cmocka_unit_test(defaults_alone_are_settings),
         cmocka_unit_test(schemas_can_be_described),
         cmocka_unit_test(entities_of_plugins_are_entities),
         cmocka_unit_test(settings_of_key_auth_are_checked),

@@ -2,7 +2,7 @@
  * What each plugin says about settings that do not go together, to the letter; and what it takes.
  */
 
-#include "plugins.h"
+#include "bundle.h"
 
 static const struct setting_case {
     const char *plugin;
@@ -98,6 +98,7 @@ static const struct setting_case {
      "2 schema violations (config.minute: expected a number; config.redis_host: must not have a port)"},
     {"request-size-limiting", "{\"size_unit\":\"gigabytes\",\"allowed_payload_size\":1.5}",
      "{\"config\":{\"size_unit\":\"expected one of: megabytes, kilobytes, bytes\",\"allowed_payload_size\":\"expected an integer\"}}", NULL},
+    {"request-termination", "{\"message\":\"m\",\"body\":\"b\"}", "{\"config\":\"message cannot be used with content_type or body\"}", NULL},
     {"request-transformer", "{\"http_method\":\"get\"}", "{\"config\":{\"http_method\":\"invalid value: get\"}}", NULL},
     {"request-transformer", "{\"add\":{\"headers\":[\"a\"],\"querystring\":[\"a:b:c\",\"q\"],\"body\":[\"a:\"]}}",
      "{\"config\":{\"add\":{\"headers\":[\"invalid value: a\"],\"querystring\":[null,\"key 'q' has no value\"],\"body\":[\"key 'a' has no value\"]}}}", NULL},
@@ -138,7 +139,7 @@ static const struct setting_case {
 static void settings_are_judged_in_the_words_of_the_reference(void **state)
 {
     for (size_t i = 0; i < COUNT(cases); i++) {
-        cJSON *body = plugins_body(cases[i].plugin, cases[i].config);
+        cJSON *body = bundle_body(cases[i].plugin, cases[i].config);
         char *text = cJSON_PrintUnformatted(body);
         const struct body_case one = {text, cases[i].fields, cases[i].message};
         run_case(*state, &plugin_setting_schema, DOCUMENT_CREATE, &one);
@@ -171,8 +172,8 @@ static void names_of_older_versions_become_those_of_today(void **state)
 static void every_plugin_with_rules_of_its_own_is_among_the_cases(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < plugin_schemas_count(); i++) {
-        const struct plugin_schema *plugin = plugin_schemas_at(i);
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        const struct plugin_schema *plugin = bundle_at(i);
         bool found = plugin->check_count == 0 && plugin->config->check == NULL;
         for (size_t k = 0; k < COUNT(cases); k++)
             found = found || strcmp(cases[k].plugin, plugin->name) == 0;
@@ -183,8 +184,8 @@ static void every_plugin_with_rules_of_its_own_is_among_the_cases(void **state)
 static void rules_over_the_entity_are_shown(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < plugin_schemas_count(); i++) {
-        const struct plugin_schema *plugin = plugin_schemas_at(i);
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        const struct plugin_schema *plugin = bundle_at(i);
         cJSON *shown = plugin_schema_describe(plugin);
         const cJSON *checks = cJSON_GetObjectItemCaseSensitive(shown, "entity_checks");
         if (strcmp(plugin->name, "jwt") == 0)
@@ -207,5 +208,5 @@ int main(void)
         cmocka_unit_test(every_plugin_with_rules_of_its_own_is_among_the_cases),
         cmocka_unit_test(rules_over_the_entity_are_shown),
     };
-    return cmocka_run_group_tests(tests, plugins_setup, plugins_teardown);
+    return cmocka_run_group_tests(tests, bundle_setup, bundle_teardown);
 }

@@ -1,14 +1,14 @@
 /*
- * Every schema: what it shows is what a body becomes; a body that has become complete stays as it is; what is
- * required is asked for.
+ * Every schema of the bundle: what it shows is what a body becomes; a body that has become complete stays as
+ * it is; what is required is asked for.
  */
 
-#include "plugins.h"
+#include "bundle.h"
 
 static cJSON *completed(const struct schemas *schemas, const char *name, const char *config)
 {
     struct violations violations = {0};
-    cJSON *body = plugins_body(name, config);
+    cJSON *body = bundle_body(name, config);
 
     if (!complete(schemas, &plugin_setting_schema, DOCUMENT_CREATE, body, &violations)) {
         char *text = violations_message(&violations);
@@ -20,24 +20,24 @@ static cJSON *completed(const struct schemas *schemas, const char *name, const c
 static void each_is_there_once_in_order_and_has_an_example(void **state)
 {
     (void)state;
-    assert_int_equal(plugin_schemas_count(), COUNT(plugins_least));
-    for (size_t i = 0; i < COUNT(plugins_least); i++) {
-        const struct plugin_schema *plugin = plugin_schemas_at(i);
-        assert_string_equal(plugin->name, plugins_least[i].name);
-        assert_true(i == 0 || strcmp(plugin_schemas_at(i - 1)->name, plugin->name) < 0);
+    assert_int_equal(registry_count() + plugin_schemas_count(), COUNT(bundle_least));
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        const struct plugin_schema *plugin = bundle_at(i);
+        assert_string_equal(plugin->name, bundle_least[i].name);
+        assert_true(i == 0 || strcmp(bundle_at(i - 1)->name, plugin->name) < 0);
         assert_string_equal(plugin->version, "3.5.0");
     }
 }
 
 static void a_completed_body_stays_as_it_is(void **state)
 {
-    for (size_t i = 0; i < COUNT(plugins_least); i++) {
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
         struct violations violations = {0};
-        cJSON *document = completed(*state, plugins_least[i].name, plugins_least[i].config);
+        cJSON *document = completed(*state, bundle_least[i].name, bundle_least[i].config);
         cJSON *before = cJSON_Duplicate(document, true);
         assert_true(complete(*state, &plugin_setting_schema, DOCUMENT_UPDATE, document, &violations));
         if (!cJSON_Compare(before, document, true))
-            fail_msg("%s changes when it is completed again", plugins_least[i].name);
+            fail_msg("%s changes when it is completed again", bundle_least[i].name);
         cJSON_Delete(before);
         cJSON_Delete(document);
     }
@@ -105,14 +105,14 @@ static void assert_filled(const char *plugin, const cJSON *fields, const cJSON *
 
 static void what_is_shown_as_default_is_what_a_body_gets(void **state)
 {
-    for (size_t i = 0; i < COUNT(plugins_least); i++) {
-        cJSON *document = completed(*state, plugins_least[i].name, plugins_least[i].config);
-        cJSON *given = parse(plugins_least[i].config);
-        cJSON *shown = plugin_schema_describe(plugin_schemas_at(i));
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        cJSON *document = completed(*state, bundle_least[i].name, bundle_least[i].config);
+        cJSON *given = parse(bundle_least[i].config);
+        cJSON *shown = plugin_schema_describe(bundle_at(i));
         const cJSON *fields = cJSON_GetObjectItemCaseSensitive(shown, "fields");
         const cJSON *config = described(fields, "config");
         const cJSON *protocols = cJSON_GetObjectItemCaseSensitive(described(fields, "protocols"), "default");
-        assert_filled(plugins_least[i].name, cJSON_GetObjectItemCaseSensitive(config, "fields"),
+        assert_filled(bundle_least[i].name, cJSON_GetObjectItemCaseSensitive(config, "fields"),
                       cJSON_GetObjectItemCaseSensitive(document, "config"), given);
         assert_true(cJSON_Compare(protocols, cJSON_GetObjectItemCaseSensitive(document, "protocols"), true));
         cJSON_Delete(shown);
@@ -146,8 +146,8 @@ static void assert_form(const cJSON *field)
 static void descriptions_are_json_of_the_form_clients_walk(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < plugin_schemas_count(); i++) {
-        cJSON *shown = plugin_schema_describe(plugin_schemas_at(i));
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        cJSON *shown = plugin_schema_describe(bundle_at(i));
         char *text = cJSON_PrintUnformatted(shown);
         cJSON *again = parse(text);
         const cJSON *one;
@@ -162,13 +162,13 @@ static void descriptions_are_json_of_the_form_clients_walk(void **state)
 
 static void what_is_required_is_asked_for_and_what_is_unknown_is_refused(void **state)
 {
-    for (size_t i = 0; i < COUNT(plugins_least); i++) {
-        const struct field *record = plugin_schemas_at(i)->config;
-        cJSON *least = parse(plugins_least[i].config);
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        const struct field *record = bundle_at(i)->config;
+        cJSON *least = parse(bundle_least[i].config);
         for (size_t k = 0; k < record->field_count; k++) {
             const struct field *field = &record->fields[k];
             struct violations violations = {0};
-            cJSON *body = plugins_body(plugins_least[i].name, plugins_least[i].config);
+            cJSON *body = bundle_body(bundle_least[i].name, bundle_least[i].config);
             cJSON *config = cJSON_GetObjectItemCaseSensitive(body, "config");
             if ((field->flags & FIELD_REQUIRED) == 0) {
                 cJSON_Delete(body);
@@ -185,7 +185,7 @@ static void what_is_required_is_asked_for_and_what_is_unknown_is_refused(void **
         }
         (void)cJSON_AddNumberToObject(least, "no_such_setting", 1);
         struct violations violations = {0};
-        cJSON *body = plugins_body(plugins_least[i].name, "{}");
+        cJSON *body = bundle_body(bundle_least[i].name, "{}");
         (void)cJSON_ReplaceItemInObjectCaseSensitive(body, "config", least);
         assert_false(complete(*state, &plugin_setting_schema, DOCUMENT_CREATE, body, &violations));
         assert_json(violations.fields, "{\"config\":{\"no_such_setting\":\"unknown field\"}}");
@@ -197,9 +197,9 @@ static void what_is_required_is_asked_for_and_what_is_unknown_is_refused(void **
 /* Data plane, 9.3. */
 static void scopes_and_protocols_are_those_of_the_reference(void **state)
 {
-    static const char *const no_consumer[] = {"acl",    "acme",          "basic-auth",   "bot-detection",
-                                              "cors",   "hmac-auth",     "jwt",          "ldap-auth",
-                                              "oauth2", "post-function", "pre-function", "session"};
+    static const char *const no_consumer[] = {
+        "acl",      "acme",      "basic-auth", "bot-detection", "cors",         "hmac-auth", "jwt",
+        "key-auth", "ldap-auth", "oauth2",     "post-function", "pre-function", "session"};
     static const char *const web[] = {"acl",
                                       "acme",
                                       "aws-lambda",
@@ -209,11 +209,13 @@ static void scopes_and_protocols_are_those_of_the_reference(void **state)
                                       "cors",
                                       "hmac-auth",
                                       "jwt",
+                                      "key-auth",
                                       "ldap-auth",
                                       "oauth2",
                                       "opentelemetry",
                                       "rate-limiting",
                                       "request-size-limiting",
+                                      "request-termination",
                                       "response-ratelimiting",
                                       "response-transformer",
                                       "session"};
@@ -221,8 +223,8 @@ static void scopes_and_protocols_are_those_of_the_reference(void **state)
     size_t refusing = 0;
     size_t web_only = 0;
 
-    for (size_t i = 0; i < plugin_schemas_count(); i++) {
-        const struct plugin_schema *plugin = plugin_schemas_at(i);
+    for (size_t i = 0; i < COUNT(bundle_least); i++) {
+        const struct plugin_schema *plugin = bundle_at(i);
         bool found = false;
         bool is_web = plugin->protocols[4] == NULL;
         for (size_t k = 0; k < COUNT(no_consumer); k++)
@@ -258,6 +260,22 @@ static void a_text_made_by_the_server_has_its_length(void **state)
     cJSON_Delete(document);
 }
 
+static void the_least_settings_compile(void **state)
+{
+    for (size_t i = 0; i < registry_count(); i++) {
+        const struct plugin *plugin = registry_at(i);
+        cJSON *document = completed(*state, plugin->schema.name, bundle_least_of(plugin->schema.name));
+        struct err err;
+        void *object = NULL;
+        if (plugin->configure != NULL) {
+            assert_true(
+                plugin->configure(cJSON_GetObjectItemCaseSensitive(document, "config"), &object, &err));
+            plugin->dispose(object);
+        }
+        cJSON_Delete(document);
+    }
+}
+
 static void one_that_does_not_run_is_refused_by_name_with_a_reason(void **state)
 {
     struct schemas *schemas = schemas_new();
@@ -267,16 +285,17 @@ static void one_that_does_not_run_is_refused_by_name_with_a_reason(void **state)
     for (size_t i = 0; i < plugin_schemas_count(); i++)
         schemas_add_idle_plugin(schemas, plugin_schemas_at(i));
     assert_int_equal(schemas_plugin_count(schemas), 0);
-    for (size_t i = 0; i < COUNT(plugins_least); i++) {
+    for (size_t i = 0; i < plugin_schemas_count(); i++) {
+        const char *name = plugin_schemas_at(i)->name;
         const char *absence = plugin_schemas_at(i)->absence;
         struct violations violations = {0};
         char expected[512];
-        cJSON *body = plugins_body(plugins_least[i].name, plugins_least[i].config);
+        cJSON *body = bundle_body(name, bundle_least_of(name));
         assert_false(complete(schemas, &plugin_setting_schema, DOCUMENT_CREATE, body, &violations));
         char *message = violations_message(&violations);
         (void)snprintf(expected, sizeof(expected),
                        "schema violation (name: plugin '%s' not enabled: %s; plugins that run here: none)",
-                       plugins_least[i].name, absence != NULL ? absence : "this gateway does not run it yet");
+                       name, absence != NULL ? absence : "this gateway does not run it yet");
         assert_string_equal(message, expected);
         free(message);
         violations_fini(&violations);
@@ -295,7 +314,8 @@ int main(void)
         cmocka_unit_test(what_is_required_is_asked_for_and_what_is_unknown_is_refused),
         cmocka_unit_test(scopes_and_protocols_are_those_of_the_reference),
         cmocka_unit_test(a_text_made_by_the_server_has_its_length),
+        cmocka_unit_test(the_least_settings_compile),
         cmocka_unit_test(one_that_does_not_run_is_refused_by_name_with_a_reason),
     };
-    return cmocka_run_group_tests(tests, plugins_setup, plugins_teardown);
+    return cmocka_run_group_tests(tests, bundle_setup, bundle_teardown);
 }
