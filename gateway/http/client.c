@@ -11,19 +11,16 @@
 
 #include "gateway/http/client.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <h2o.h>
 
-#include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/chunked.h"
+#include "gateway/http/client_dial.h"
 #include "gateway/http/client_pool.h"
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/response_head.h"
@@ -40,7 +37,7 @@ enum {
 
 enum client_state {
     CLIENT_UNSTARTABLE, /* no socket; the timer reports it */
-    CLIENT_CONNECTING,  /* socket, connect deadline; TLS handshake included */
+    CLIENT_CONNECTING,  /* dial, connect deadline; TLS handshake included */
     CLIENT_AWAITING,    /* upstream; the request may still be being written; no final head yet */
     CLIENT_RECEIVING,   /* upstream; body bytes are awaited, or lent */
     CLIENT_SWITCHED,    /* upstream; 101: client_tunnel() or client_cancel() is to come */
@@ -64,7 +61,7 @@ struct client {
     struct client_request request;
     const struct client_callbacks *callbacks;
     void *arg;
-    h2o_socket_t *connecting;
+    struct client_dial dial;
     struct upstream *upstream;
     struct timer timer;
     int64_t connected_us;
@@ -96,9 +93,7 @@ static void end(struct client *client)
 {
     client->state = CLIENT_ENDED;
     timer_stop(&client->timer);
-    if (client->connecting != NULL)
-        h2o_socket_close(client->connecting);
-    client->connecting = NULL;
+    client_dial_stop(&client->dial);
     client->upstream = NULL;
     if (client->target != NULL)
         client_target_release(client->target);
@@ -138,12 +133,21 @@ static void resume_reading(struct upstream *upstream)
     h2o_socket_read_start(upstream->sock, on_readable);
 }
 
+/* Whether bytes, or the end, have come of which no event has told yet: they are nobody's. */
+static bool has_more(const struct upstream *upstream)
+{
+    char byte;
+
+    return recv(h2o_socket_get_fd(upstream->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 /* The answer is complete and consumed: the connection goes back, or is closed if anything about it is odd. */
 static void finish(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     bool keep = client->keep_alive && !client->writing && !client->write_failed && !upstream->eventful &&
-                !upstream->read_paused && upstream->sock->input->size == client->lent_raw;
+                !upstream->read_paused && upstream->sock->input->size == client->lent_raw &&
+                !(upstream->read_full && has_more(upstream));
 
     end(client);
     upstream->client = NULL;
@@ -305,10 +309,19 @@ static bool tell_head(struct client *client, const struct response_head *head, c
     return client->state == CLIENT_RECEIVING;
 }
 
-/* What is left of a request would go to the new protocol, from memory that ends with the exchange. */
-static bool may_switch(const struct client *client)
+/*
+ * Only to what was asked for; and what is left of a request would go to the new protocol, from memory that
+ * ends with the exchange.
+ */
+static bool may_switch(const struct client *client, const struct header *lines, size_t count)
 {
-    return client->request.upgrade.at != NULL && !client->writing && !client->write_failed &&
+    const struct str asked = client->request.upgrade;
+    bool agreed = false;
+
+    for (size_t i = 0; i < count && asked.at != NULL; i++)
+        if (str_equal_nocase(lines[i].name, STR("upgrade")))
+            agreed = str_equal_nocase(lines[i].value, asked);
+    return agreed && !client->writing && !client->write_failed &&
            client->body_written == client->request.body.len;
 }
 
@@ -324,7 +337,7 @@ static bool take_head(struct client *client, size_t length)
     if (!response_head_parse(text, lines, &head))
         goto bad;
     h2o_buffer_consume(input, length);
-    if (head.status == 101 && !may_switch(client))
+    if (head.status == 101 && !may_switch(client, lines, head.line_count))
         goto bad;
     if (head.status < 200 && head.status != 101) {
         if (++client->interim_count > MAX_INTERIM_HEADS)
@@ -397,7 +410,8 @@ static int read_some(struct upstream *upstream)
         return errno == EAGAIN ? -1 : 0;
     upstream->sock->input->size += (size_t)count;
     upstream->sock->bytes_read = (size_t)count;
-    upstream->read_bytes = (size_t)count == room.len ? LONG_READ_BYTES : FIRST_READ_BYTES;
+    upstream->read_full = (size_t)count == room.len;
+    upstream->read_bytes = upstream->read_full ? LONG_READ_BYTES : FIRST_READ_BYTES;
     return count > 0 ? 1 : 0;
 }
 
@@ -478,6 +492,7 @@ static void begin(struct client *client, struct upstream *upstream)
     upstream->client = client;
     upstream->request_count++;
     upstream->eventful = false;
+    upstream->read_full = false;
     upstream->read_bytes = FIRST_READ_BYTES;
     if (!upstream->tls)
         h2o_socket_dont_read(upstream->sock, 1);
@@ -485,97 +500,40 @@ static void begin(struct client *client, struct upstream *upstream)
     write_slice(client);
 }
 
-static void on_connected_for_good(struct client *client)
+static void on_connected(struct client_dial *dial, h2o_socket_t *sock)
 {
-    h2o_socket_t *sock = client->connecting;
+    struct client *client = CONTAINER_OF(dial, struct client, dial);
 
-    client->connecting = NULL;
+    assert(client->magic == CLIENT_MAGIC);
     client->connected_us = loop_clock_us();
     begin(client, upstream_new(client->target, sock));
 }
 
-static void on_handshake(h2o_socket_t *sock, const char *error)
+static void on_dial_failed(struct client_dial *dial, enum client_failure failure)
 {
-    struct client *client = sock->data;
-    bool verify = client->request.tls->verify;
+    struct client *client = CONTAINER_OF(dial, struct client, dial);
 
     assert(client->magic == CLIENT_MAGIC);
-    /* OpenSSL has checked what was to be checked; h2o's own look at the name knows neither addresses nor our
-     * wish. */
-    if (error == h2o_socket_error_ssl_cert_name_mismatch ||
-        (!verify && (error == h2o_socket_error_ssl_cert_invalid || error == h2o_socket_error_ssl_no_cert)))
-        error = NULL;
-    if (error != NULL)
-        fail(client, CLIENT_TLS_FAILED);
-    else
-        on_connected_for_good(client);
-}
-
-static void start_handshake(struct client *client)
-{
-    struct str name = client->request.tls->server_name;
-    char address[INET6_ADDRSTRLEN + 1];
-    const struct sockaddr_in *four = (const void *)&client->request.address;
-    const struct sockaddr_in6 *six = (const void *)&client->request.address;
-
-    if (name.at != NULL && name.len > 0) {
-        /* h2o copies the name */
-        h2o_socket_ssl_handshake(client->connecting, client_target_tls(client->target),
-                                 exchange_copy(client->exchange, name).at, on_handshake);
-        return;
-    }
-    /* A name makes h2o the client, so there has to be one; servers ignore a literal. */
-    if (client->request.address.ss_family == AF_INET)
-        (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
-    else
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, address, sizeof(address));
-    h2o_socket_ssl_handshake(client->connecting, client_target_tls(client->target), address, on_handshake);
-}
-
-static void on_connected(h2o_socket_t *sock, const char *error)
-{
-    struct client *client = sock->data;
-
-    assert(client->magic == CLIENT_MAGIC);
-    if (error != NULL)
-        fail(client, CLIENT_REFUSED);
-    else if (client->request.tls != NULL)
-        start_handshake(client);
-    else
-        on_connected_for_good(client);
-}
-
-/* A peer that acknowledges nothing is given up by the kernel too, also when nobody waits for it any more. */
-static void limit_silence(h2o_socket_t *sock, const struct client_request *request)
-{
-    unsigned timeout_ms = request->write_ms > 0 ? (unsigned)request->write_ms : 0;
-
-    if (setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) !=
-        0)
-        log_debug("http: no limit of silence for an upstream; errno=%d", errno);
+    fail(client, failure);
 }
 
 static void connect_new(struct client *client)
 {
-    const struct client_request *request = &client->request;
-    union {
-        struct sockaddr_storage storage;
-        struct sockaddr any;
-    } address = {.storage = request->address};
-
+    client->dial = (struct client_dial){
+        .loop = loop_of(client),
+        .exchange = client->exchange,
+        .request = &client->request,
+        .tls = client_target_tls(client->target),
+        .on_connected = on_connected,
+        .on_failed = on_dial_failed,
+    };
     client->state = CLIENT_CONNECTING;
-    client->connecting =
-        h2o_socket_connect(loop_h2o(loop_of(client)), &address.any, request->address_length, on_connected);
-    if (client->connecting == NULL) {
-        client->state = CLIENT_UNSTARTABLE;
-        client->start_failure = CLIENT_REFUSED;
-        await(client, 1);
+    if (client_dial_start(&client->dial, &client->start_failure)) {
+        await(client, client->request.connect_ms);
         return;
     }
-    client->connecting->data = client;
-    limit_silence(client->connecting, request);
-    metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
-    await(client, request->connect_ms);
+    client->state = CLIENT_UNSTARTABLE;
+    await(client, 1);
 }
 
 static void on_exchange_end(struct exchange_end *link)
@@ -645,7 +603,7 @@ void client_cancel(struct client *client)
         end_and_close(client);
 }
 
-void client_tunnel(struct client *client, const struct headers *headers, int idle_ms)
+void client_tunnel(struct client *client, const struct exchange_tunnel *options)
 {
     struct upstream *upstream = client->upstream;
     h2o_socket_t *sock = upstream->sock;
@@ -655,7 +613,7 @@ void client_tunnel(struct client *client, const struct headers *headers, int idl
     upstream->sock = NULL; /* the tunnel's from here on */
     end(client);
     upstream_close(upstream);
-    client->exchange->backend->tunnel(client->exchange, headers, sock, idle_ms);
+    client->exchange->backend->tunnel(client->exchange, sock, options);
 }
 
 int64_t client_connected_us(const struct client *client)
@@ -671,6 +629,8 @@ bool client_was_reused(const struct client *client)
 const char *client_failure_text(enum client_failure failure)
 {
     switch (failure) {
+    case CLIENT_SHORTAGE:
+        return "no connection could be begun";
     case CLIENT_REFUSED:
         return "connection refused";
     case CLIENT_CONNECT_TIMEOUT:

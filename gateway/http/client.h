@@ -22,6 +22,7 @@
 struct client;
 struct client_pool;
 struct exchange;
+struct exchange_tunnel;
 struct loop;
 
 /*
@@ -42,7 +43,8 @@ void client_pool_reload(struct client_pool *pool, const struct client_pool_optio
 void client_pool_drain(struct client_pool *pool);
 
 enum client_failure {
-    CLIENT_REFUSED, /* connecting failed: any method may be tried elsewhere */
+    CLIENT_SHORTAGE, /* no descriptor, port or memory for a connection: the upstream was not asked */
+    CLIENT_REFUSED,  /* connecting failed: any method may be tried elsewhere */
     CLIENT_CONNECT_TIMEOUT,
     CLIENT_TLS_FAILED,
     CLIENT_STALE, /* a kept connection died before one byte of answer: try a fresh one if the method allows */
@@ -69,9 +71,10 @@ struct client_request {
      */
     struct str head;
     struct str body;
-    bool head_only;     /* HEAD: the answer has no body */
-    bool fresh;         /* do not reuse an idle connection */
-    struct str upgrade; /* what was asked for; a 101 is a bad answer else, and while the body is sent */
+    bool head_only; /* HEAD: the answer has no body */
+    bool fresh;     /* do not reuse an idle connection */
+    struct str
+        upgrade; /* what was asked for; a 101 to anything else, or while the body is sent, is a bad answer */
 };
 
 struct client_head {
@@ -107,9 +110,8 @@ struct client *client_start(struct client_pool *pool, struct exchange *exchange,
 void client_consume(struct client *client);
 /* Ends it now; no callback follows. The connection is closed. */
 void client_cancel(struct client *client);
-/* After a 101: joins both connections until either closes or is idle too long. The client and the exchange
- * end. */
-void client_tunnel(struct client *client, const struct headers *headers, int idle_ms);
+/* After a 101: joins both connections (tunnel.h). The client and the exchange end. */
+void client_tunnel(struct client *client, const struct exchange_tunnel *options);
 
 /* Microseconds (loop_clock_us) at which things happened, 0 if not yet. */
 int64_t client_connected_us(const struct client *client);

@@ -35,6 +35,7 @@ struct upstream {
     bool tls;
     bool eventful;     /* something happened on it while nothing was expected: not to be kept */
     bool read_paused;  /* not polled for reading */
+    bool read_full;    /* the last read got all it had room for: there may be more */
     size_t read_bytes; /* how much the next read asks for */
 };
 

@@ -70,9 +70,9 @@ struct exchange_end {
 void exchange_on_end(struct exchange *exchange, struct exchange_end *end);
 
 /*
- * From now until the answer begins, tell when an HTTP/1 client goes away (h2o.md section 7); also saves two
- * system calls. To be called in the turn in which the handler got the exchange. on_gone: cancel what runs,
- * then return; the exchange ends by itself.
+ * From now until the last piece of the answer, tell when an HTTP/1 client goes away (h2o.md section 7); also
+ * saves two system calls. To be called in the turn in which the handler got the exchange. on_gone: cancel
+ * what runs, then return; the exchange ends by itself.
  */
 void exchange_watch(struct exchange *exchange, void (*on_gone)(struct exchange *exchange, void *arg),
                     void *arg);
@@ -107,6 +107,14 @@ enum exchange_more {
  */
 void exchange_send(struct exchange *exchange, struct str bytes, enum exchange_more more,
                    void (*on_sent)(struct exchange *exchange, void *arg), void *arg);
+
+/* What follows a 101 (client.h). */
+struct exchange_tunnel {
+    const struct headers *headers; /* of the 101 */
+    int idle_ms;                   /* 0: no limit */
+    void (*on_end)(void *arg);     /* NULL, or called once, when both connections are closed */
+    void *arg;
+};
 
 /* For access logs and tests. */
 uint64_t exchange_bytes_sent(const struct exchange *exchange);

@@ -24,8 +24,7 @@ struct exchange_backend {
                  void (*on_sent)(struct exchange *exchange, void *arg), void *arg);
     uint64_t (*bytes_sent)(const struct exchange *exchange);
     /* Answers 101 and joins the client's connection with `upstream`, whose owner this becomes. */
-    void (*tunnel)(struct exchange *exchange, const struct headers *headers, h2o_socket_t *upstream,
-                   int idle_ms);
+    void (*tunnel)(struct exchange *exchange, h2o_socket_t *upstream, const struct exchange_tunnel *options);
 };
 
 struct exchange {

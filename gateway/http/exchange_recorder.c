@@ -103,14 +103,15 @@ static uint64_t record_bytes_sent(const struct exchange *exchange)
 }
 
 /* Nobody to talk to on the other side: the upstream's connection is closed at once. */
-static void record_tunnel(struct exchange *exchange, const struct headers *headers, h2o_socket_t *upstream,
-                          int idle_ms)
+static void record_tunnel(struct exchange *exchange, h2o_socket_t *upstream,
+                          const struct exchange_tunnel *options)
 {
-    struct exchange_answer answer = {.status = 101, .headers = *headers};
+    struct exchange_answer answer = {.status = 101, .headers = *options->headers};
 
-    (void)idle_ms;
     record_reply(exchange, &answer, STR_NONE);
     h2o_socket_close(upstream);
+    if (options->on_end != NULL)
+        options->on_end(options->arg);
 }
 
 static const struct exchange_backend backend = {

@@ -61,6 +61,7 @@ struct h2o_exchange {
     bool chunked;
     bool no_body; /* of the status, or HEAD */
     bool watching;
+    bool leaving; /* the client has gone while something was being written */
     void (*on_gone)(struct exchange *exchange, void *arg);
     void *on_gone_arg;
     /* The send under way, and whether it still has to be given to h2o. */
@@ -76,7 +77,7 @@ struct h2o_exchange {
 struct pending_tunnel {
     struct front_connection *connection;
     h2o_socket_t *upstream;
-    int idle_ms;
+    struct exchange_tunnel options; /* `headers` have been sent */
 };
 
 static struct h2o_exchange *of(struct exchange *exchange)
@@ -154,7 +155,6 @@ static void set_head(struct h2o_exchange *x, const struct exchange_answer *answe
     struct http_front *front = x->connection->at->front;
 
     assert(x->state == EXCHANGE_OPEN);
-    unwatch(x);
     req->res.status = answer->status;
     req->res.reason = answer->reason.at != NULL ? exchange_copy(&x->super, answer->reason).at
                                                 : exchange_reason(answer->status);
@@ -227,6 +227,8 @@ static void send_now(struct h2o_exchange *x)
         state = H2O_SEND_STATE_ERROR;
     x->waiting = false;
     x->state = x->more == EXCHANGE_MORE ? EXCHANGE_WRITING : EXCHANGE_CLOSED;
+    if (x->more != EXCHANGE_MORE)
+        unwatch(x);
     if (x->chunked && bytes.len > 0) {
         int length = snprintf(x->chunk_line, sizeof(x->chunk_line), "%zx\r\n", bytes.len);
 
@@ -251,6 +253,28 @@ static void on_flush(h2o_timeout_entry_t *entry)
     send_pieces(x, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
 }
 
+/* The client is gone: lets h2o find that out, by writing to it. */
+void front_abandon(struct h2o_exchange *exchange)
+{
+    struct h2o_exchange *x = exchange;
+    void (*on_gone)(struct exchange *, void *) = x->on_gone;
+    struct exchange_answer answer;
+
+    unwatch(x);
+    x->on_gone = NULL;
+    if (on_gone != NULL)
+        on_gone(&x->super, x->on_gone_arg);
+    if (x->state == EXCHANGE_OPEN) {
+        exchange_answer_init(&x->super, &answer, 499);
+        answer.close = true;
+        exchange_reply(&x->super, &answer, STR_NONE);
+    } else if (x->state != EXCHANGE_CLOSED) {
+        x->on_sent = NULL;
+        x->waiting = false;
+        exchange_send(&x->super, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
+    }
+}
+
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct h2o_exchange *x = H2O_STRUCT_FROM_MEMBER(struct h2o_exchange, generator, generator);
@@ -264,6 +288,10 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
         return;
     }
     x->state = EXCHANGE_IDLE;
+    if (x->leaving) {
+        front_abandon(x);
+        return;
+    }
     if (x->on_sent != NULL) {
         void (*on_sent)(struct exchange *, void *) = x->on_sent;
 
@@ -314,31 +342,10 @@ static void backend_reply(struct exchange *exchange, const struct exchange_answe
         return;
     set_head(x, answer, (int64_t)body.len);
     keep_date(x, answer);
+    unwatch(x);
     x->state = EXCHANGE_CLOSED;
     h2o_start_response(x->req, &x->generator);
     send_pieces(x, &bytes, x->no_body || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
-}
-
-/* The client is gone: lets h2o find that out, by writing to it. */
-void front_abandon(struct h2o_exchange *exchange)
-{
-    struct h2o_exchange *x = exchange;
-    void (*on_gone)(struct exchange *, void *) = x->on_gone;
-    struct exchange_answer answer;
-
-    unwatch(x);
-    x->on_gone = NULL;
-    if (on_gone != NULL)
-        on_gone(&x->super, x->on_gone_arg);
-    if (x->state == EXCHANGE_OPEN) {
-        exchange_answer_init(&x->super, &answer, 499);
-        answer.close = true;
-        exchange_reply(&x->super, &answer, STR_NONE);
-    } else if (x->state != EXCHANGE_CLOSED) {
-        x->on_sent = NULL;
-        x->waiting = false;
-        exchange_send(&x->super, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
-    }
 }
 
 /* Since TLS 1.3 alerts look like data; their length gives them away, for no request begins with two bytes. */
@@ -369,7 +376,12 @@ static void on_client_event(h2o_socket_t *sock, const char *error)
         unwatch(x); /* the next request already: it stays in the kernel until this one is answered */
         return;
     }
-    front_abandon(x);
+    if (x->state != EXCHANGE_WRITING) {
+        front_abandon(x);
+        return;
+    }
+    unwatch(x); /* what h2o is writing is only lent: it ends or fails first */
+    x->leaving = true;
 }
 
 static void backend_watch(struct exchange *exchange, void (*on_gone)(struct exchange *exchange, void *arg),
@@ -392,25 +404,28 @@ static void on_upgraded(void *arg, h2o_socket_t *client, size_t request_size)
 
     if (client == NULL) {
         h2o_socket_close(pending->upstream);
+        if (pending->options.on_end != NULL)
+            pending->options.on_end(pending->options.arg);
     } else {
         h2o_buffer_consume(&client->input, request_size);
-        tunnel_start(pending->connection->at->loop, client, pending->upstream, pending->idle_ms,
+        tunnel_start(pending->connection->at->loop, client, pending->upstream, &pending->options,
                      &pending->connection->tunnel);
     }
     free(pending);
 }
 
-static void backend_tunnel(struct exchange *exchange, const struct headers *headers, h2o_socket_t *upstream,
-                           int idle_ms)
+static void backend_tunnel(struct exchange *exchange, h2o_socket_t *upstream,
+                           const struct exchange_tunnel *options)
 {
     struct h2o_exchange *x = of(exchange);
     struct exchange_answer answer;
     struct pending_tunnel *pending = h2o_mem_alloc(sizeof(*pending));
 
-    *pending = (struct pending_tunnel){x->connection, upstream, idle_ms};
+    *pending = (struct pending_tunnel){x->connection, upstream, *options};
     exchange_answer_init(exchange, &answer, 101);
-    answer.headers = *headers;
+    answer.headers = *options->headers;
     set_head(x, &answer, /* length= */ -1);
+    unwatch(x);
     x->state = EXCHANGE_CLOSED;
     h2o_http1_upgrade(x->req, NULL, 0, on_upgraded, pending);
 }
@@ -580,6 +595,8 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
     (void)atomic_fetch_add_explicit(&x->connection->at->requests, 1, memory_order_relaxed);
     struct guard_refusal refusal =
         guard_check((struct str){sock->input->bytes, sock->input->size}, &server->front->limits, &checked);
+    if (refusal.status == 0 && req->entity.len > server->front->options.max_body_bytes)
+        refusal = (struct guard_refusal){413, "Payload too large"};
     if (refusal.status != 0) {
         refuse(x, server, refusal);
         return 0;

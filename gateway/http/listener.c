@@ -41,6 +41,7 @@ enum {
     SPARE_DESCRIPTORS = 128,
     MOST_DESCRIPTORS = 1 << 20,
     SPOOL_FROM_BYTES = 32 * 1024 * 1024,
+    DEFAULT_BODY_BYTES = 1024 * 1024 * 1024,
     SWEEP_MS = 100,
     RETRY_MS = 100,
     LAST_TURNS = 100, /* of 10 ms, for connections to close when a loop ends */
@@ -418,6 +419,8 @@ static void set_limits(struct http_front *front)
 
     front->limits.head_bytes = options->max_head_bytes > 0 ? options->max_head_bytes : DEFAULT_HEAD_BYTES;
     front->limits.raw_targets = options->raw_targets;
+    if (options->max_body_bytes == 0)
+        options->max_body_bytes = DEFAULT_BODY_BYTES;
     front->limits.line_bytes = front->limits.head_bytes < LINE_BYTES ? front->limits.head_bytes : LINE_BYTES;
     if (options->max_connections <= 0)
         options->max_connections = cap_of(options->descriptor_share);
@@ -437,8 +440,8 @@ struct http_front *http_front_new(const struct http_front_options *options)
     front->conf.http1.upgrade_to_http2 = 0;
     if (options->request_timeout_ms > 0)
         front->conf.http1.req_timeout = (uint64_t)options->request_timeout_ms;
-    if (options->max_body_bytes > 0)
-        front->conf.max_request_entity_size = options->max_body_bytes;
+    /* h2o refuses a chunked body of exactly its limit; what is one byte too long is refused by us. */
+    front->conf.max_request_entity_size = front->options.max_body_bytes + 1;
     if (options->spool_directory != NULL) {
         h2o_socket_buffer_mmap_settings.threshold = SPOOL_FROM_BYTES;
         (void)snprintf(h2o_socket_buffer_mmap_settings.fn_template,

@@ -185,6 +185,7 @@ static bool outcome_of(enum client_failure failure, enum health_outcome *outcome
     case CLIENT_BAD_ANSWER:
         *outcome = HEALTH_HTTP_FAILURE;
         return true;
+    case CLIENT_SHORTAGE: /* ours */
     case CLIENT_STALE:
     case CLIENT_CUT:
         break;
@@ -220,6 +221,22 @@ void choice_answered(struct request *request, int status)
     else if (statuses_have(&rules->unhealthy, status))
         peer_report(choice->peer, &rules->limits, HEALTH_HTTP_FAILURE);
     peer_answered(choice->peer, loop_clock_us() - choice->began_us, loop_now_ms(request->at->loop));
+}
+
+static void on_tunnel_end(void *arg)
+{
+    peer_end(arg);
+}
+
+void choice_hand_over(struct request *request, void (**on_end)(void *arg), void **arg)
+{
+    struct choice *choice = &request->relay.choice;
+
+    if (choice->peer == NULL)
+        return;
+    *on_end = on_tunnel_end;
+    *arg = choice->peer;
+    choice->peer = NULL;
 }
 
 void choice_end(struct request *request)

@@ -32,6 +32,8 @@ struct proxy_loop {
     struct balance_loop *balance;    /* NULL: not attached */
     struct random_sequence choices;  /* among peers */
     size_t turn;                     /* which of several addresses the next request begins with */
+    int64_t complained_ms;           /* when a failed upstream was last logged */
+    uint64_t untold;                 /* failures since then */
     struct loop_end end;
 };
 

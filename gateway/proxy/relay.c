@@ -10,6 +10,7 @@
 #include "gateway/proxy/relay.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -23,6 +24,10 @@
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/upstream_head.h"
 #include "gateway/router/path.h"
+
+enum {
+    COMPLAINT_MS = 1000
+};
 
 static struct request *of(void *arg)
 {
@@ -56,6 +61,7 @@ static bool may_retry(const struct request *request, enum client_failure failure
     const struct relay *relay = &request->relay;
 
     switch (failure) {
+    case CLIENT_SHORTAGE:
     case CLIENT_REFUSED:
     case CLIENT_CONNECT_TIMEOUT:
     case CLIENT_TLS_FAILED:
@@ -76,12 +82,43 @@ static bool may_retry(const struct request *request, enum client_failure failure
 
 static bool try_elsewhere(struct request *request);
 
-static void give_up(struct request *request, enum client_failure failure)
+/* A request has failed. An upstream that is down fails all of them: one line a second stands for the rest. */
+static void complain(struct request *request, enum client_failure failure)
 {
-    bool timed_out = failure == CLIENT_TIMEOUT || failure == CLIENT_CONNECT_TIMEOUT;
+    const struct service *service = request->chain.service;
+    struct proxy_loop *at = request->at;
+    int64_t now_ms = loop_now_ms(at->loop);
 
     metrics_add(METRIC_UPSTREAM_FAILURES, 1);
-    request->relay.status = timed_out ? 504 : 502;
+    if (at->complained_ms != 0 && now_ms - at->complained_ms < COMPLAINT_MS) {
+        at->untold++;
+        return;
+    }
+    log_warn(
+        "relay: an upstream has failed; service=%s host=%s tries=%d reason=\"%s\" others_untold=%" PRIu64,
+        service->name != NULL ? service->name : "-", service->host, request->relay.tries,
+        client_failure_text(failure), at->untold);
+    at->complained_ms = now_ms;
+    at->untold = 0;
+}
+
+static int status_of(enum client_failure failure)
+{
+    switch (failure) {
+    case CLIENT_SHORTAGE:
+        return 500;
+    case CLIENT_CONNECT_TIMEOUT:
+    case CLIENT_TIMEOUT:
+        return 504;
+    default:
+        return 502;
+    }
+}
+
+static void give_up(struct request *request, enum client_failure failure)
+{
+    complain(request, failure);
+    request->relay.status = status_of(failure);
     response_error(request, RESPONSE_OF_ENGINE, request->relay.status, NULL);
 }
 
@@ -97,7 +134,7 @@ static void on_failure(struct client *client, enum client_failure failure, void 
               request->chain.service->name != NULL ? request->chain.service->name : "-",
               request->chain.service->host, relay->tries, client_failure_text(failure));
     if (relay->answering) {
-        metrics_add(METRIC_UPSTREAM_FAILURES, 1);
+        complain(request, failure);
         exchange_send(request->exchange, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
         return;
     }
@@ -155,10 +192,12 @@ static void take_head(struct request *request, const struct client_head *head)
 /* The service's read timeout is the idle time of a tunnel as well. */
 static void join(struct request *request, struct client *client)
 {
-    int idle_ms = request->relay.ask.read_ms;
+    struct exchange_tunnel tunnel = {.headers = &request->chain.answer.headers,
+                                     .idle_ms = request->relay.ask.read_ms};
 
     request->relay.client = NULL;
-    client_tunnel(client, &request->chain.answer.headers, idle_ms);
+    choice_hand_over(request, &tunnel.on_end, &tunnel.arg);
+    client_tunnel(client, &tunnel);
 }
 
 static void on_head(struct client *client, const struct client_head *head, void *arg)

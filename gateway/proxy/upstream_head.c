@@ -205,8 +205,9 @@ struct str upstream_head_upgrade(struct exchange *exchange)
 {
     const struct exchange_request *request = exchange_request(exchange);
 
-    return request->version < 0x200 && str_equal_nocase(request->upgrade, STR("websocket")) ? STR("websocket")
-                                                                                            : STR_NONE;
+    return request->version == 0x101 && str_equal_nocase(request->upgrade, STR("websocket"))
+               ? STR("websocket")
+               : STR_NONE;
 }
 
 struct str upstream_head_write(struct exchange *exchange, const struct upstream_head *head)

@@ -28,7 +28,7 @@ struct upstream_head {
 };
 
 /* "websocket" when the client asks for that, in whatever spelling; at == NULL otherwise: nothing else is
- * passed. */
+ * passed, and HTTP/1.0 knows no upgrades (RFC 9110, section 7.8). */
 struct str upstream_head_upgrade(struct exchange *exchange);
 /* Request line, header lines, empty line; in the exchange's memory. */
 struct str upstream_head_write(struct exchange *exchange, const struct upstream_head *head);

@@ -206,11 +206,12 @@ def test_a_trickle_does_not_prolong_the_timeout(node):
 
 
 def test_bodies_at_the_limit(node):
-    for size, expected in ((BODY_LIMIT - 1, 200), (BODY_LIMIT, 200), (BODY_LIMIT + 1, 413)):
+    for size, sent, expected in ((BODY_LIMIT - 1, BODY_LIMIT - 1, 200), (BODY_LIMIT, BODY_LIMIT, 200),
+                                 (BODY_LIMIT + 1, BODY_LIMIT + 1, 413), (BODY_LIMIT + 2, 0, 413)):  # the last by its head alone
         head = b"POST /status/200/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
-        assert status(raw(node.proxy_port, head + (b"x" * size if expected == 200 else b""))) == expected, size
+        assert status(raw(node.proxy_port, head + b"x" * sent)) == expected, size
     chunked = b"POST /status/200/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-    for size, expected in ((BODY_LIMIT - 1, 200), (BODY_LIMIT + 1, 413)):
+    for size, expected in ((BODY_LIMIT - 1, 200), (BODY_LIMIT, 200), (BODY_LIMIT + 1, 413)):
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
         assert status(raw(node.proxy_port, chunked + body)) == expected, size
 

@@ -25,12 +25,12 @@ struct relay {
     struct loop_end end;
     struct sockaddr_in upstream;
     const struct client_tls *tls;
-    int connect_ms, write_ms, read_ms;
+    int connect_ms, write_ms, read_ms, idle_ms;
     bool watch;
     int port;
     sem_t ready;
     /* thread: the loop writes, tests read */
-    atomic_int answered, failed, gone, last_failure, reused, ended;
+    atomic_int answered, failed, gone, last_failure, reused, ended, tunnels_ended;
     void (*handle)(struct relay *relay, struct exchange *exchange); /* "/local..." */
     struct http_front_options front_options;
     void (*refuse)(struct exchange *exchange, int status, const char *text, void *arg);
@@ -60,6 +60,13 @@ static inline void relay_on_sent(struct exchange *exchange, void *arg)
     client_consume(relayed->client);
 }
 
+static inline void relay_on_tunnel_end(void *arg)
+{
+    struct relay *relay = arg;
+
+    atomic_fetch_add(&relay->tunnels_ended, 1);
+}
+
 static inline void relay_on_head(struct client *client, const struct client_head *head, void *arg)
 {
     struct relayed *relayed = arg;
@@ -71,7 +78,11 @@ static inline void relay_on_head(struct client *client, const struct client_head
     if (head->reason.len > 0)
         answer.reason = head->reason;
     if (head->upgraded) {
-        client_tunnel(client, &head->headers, 5000);
+        client_tunnel(client, &(struct exchange_tunnel){
+                                  .headers = &head->headers,
+                                  .idle_ms = relayed->relay->idle_ms > 0 ? relayed->relay->idle_ms : 5000,
+                                  .on_end = relay_on_tunnel_end,
+                                  .arg = relayed->relay});
         return;
     }
     relayed->begun = true;

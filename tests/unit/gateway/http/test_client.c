@@ -11,73 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/gateway/http/relay.h"
-
-static char got[1 << 20];
-static char seen[1 << 16];
-
-struct bench {
-    struct relay relay;
-    int upstream; /* listening */
-    int client;
-};
-
-static int start_with(void **state, bool watch, int read_ms)
-{
-    struct bench *bench = mem_zalloc(sizeof(*bench));
-    int port;
-
-    bench->upstream = raw_listen(&port);
-    bench->relay.upstream = raw_loopback(port);
-    bench->relay.watch = watch;
-    bench->relay.connect_ms = bench->relay.write_ms = 3000;
-    bench->relay.read_ms = read_ms;
-    relay_start(&bench->relay, 0);
-    bench->client = raw_connect(bench->relay.port);
-    *state = bench;
-    return 0;
-}
-
-static int start(void **state)
-{
-    return start_with(state, false, 3000);
-}
-
-static int start_watching(void **state)
-{
-    return start_with(state, true, 3000);
-}
-
-static int start_impatient(void **state)
-{
-    return start_with(state, true, 100);
-}
-
-static int stop(void **state)
-{
-    struct bench *bench = *state;
-
-    close(bench->client);
-    relay_stop(&bench->relay);
-    close(bench->upstream);
-    free(bench);
-    return 0;
-}
-
-static void ask(struct bench *bench)
-{
-    raw_send_text(bench->client, "GET /x HTTP/1.1\r\nHost: up\r\nX-Mine: 1\r\n\r\n");
-}
-
-/* The upstream's side of one request: its connection, the request read. */
-static int take_request(struct bench *bench)
-{
-    int fd = accept(bench->upstream, NULL, NULL);
-
-    assert_true(fd >= 0);
-    (void)raw_receive(fd, seen, sizeof(seen), "\r\n\r\n");
-    return fd;
-}
+#include "tests/unit/gateway/http/bench.h"
 
 /* Answers one request in one piece, closes, and returns what the client gets. */
 static const char *relay_answer(struct bench *bench, const char *answer, size_t length, const char *until)
@@ -469,27 +403,48 @@ static void a_slow_client_slows_the_upstream_down(void **state)
     close(fd);
 }
 
-static void an_upgraded_connection_becomes_a_tunnel(void **state)
+static void a_client_that_leaves_a_silent_answer_cancels_it(void **state)
 {
     struct bench *bench = *state;
 
-    raw_send_text(bench->client,
-                  "GET /x HTTP/1.1\r\nHost: up\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n");
+    ask(bench);
     int fd = take_request(bench);
-    assert_non_null(strstr(seen, "Upgrade: chat\r\n"));
-    raw_send_text(fd,
-                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\nfirst");
-    (void)raw_receive(bench->client, got, sizeof(got), "first");
-    assert_non_null(strstr(got, "HTTP/1.1 101 Switching Protocols\r\n"));
-    assert_non_null(strstr(got, "Upgrade: chat\r\n"));
-    raw_send_text(bench->client, "to you");
-    (void)raw_receive(fd, seen, sizeof(seen), "to you");
-    assert_string_equal(seen, "to you");
-    raw_send_text(fd, "to me");
-    (void)raw_receive(bench->client, got, sizeof(got), "to me");
-    assert_string_equal(got, "to me");
+    raw_send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf");
+    (void)raw_receive(bench->client, got, sizeof(got), "half");
+    close(bench->client);
+    assert_true(raw_is_closed(fd)); /* long before the upstream would have been called too slow */
+    assert_true(raw_reaches(&bench->relay.gone, 1));
+    bench->client = raw_connect(bench->relay.port);
     close(fd);
-    assert_true(raw_is_closed(bench->client));
+}
+
+/* The first read takes exactly the answer; what lies behind it must not answer the request that waits. */
+static void bytes_behind_an_answer_are_not_the_next_answer(void **state)
+{
+    struct bench *bench = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 8000\r\nX: ";
+    static const char junk[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\njunk";
+    enum {
+        READ = 8192 /* what h2o's buffers have room for */
+    };
+    static char answer[READ + sizeof(junk)];
+
+    memset(answer, 'a', READ);
+    memcpy(answer, head, sizeof(head) - 1);
+    memcpy(answer + READ - 8004, "\r\n\r\n", 4);
+    memcpy(answer + READ, junk, sizeof(junk));
+    raw_send_text(bench->client, "GET /x HTTP/1.1\r\nHost: up\r\n\r\nGET /y HTTP/1.1\r\nHost: up\r\n\r\n");
+    int first = take_request(bench);
+    raw_send_text(first, answer);
+    assert_true(raw_wait(bench->upstream, RAW_DEADLINE_MS)); /* the second has a connection of its own */
+    int second = take_request(bench);
+    assert_non_null(strstr(seen, "GET /y"));
+    raw_send_text(second, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    (void)raw_receive(bench->client, got, sizeof(got), "\r\n\r\nok");
+    assert_null(strstr(got, "junk"));
+    assert_non_null(strstr(got, "\r\n\r\nok"));
+    close(second);
+    close(first);
 }
 
 int main(void)
@@ -518,7 +473,8 @@ int main(void)
         WATCHED(a_client_that_leaves_cancels_the_upstream_request),
         WATCHED(bodies_are_sent_in_slices_and_come_back_whole),
         WATCHED(a_slow_client_slows_the_upstream_down),
-        WATCHED(an_upgraded_connection_becomes_a_tunnel),
+        WATCHED(a_client_that_leaves_a_silent_answer_cancels_it),
+        WATCHED(bytes_behind_an_answer_are_not_the_next_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

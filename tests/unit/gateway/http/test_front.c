@@ -391,7 +391,7 @@ static const struct refused {
     ROW("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 405),
     ROW("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
     ROW("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400),
-    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413),
+    ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1002\r\n\r\n", 413),
     ROW("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: cake\r\n\r\nbody", 417),
 #undef ROW
 };
@@ -411,7 +411,7 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
 
 static void errors_of_h2o_itself_look_like_the_servers(void **state)
 {
-    const char request[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n";
+    const char request[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1002\r\n\r\n";
     const char *answer = ask_and_close(*state, request, sizeof(request) - 1);
 
     assert_non_null(strstr(answer, "HTTP/1.1 413 "));

@@ -1,0 +1,121 @@
+/*
+ * client_dial - see client_dial.h.
+ */
+
+#include "gateway/http/client_dial.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/http/exchange.h"
+#include "gateway/io/loop.h"
+
+static void fail(struct client_dial *dial, enum client_failure failure)
+{
+    client_dial_stop(dial);
+    dial->on_failed(dial, failure);
+}
+
+static void succeed(struct client_dial *dial)
+{
+    h2o_socket_t *sock = dial->sock;
+
+    dial->sock = NULL;
+    dial->on_connected(dial, sock);
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *error)
+{
+    struct client_dial *dial = sock->data;
+    bool verify = dial->request->tls->verify;
+
+    /* OpenSSL has checked what was to be checked; h2o's own look at the name knows neither addresses nor our
+     * wish. */
+    if (error == h2o_socket_error_ssl_cert_name_mismatch ||
+        (!verify && (error == h2o_socket_error_ssl_cert_invalid || error == h2o_socket_error_ssl_no_cert)))
+        error = NULL;
+    if (error != NULL)
+        fail(dial, CLIENT_TLS_FAILED);
+    else
+        succeed(dial);
+}
+
+static void start_handshake(struct client_dial *dial)
+{
+    const struct client_request *request = dial->request;
+    struct str name = request->tls->server_name;
+    char address[INET6_ADDRSTRLEN + 1];
+    const struct sockaddr_in *four = (const void *)&request->address;
+    const struct sockaddr_in6 *six = (const void *)&request->address;
+
+    if (name.at != NULL && name.len > 0) {
+        /* h2o copies the name */
+        h2o_socket_ssl_handshake(dial->sock, dial->tls, exchange_copy(dial->exchange, name).at, on_handshake);
+        return;
+    }
+    /* A name makes h2o the client, so there has to be one; servers ignore a literal. */
+    if (request->address.ss_family == AF_INET)
+        (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
+    else
+        (void)inet_ntop(AF_INET6, &six->sin6_addr, address, sizeof(address));
+    h2o_socket_ssl_handshake(dial->sock, dial->tls, address, on_handshake);
+}
+
+static void on_connected(h2o_socket_t *sock, const char *error)
+{
+    struct client_dial *dial = sock->data;
+
+    if (error != NULL)
+        fail(dial, CLIENT_REFUSED);
+    else if (dial->tls != NULL)
+        start_handshake(dial);
+    else
+        succeed(dial);
+}
+
+/* A peer that acknowledges nothing is given up by the kernel too, also when nobody waits for it any more. */
+static void limit_silence(h2o_socket_t *sock, const struct client_request *request)
+{
+    unsigned timeout_ms = request->write_ms > 0 ? (unsigned)request->write_ms : 0;
+
+    if (setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) !=
+        0)
+        log_debug("http: no limit of silence for an upstream; errno=%d", errno);
+}
+
+/* These say something about us, not about the upstream. */
+static bool is_shortage(int why)
+{
+    return why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM || why == EADDRNOTAVAIL;
+}
+
+bool client_dial_start(struct client_dial *dial, enum client_failure *failure)
+{
+    union {
+        struct sockaddr_storage storage;
+        struct sockaddr any;
+    } address = {.storage = dial->request->address};
+
+    errno = 0;
+    dial->sock =
+        h2o_socket_connect(loop_h2o(dial->loop), &address.any, dial->request->address_length, on_connected);
+    if (dial->sock == NULL) {
+        *failure = is_shortage(errno) ? CLIENT_SHORTAGE : CLIENT_REFUSED;
+        return false;
+    }
+    dial->sock->data = dial;
+    limit_silence(dial->sock, dial->request);
+    metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
+    return true;
+}
+
+void client_dial_stop(struct client_dial *dial)
+{
+    if (dial->sock != NULL)
+        h2o_socket_close(dial->sock);
+    dial->sock = NULL;
+}
