@@ -5,6 +5,11 @@
  *
  * The front belongs to the mutex, the back and the file to the writer. A write that fails leaves the rest of
  * the back where it is, so the next try goes on at the very byte: no line is torn, none is written twice.
+ *
+ * stdout and stderr are shared, with other sinks and other processes, and often a pipe: only writes of at
+ * most PIPE_BUF bytes are not mixed with those of others there (pipe(7)), so whole lines go out in pieces of
+ * that. Before each the writer asks whether there is room: it must not hang at a reader that sleeps, or the
+ * sink could not be closed.
  */
 
 #include "gateway/base/line_sink.h"
@@ -12,6 +17,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,6 +34,7 @@ enum {
     RETRY_MS = 200, /* after a failure */
     TELL_MS = 1000, /* a writer that is always behind says so no more often */
     TELL_BYTES = 512,
+    READER_MS = 1000, /* so long a pipe may be full before that is a trouble */
 };
 
 struct target {
@@ -186,13 +194,39 @@ static bool find_file(struct line_sink *sink, bool is_asked)
     return reopen(sink) || !is_nameless;
 }
 
+/* How much of the back to write at once to what is shared: whole lines, if one fits. */
+static size_t piece_of(const struct line_sink *sink)
+{
+    const char *from = sink->back + sink->back_from;
+    size_t left = sink->back_to - sink->back_from;
+
+    if (left <= PIPE_BUF)
+        return left;
+    const char *end = memrchr(from, '\n', PIPE_BUF);
+    return end != NULL ? (size_t)(end - from) + 1 : PIPE_BUF;
+}
+
+/* As much as goes at once; < 0 with errno: nothing. */
+static ssize_t write_some(struct line_sink *sink)
+{
+    const char *from = sink->back + sink->back_from;
+    struct pollfd room = {.fd = sink->target.fd, .events = POLLOUT};
+
+    if (sink->target.path != NULL)
+        return write(sink->target.fd, from, sink->back_to - sink->back_from);
+    int ready = poll(&room, 1, READER_MS);
+    if (ready == 0)
+        errno = EAGAIN;
+    return ready > 0 ? write(sink->target.fd, from, piece_of(sink)) : -1;
+}
+
 /* false: something is left to write. */
 static bool write_back(struct line_sink *sink)
 {
     if (sink->target.fd < 0)
         lose_back(sink, sink->back_to);
     while (sink->back_from < sink->back_to) {
-        ssize_t wrote = write(sink->target.fd, sink->back + sink->back_from, sink->back_to - sink->back_from);
+        ssize_t wrote = write_some(sink);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote <= 0) {

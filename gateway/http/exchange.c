@@ -177,7 +177,8 @@ void exchange_send(struct exchange *exchange, struct str bytes, enum exchange_mo
     exchange->backend->send(exchange, bytes, more, on_sent, arg);
 }
 
-uint64_t exchange_bytes_sent(const struct exchange *exchange)
+void exchange_read_outcome(const struct exchange *exchange, struct exchange_outcome *outcome)
 {
-    return exchange->backend->bytes_sent(exchange);
+    *outcome = (struct exchange_outcome){0};
+    exchange->backend->outcome(exchange, outcome);
 }

@@ -116,5 +116,12 @@ struct exchange_tunnel {
     void *arg;
 };
 
-/* For access logs and tests. */
-uint64_t exchange_bytes_sent(const struct exchange *exchange);
+/* What has become of it so far; in an exchange_end: what it came to. */
+struct exchange_outcome {
+    int status;             /* of the answer that was begun; 0: none */
+    uint64_t bytes_sent;    /* by the connection, head included */
+    uint64_t body_sent;     /* bytes of the body, framing of a chunked one included */
+    const char *tls;        /* "TLSv1.3"; NULL: plain text. A constant */
+    const char *tls_cipher; /* likewise */
+};
+void exchange_read_outcome(const struct exchange *exchange, struct exchange_outcome *outcome);

@@ -22,7 +22,8 @@ struct exchange_backend {
     void (*begin)(struct exchange *exchange, const struct exchange_answer *answer, int64_t length);
     void (*send)(struct exchange *exchange, struct str bytes, enum exchange_more more,
                  void (*on_sent)(struct exchange *exchange, void *arg), void *arg);
-    uint64_t (*bytes_sent)(const struct exchange *exchange);
+    /* Fills what it knows; the rest is zero. */
+    void (*outcome)(const struct exchange *exchange, struct exchange_outcome *outcome);
     /* Answers 101 and joins the client's connection with `upstream`, whose owner this becomes. */
     void (*tunnel)(struct exchange *exchange, h2o_socket_t *upstream, const struct exchange_tunnel *options);
 };

@@ -97,9 +97,12 @@ static void record_reply(struct exchange *exchange, const struct exchange_answer
     record_send(exchange, body, EXCHANGE_LAST, NULL, NULL);
 }
 
-static uint64_t record_bytes_sent(const struct exchange *exchange)
+static void record_outcome(const struct exchange *exchange, struct exchange_outcome *outcome)
 {
-    return of(exchange)->recording.body.len;
+    const struct exchange_recording *recording = &of(exchange)->recording;
+
+    outcome->status = recording->status;
+    outcome->bytes_sent = outcome->body_sent = recording->body.len;
 }
 
 /* Nobody to talk to on the other side: the upstream's connection is closed at once. */
@@ -120,7 +123,7 @@ static const struct exchange_backend backend = {
     .reply = record_reply,
     .begin = record_begin,
     .send = record_send,
-    .bytes_sent = record_bytes_sent,
+    .outcome = record_outcome,
     .tunnel = record_tunnel,
 };
 

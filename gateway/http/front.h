@@ -23,6 +23,7 @@
 #include "gateway/io/timer.h"
 
 struct exchange_backend;
+struct exchange_outcome;
 struct h2o_exchange;
 struct headers;
 struct tunnel;
@@ -109,6 +110,8 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req);
 void front_abandon(struct h2o_exchange *exchange);
 /* An exchange on a request of h2o's; backend NULL: the usual one. `below` is for the backend. */
 struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below);
+/* How its connection is protected. */
+void front_read_tls(const struct exchange *exchange, struct exchange_outcome *outcome);
 /* Puts the lines into h2o's response: no framing, no Date. */
 void front_set_headers(h2o_req_t *req, const struct headers *headers);
 

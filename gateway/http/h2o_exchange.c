@@ -102,11 +102,24 @@ static void *backend_alloc(struct exchange *exchange, size_t size)
     return h2o_mem_alloc_pool(&of(exchange)->req->pool, size);
 }
 
-static uint64_t backend_bytes_sent(const struct exchange *exchange)
+void front_read_tls(const struct exchange *exchange, struct exchange_outcome *outcome)
 {
     const struct h2o_exchange *x = (const void *)exchange; /* its first member */
 
-    return x->connection->sock->bytes_written - x->bytes_before;
+    if (!x->connection->tls)
+        return;
+    outcome->tls = h2o_socket_get_ssl_protocol_version(x->connection->sock);
+    outcome->tls_cipher = h2o_socket_get_ssl_cipher(x->connection->sock);
+}
+
+static void backend_outcome(const struct exchange *exchange, struct exchange_outcome *outcome)
+{
+    const struct h2o_exchange *x = (const void *)exchange; /* its first member */
+
+    outcome->status = x->req->res.status;
+    outcome->bytes_sent = x->connection->sock->bytes_written - x->bytes_before;
+    outcome->body_sent = x->req->bytes_sent;
+    front_read_tls(exchange, outcome);
 }
 
 /* The Connection of a 426 names Upgrade (RFC 9110, section 15.5.22); h2o's own line stands beside it. */
@@ -436,7 +449,7 @@ static const struct exchange_backend h2o_backend = {
     .reply = backend_reply,
     .begin = backend_begin,
     .send = backend_send,
-    .bytes_sent = backend_bytes_sent,
+    .outcome = backend_outcome,
     .tunnel = backend_tunnel,
 };
 

@@ -67,10 +67,13 @@ static void record_nothing(struct exchange *exchange, void (*on_gone)(struct exc
     (void)arg;
 }
 
-static uint64_t record_bytes_sent(const struct exchange *exchange)
+static void record_outcome(const struct exchange *exchange, struct exchange_outcome *outcome)
 {
-    (void)exchange;
-    return 0;
+    const struct recorded *recorded = exchange->below;
+
+    outcome->status = recorded->req->res.status;
+    outcome->body_sent = recorded->body.len; /* soon */
+    front_read_tls(exchange, outcome);
 }
 
 /* A refusal is one whole answer: streaming and tunnels do not occur. */
@@ -78,7 +81,7 @@ static const struct exchange_backend recorder = {
     .alloc = record_alloc,
     .watch = record_nothing,
     .reply = record_reply,
-    .bytes_sent = record_bytes_sent,
+    .outcome = record_outcome,
 };
 
 static void send_dressed(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *pieces, size_t count,

@@ -387,6 +387,70 @@ static void a_reader_who_stops_holds_nobody_up(void **state)
     (void)close(reader);
 }
 
+/* stderr becomes a pipe for a while; returns its reading end. */
+static int redirect_stderr(int *saved)
+{
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    *saved = dup(STDERR_FILENO);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    (void)close(ends[1]);
+    return ends[0];
+}
+
+static void a_reader_of_stderr_who_stops_does_not_hold_up_the_end(void **state)
+{
+    struct rig *rig = *state;
+    int saved;
+    int reader = redirect_stderr(&saved);
+
+    aim(rig, "stderr");
+    for (int i = 0; i < 4000; i++)
+        (void)line_sink_add(rig->sink, STR("0123456789 0123456789 0123456789 0123456789\n"));
+    line_sink_close(rig->sink);
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    (void)close(saved);
+    (void)close(reader);
+    assert_true(line_sink_lost(rig->sink) > 0);
+    assert_true(has_told(rig, "test log: cannot be written, lines wait"));
+}
+
+/* Two sinks on one pipe, as access log and audit log in a container. */
+static void lines_of_sinks_that_share_a_pipe_are_whole(void **state)
+{
+    static const char line[] = "0123456789 0123456789 0123456789 0123456789 0123456789 012345678\n";
+    struct rig *rig = *state;
+    struct line_sink *other = new_sink(rig, CAPACITY, /* linger_ms= */ 0);
+    struct buf got = {0};
+    struct err err;
+    int saved;
+    int reader = redirect_stderr(&saved);
+
+    aim(rig, "stderr");
+    assert_true(line_sink_aim(other, "stderr", &err));
+    for (int i = 0; i < LINES; i++) {
+        (void)line_sink_add(rig->sink, STR(line));
+        (void)line_sink_add(other, STR(line));
+        if (got.len < (size_t)i * sizeof(line))
+            got.len += (size_t)read(reader, buf_reserve(&got, 65536), 65536);
+    }
+    (void)fcntl(reader, F_SETFL, O_NONBLOCK);
+    for (size_t lines = 0; lines < 2 * LINES - line_sink_lost(rig->sink) - line_sink_lost(other);
+         lines = got.len / (sizeof(line) - 1)) {
+        ssize_t more = read(reader, buf_reserve(&got, 65536), 65536);
+        got.len += more > 0 ? (size_t)more : 0;
+    }
+    line_sink_free(other);
+    line_sink_close(rig->sink);
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    (void)close(saved);
+    (void)close(reader);
+    for (size_t at = 0; at < got.len; at += sizeof(line) - 1)
+        assert_memory_equal(got.at + at, line, sizeof(line) - 1);
+    buf_fini(&got);
+}
+
 static void a_line_that_is_larger_than_the_queue_is_lost_alone(void **state)
 {
     struct rig *rig = *state;
@@ -491,6 +555,8 @@ int main(void)
         TEST(a_disk_that_stays_full_does_not_hold_up_the_end),
         TEST(a_line_that_was_begun_in_one_file_is_not_continued_in_another),
         TEST(a_reader_who_stops_holds_nobody_up),
+        TEST(a_reader_of_stderr_who_stops_does_not_hold_up_the_end),
+        TEST(lines_of_sinks_that_share_a_pipe_are_whole),
         TEST(a_line_that_is_larger_than_the_queue_is_lost_alone),
         TEST(lines_of_threads_are_whole_and_in_order),
         TEST(lines_that_wait_for_others_are_whole_and_in_order),

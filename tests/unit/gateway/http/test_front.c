@@ -36,8 +36,10 @@ static void send_next(struct exchange *exchange, void *arg)
 static void on_end(struct exchange_end *end)
 {
     struct streaming *streaming = CONTAINER_OF(end, struct streaming, end);
+    struct exchange_outcome outcome;
 
-    atomic_store(&streaming->relay->bytes_sent, (long long)exchange_bytes_sent(streaming->exchange));
+    exchange_read_outcome(streaming->exchange, &outcome);
+    atomic_store(&streaming->relay->bytes_sent, (long long)outcome.bytes_sent);
     atomic_fetch_add(&streaming->relay->ended, 1);
 }
 
