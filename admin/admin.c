@@ -16,6 +16,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/listen.h"
 
 struct hearing {
@@ -137,8 +138,19 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     return true;
 }
 
+static void on_loop_end(struct loop_end *end)
+{
+    struct admin *admin = CONTAINER_OF(end, struct admin, end);
+
+    access_log_free(admin->access_log);
+    admin->access_log = NULL;
+}
+
 bool admin_attach(struct admin *admin, struct err *err)
 {
+    admin->access_log = access_log_new(admin->options.access_sink, admin->options.loop);
+    admin->end.on_end = on_loop_end;
+    loop_on_end(admin->options.loop, &admin->end); /* before the front's: that one ends exchanges */
     return http_front_attach(admin->front, admin->options.loop, err);
 }
 

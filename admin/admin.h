@@ -54,8 +54,9 @@ struct admin_options {
     struct access *access; /* taken */
     struct loop *loop;     /* opened, not started */
     struct uuid node_id;
-    const char *node_name;   /* for the audit log; lives as long as the admin */
-    struct line_sink *audit; /* the audit log; NULL: there is none */
+    const char *node_name;         /* for the audit log; lives as long as the admin */
+    struct line_sink *audit;       /* the audit log; NULL: there is none */
+    struct line_sink *access_sink; /* the access log; NULL: there is none */
     /* Counters of the proxy's listeners for /status. */
     void (*proxy_stats)(void *arg, struct http_front_stats *stats);
     void *proxy_stats_arg;

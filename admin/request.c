@@ -17,6 +17,8 @@
 #include "admin/state.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/config/config.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/store/store.h"
 
 enum {
@@ -40,10 +42,24 @@ static enum method method_of(struct str name)
     return METHOD_OTHER;
 }
 
+static void log_access(struct request *request)
+{
+    const struct config *config = request->config;
+    struct access_line line;
+
+    access_line_of(&line, request->exchange);
+    line.user = str_of(request->principal);
+    line.aborted = !request->is_answered;
+    access_log_add(request->admin->access_log,
+                   access_log_format(config->admin_access_log, config->access_log_format), &line);
+}
+
 static void on_end(struct exchange_end *end)
 {
     struct request *request = CONTAINER_OF(end, struct request, end);
 
+    if (!request->is_status_api && access_log_is_on(request->admin->access_log))
+        log_access(request);
     request->exchange = NULL;
     if (!request->is_running)
         request_free(request);
@@ -124,6 +140,7 @@ void request_spread(struct request *request, struct store_session *session,
 
 void request_reply(struct request *request)
 {
+    request->is_answered = true;
     reply_send(request->admin, request->exchange, &request->answer, request->received_us,
                request->is_status_api);
 }

@@ -39,6 +39,7 @@ struct request {
     struct exchange_end end;
     struct loop_message done;
     bool is_running;    /* a job has it; loop only */
+    bool is_answered;   /* loop only */
     bool is_status_api; /* came in by status_listen */
     enum method method; /* HEAD counts as GET: the exchange leaves the body out */
     struct path path;

@@ -9,6 +9,7 @@
 #include "admin/access.h"
 #include "admin/admin.h"
 #include "gateway/base/list.h"
+#include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 
 #define ADMIN_API_VERSION "3.5.0" /* clients choose features by it */
@@ -24,6 +25,8 @@ struct admin {
     struct access *access;       /* likewise; owns a reference */
     struct access_refusals refusals;
     struct http_front *front;
+    struct access_log *access_log; /* NULL: not attached */
+    struct loop_end end;
     struct admin_server admin_server, status_server;
     char *openapi; /* the document, owned; never changes */
     size_t openapi_bytes;

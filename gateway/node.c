@@ -6,7 +6,7 @@
  *     loops                      opened, not running: their numbers are needed by the snapshot place
  *     place, cache, refresh      what the bus feeds
  *     bus                        first resync: from here on this node knows the configuration
- *     store, resolver, audit log what requests need
+ *     store, resolver, logs      what requests need
  *     proxy, admin               listeners
  *     loop threads               from here on it serves
  *
@@ -33,7 +33,6 @@
 #include "admin/admin.h"
 #include "bus/bus.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/line_sink.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
@@ -91,6 +90,7 @@ static bool open_log(struct node *node, struct err *err)
     else if (node->start->to_file)
         path = prefix_path(config->prefix,
                            config->proxy_error_log != NULL ? config->proxy_error_log : "logs/error.log");
+    logs_set_format(config);
     bool ok = log_open(path, level, err);
     free(path);
     for (size_t i = 0; ok && i < config->warnings.count; i++) {
@@ -239,9 +239,9 @@ static bool open_resolver(struct node *node, struct err *err)
     return ok;
 }
 
-static bool open_audit(struct node *node, struct err *err)
+static bool open_line_sinks(struct node *node, struct err *err)
 {
-    return wiring_open_audit(node->config, &node->audit, err);
+    return logs_open(&node->logs, node->config, node->start->to_file, err);
 }
 
 static bool open_proxy(struct node *node, struct err *err)
@@ -251,6 +251,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .world = {.cache = node->wiring.cache, .schemas = node->wiring.schemas, .clock = clock_system()},
         .place = node->place,
         .resolver = node->resolver,
+        .access_sink = node->logs.sinks[LOGS_PROXY_ACCESS],
         .loops = node->loops,
         .loop_count = node->worker_count,
     };
@@ -287,7 +288,8 @@ static bool open_admin(struct node *node, struct err *err)
         .loop = node->loops[node->worker_count],
         .node_id = node->id,
         .node_name = wiring_node_name(&node->wiring, node->config),
-        .audit = node->audit,
+        .audit = node->logs.sinks[LOGS_AUDIT],
+        .access_sink = node->logs.sinks[LOGS_ADMIN_ACCESS],
         .proxy_stats = proxy_stats_for_admin,
         .proxy_stats_arg = node,
     };
@@ -378,7 +380,7 @@ static void close_node(struct node *node)
     free(node->loops);
     if (node->wiring.schemas != NULL)
         schemas_free(node->wiring.schemas);
-    line_sink_free(node->audit);
+    logs_close(&node->logs);
     log_close();
     for (size_t i = 0; i < node->old_config_count; i++)
         config_free(node->old_configs[i]);
@@ -390,8 +392,8 @@ static void close_node(struct node *node)
 static bool open_node(struct node *node, struct err *err)
 {
     static bool (*const parts[])(struct node * node, struct err * err) = {
-        open_log,   open_identity, open_schemas, open_loops, open_data,  open_bus,
-        open_store, open_resolver, open_audit,   open_proxy, open_admin, start_loops};
+        open_log,   open_identity, open_schemas,    open_loops, open_data,  open_bus,
+        open_store, open_resolver, open_line_sinks, open_proxy, open_admin, start_loops};
     for (size_t i = 0; i < COUNT(parts); i++)
         if (!parts[i](node, err))
             return false;

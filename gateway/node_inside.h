@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "gateway/base/uuid.h"
+#include "gateway/logs.h"
 #include "gateway/wiring.h"
 
 enum {
@@ -34,7 +35,7 @@ struct node {
     struct snapshot_place *place;
     struct refresh *refresh;
     struct resolver *resolver;
-    struct line_sink *audit;
+    struct logs logs;
     struct proxy *proxy;
     struct admin *admin;
     int64_t ticked_us, woke_us; /* loop_clock_us; woke_us 0: awake */

@@ -38,7 +38,7 @@ static void apply_live(struct node *node, struct config *config)
     bus_reload(node->wiring.bus, &live);
     const struct cache_options cache = wiring_cache_options(&node->wiring, config);
     cache_reload(node->wiring.cache, &cache);
-    wiring_reload_audit(node->audit, config);
+    logs_reload(&node->logs, config);
     proxy_reload(node->proxy, config);
     admin_reload(node->admin, config);
 }
@@ -80,7 +80,7 @@ void node_reload(struct node *node)
             take_config(node, config);
         else
             config_free(config); /* what a timer reloads every minute must not pile up */
-        line_sink_reopen(node->audit);
+        logs_reopen(&node->logs);
         log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
         for (size_t i = 0; i < problems.count; i++) {

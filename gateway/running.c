@@ -9,7 +9,6 @@
 
 #include "admin/admin.h"
 #include "bus/bus.h"
-#include "gateway/base/line_sink.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
@@ -88,7 +87,7 @@ static void tick(struct node *node)
 static void reopen_logs(struct node *node)
 {
     log_reopen();
-    line_sink_reopen(node->audit);
+    logs_reopen(&node->logs);
 }
 
 int64_t node_run(struct node *node)

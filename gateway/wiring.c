@@ -16,14 +16,12 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/random.h"
-#include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/store/store.h"
 
 enum {
-    FILL_DEADLINE_MS = 5000,             /* a parked request waits no longer for the database */
-    AUDIT_QUEUE_BYTES = 4 * 1024 * 1024, /* deleting a parent of 30,000 children still fits */
+    FILL_DEADLINE_MS = 5000,   /* a parked request waits no longer for the database */
     FILLS_QUEUED_MAX = 100000, /* a waiter costs its request about 1 KB; beyond it clients get 503 */
 };
 
@@ -295,40 +293,6 @@ void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options)
     options->on_hint = suspect_hinted_keys;
     options->log = log_for_bus;
     options->arg = wiring;
-}
-
-static void log_trouble(void *arg, const char *text)
-{
-    (void)arg;
-    log_error("%s", text);
-}
-
-static bool aim_audit(struct line_sink *audit, const struct config *config, struct err *err)
-{
-    const char *target = config->audit_log != NULL ? config->audit_log : "off";
-    bool is_word =
-        strcmp(target, "off") == 0 || strcmp(target, "stdout") == 0 || strcmp(target, "stderr") == 0;
-    char *path = is_word || target[0] == '/' ? mem_strdup(target) : prefix_path(config->prefix, target);
-    bool ok = line_sink_aim(audit, path, err);
-    free(path);
-    return ok;
-}
-
-bool wiring_open_audit(const struct config *config, struct line_sink **audit, struct err *err)
-{
-    const struct line_sink_options options = {
-        .name = "audit log", .capacity_bytes = AUDIT_QUEUE_BYTES, .tell = log_trouble};
-
-    *audit = line_sink_new(&options);
-    return aim_audit(*audit, config, err);
-}
-
-void wiring_reload_audit(struct line_sink *audit, const struct config *config)
-{
-    struct err err;
-
-    if (!aim_audit(audit, config, &err))
-        log_error("node: the audit log stays where it was; %s", err.text);
 }
 
 struct admin_bus wiring_admin_bus(struct bus *bus)

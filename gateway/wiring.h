@@ -11,7 +11,6 @@
 
 #include "admin/admin.h"
 #include "bus/bus.h"
-#include "gateway/base/line_sink.h"
 #include "gateway/cache/cache.h"
 
 struct config;
@@ -39,6 +38,3 @@ struct cache_options wiring_cache_options(struct wiring *wiring, const struct co
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);
 struct bus_live wiring_bus_live(const struct config *config);
 struct admin_bus wiring_admin_bus(struct bus *bus);
-/* What goes wrong later is a line in the error log. The caller owns *audit, also on false. */
-bool wiring_open_audit(const struct config *config, struct line_sink **audit, struct err *err) MUST_CHECK;
-void wiring_reload_audit(struct line_sink *audit, const struct config *config);

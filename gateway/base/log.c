@@ -19,7 +19,8 @@
 #include "gateway/base/line_sink.h"
 
 enum {
-    LINE_BYTES = 2048,        /* longer lines are cut */
+    LINE_BYTES = 2048, /* longer lines are cut */
+    TIME_BYTES = 32,
     QUEUE_BYTES = 256 * 1024, /* about two thousand lines */
 };
 
@@ -30,6 +31,11 @@ static const char *const level_names[] = {"debug", "info", "notice", "warn",
 static struct line_sink *sink;
 
 static _Atomic int current_level = LOG_NOTICE;
+static _Atomic int current_format = LOG_TEXT;
+
+/* For printf: time and level. */
+#define TEXT_START "%s [%s] "
+#define JSON_START "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\""
 
 /* What the sink itself has to say is a line like any other. */
 static void log_trouble(void *arg, const char *text)
@@ -52,27 +58,75 @@ static void write_all(int fd, const char *at, size_t left)
     }
 }
 
-static size_t format_line(char line[LINE_BYTES], enum log_level level, const char *format, va_list values)
+static size_t format_time(char text[TIME_BYTES])
 {
     struct timespec now;
     struct tm parts;
-    size_t length;
-    int added;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &parts);
-    length = strftime(line, LINE_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
-    added = snprintf(line + length, LINE_BYTES - length, ".%03ldZ [%s] ", now.tv_nsec / 1000000,
-                     level_names[level]);
-    length += (size_t)added;
-    added = vsnprintf(line + length, LINE_BYTES - length - 1, format, values);
-    if (added > 0)
-        length += (size_t)added;
-    if (length > LINE_BYTES - 2)
-        length = LINE_BYTES - 2;
+    size_t length = strftime(text, TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+    return length + (size_t)snprintf(text + length, TIME_BYTES - length, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* One fact, one line, whatever a peer sent. */
+static size_t add_text(char *to, size_t room, struct str text)
+{
+    size_t length = text.len < room ? text.len : room;
+
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)line[i] < ' ' && line[i] != '\t')
-            line[i] = ' '; /* one fact, one line, whatever a peer sent */
+        to[i] = (char)((unsigned char)text.at[i] < ' ' && text.at[i] != '\t' ? ' ' : text.at[i]);
+    return length;
+}
+
+/* Where a text may be cut without a torn character. */
+static size_t cut_at(const char *text, size_t length)
+{
+    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+        length--;
+    return length;
+}
+
+/* The inside of a JSON string; bytes that are no UTF-8 become question marks. */
+static size_t add_json(char *to, size_t room, struct str text)
+{
+    bool is_utf8 = str_is_utf8(text);
+    size_t length = 0;
+    size_t i;
+
+    for (i = 0; i < text.len && length + 2 <= room; i++) {
+        unsigned char byte = (unsigned char)text.at[i];
+        if (byte == '"' || byte == '\\')
+            to[length++] = '\\';
+        if (byte < ' ' || byte == 0x7f)
+            to[length++] = ' ';
+        else
+            to[length++] = (char)(byte < 0x80 || is_utf8 ? byte : '?');
+    }
+    return i < text.len ? length - (i - cut_at(text.at, i)) : length;
+}
+
+static size_t format_line(char line[LINE_BYTES], enum log_level level, const char *format, va_list values)
+{
+    bool is_json = atomic_load_explicit(&current_format, memory_order_relaxed) == LOG_JSON;
+    size_t room = LINE_BYTES - sizeof("\"}\n");
+    char message[LINE_BYTES];
+    char time[TIME_BYTES];
+
+    (void)format_time(time);
+    int wrote = snprintf(line, LINE_BYTES, is_json ? JSON_START : TEXT_START, time, level_names[level]);
+    size_t length = (size_t)wrote;
+    wrote = vsnprintf(message, sizeof(message), format, values);
+    size_t text = wrote > 0 ? (size_t)wrote : 0;
+    if (text >= sizeof(message))
+        text = cut_at(message, sizeof(message) - 1);
+    if (is_json) {
+        length += add_json(line + length, room - length, (struct str){message, text});
+        line[length++] = '"';
+        line[length++] = '}';
+    } else {
+        length += add_text(line + length, room - length, (struct str){message, text});
+    }
     line[length++] = '\n';
     return length;
 }
@@ -100,6 +154,11 @@ void log_reopen(void)
 {
     if (sink != NULL)
         line_sink_reopen(sink);
+}
+
+void log_set_format(enum log_format format)
+{
+    atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
 }
 
 void log_set_level(enum log_level level)

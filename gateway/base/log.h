@@ -36,6 +36,13 @@ void log_close(void);
 /* Opens the file again under the same path (log rotation). */
 void log_reopen(void);
 
+enum log_format {
+    LOG_TEXT, /* 2026-11-25T22:10:40.123Z [notice] node: serving */
+    LOG_JSON, /* {"time":"2026-11-25T22:10:40.123Z","level":"notice","message":"node: serving"} */
+};
+
+/* Any time; LOG_TEXT before. */
+void log_set_format(enum log_format format);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 bool log_level_of(const char *name, enum log_level *level) MUST_CHECK;

@@ -16,9 +16,11 @@
 #include "gateway/http/client.h"
 #include "gateway/io/loop.h"
 
+struct access_log;
 struct balance;
 struct balance_loop;
 struct http_front;
+struct line_sink;
 struct proxy;
 struct settings;
 
@@ -27,6 +29,7 @@ struct proxy_loop {
     struct loop *loop;
     size_t number;                   /* in the snapshot place */
     struct client_pool *pool;        /* NULL: not attached */
+    struct access_log *access;       /* NULL: not attached */
     const struct settings *settings; /* replaced by a message */
     struct random_sequence ids[2];   /* of request ids: both halves */
     struct balance_loop *balance;    /* NULL: not attached */
@@ -42,7 +45,8 @@ struct proxy {
     struct snapshot_place *place;
     struct resolver *resolver;
     struct balance *balance;
-    int64_t swept_ms; /* thread: main */
+    struct line_sink *access_sink; /* NULL: no access log */
+    int64_t swept_ms;              /* thread: main */
     struct http_front *front;
     const char *ca_file; /* for upstreams; NULL: the system's */
     struct proxy_loop *loops;

@@ -14,6 +14,7 @@
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
 #include "gateway/http/listener.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/balance.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
@@ -95,6 +96,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->place = options->place;
     made->resolver = options->resolver;
+    made->access_sink = options->access_sink;
     made->balance = balance_new(options->resolver);
     made->awake_until_us = INT64_MAX; /* until somebody watches */
     made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
@@ -126,6 +128,8 @@ static void on_loop_end(struct loop_end *end)
     at->balance = NULL;
     client_pool_free(at->pool);
     at->pool = NULL;
+    access_log_free(at->access);
+    at->access = NULL;
 }
 
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
@@ -134,6 +138,7 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
 
     assert(loop_is_mine(at->loop));
     at->pool = client_pool_new(at->loop, &proxy->pool_options);
+    at->access = access_log_new(proxy->access_sink, at->loop);
     at->balance = balance_attach(proxy->balance, at->loop);
     at->end.on_end = on_loop_end;
     loop_on_end(at->loop, &at->end); /* before the front's: that one ends what still uses the pool */

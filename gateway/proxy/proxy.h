@@ -16,6 +16,7 @@
 
 struct config;
 struct http_front;
+struct line_sink;
 struct loop;
 struct proxy;
 struct resolver;
@@ -26,7 +27,8 @@ struct proxy_options {
     struct chain_world world;
     struct snapshot_place *place; /* its first loops are these, in this order */
     struct resolver *resolver;
-    struct loop *const *loops; /* opened, not started; one per worker */
+    struct line_sink *access_sink; /* of the access log; NULL: there is none */
+    struct loop *const *loops;     /* opened, not started; one per worker */
     size_t loop_count;
 };
 

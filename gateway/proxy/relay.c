@@ -16,6 +16,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
 #include "gateway/proxy/inside.h"
@@ -81,6 +82,7 @@ static bool may_retry(const struct request *request, enum client_failure failure
 }
 
 static bool try_elsewhere(struct request *request);
+static void note_failed(struct request *request, const struct sockaddr_storage *address);
 
 /* A request has failed. An upstream that is down fails all of them: one line a second stands for the rest. */
 static void complain(struct request *request, enum client_failure failure)
@@ -126,6 +128,7 @@ static void on_failure(struct client *client, enum client_failure failure, void 
 {
     struct request *request = of(arg);
     struct relay *relay = &request->relay;
+    const struct sockaddr_storage failed = relay->ask.address;
 
     (void)client;
     relay->client = NULL;
@@ -147,10 +150,13 @@ static void on_failure(struct client *client, enum client_failure failure, void 
         relay->fresh = true; /* no try of the service's: the connection was ours */
         relay->tries--;
     }
-    if (try_elsewhere(request))
-        begin_try(request);
-    else
+    if (!try_elsewhere(request)) {
         give_up(request, failure);
+        return;
+    }
+    if (failure != CLIENT_STALE)
+        note_failed(request, &failed);
+    begin_try(request);
 }
 
 static bool client_takes_trailers(struct request *request)
@@ -196,6 +202,7 @@ static void join(struct request *request, struct client *client)
                                      .idle_ms = request->relay.ask.read_ms};
 
     request->relay.client = NULL;
+    request->whole = true;
     choice_hand_over(request, &tunnel.on_end, &tunnel.arg);
     client_tunnel(client, &tunnel);
 }
@@ -235,6 +242,7 @@ static void on_body(struct client *client, struct str bytes, bool last, void *ar
     struct request *request = of(arg);
 
     (void)client;
+    request->whole = last;
     exchange_send(request->exchange, bytes, last ? EXCHANGE_LAST : EXCHANGE_MORE, on_sent, request);
 }
 
@@ -299,6 +307,19 @@ static void address(struct request *request)
 
     request->relay.ask.head = upstream_head_write(request->exchange, &head);
     set_tls(request, preserved);
+}
+
+/* For the access log, whose line has room for the last try as well. */
+static void note_failed(struct request *request, const struct sockaddr_storage *address)
+{
+    struct relay *relay = &request->relay;
+
+    if (!access_log_is_on(request->at->access) || relay->noted == ACCESS_UPSTREAMS_MAX - 1)
+        return;
+    struct access_upstream *failed = exchange_alloc(request->exchange, sizeof(*failed));
+    *failed = (struct access_upstream){.before = relay->failed, .address = *address};
+    relay->failed = failed;
+    relay->noted++;
 }
 
 /* Another address of the service, or another peer of its upstream. false: there is none to be had. */

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "gateway/base/metrics.h"
+#include "gateway/model/entities.h"
+#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
@@ -26,6 +28,42 @@ static void make_id(struct request *request)
     }
 }
 
+static struct str name_of(const char *name, const struct uuid *id, char text[UUID_TEXT_SIZE])
+{
+    return str_of(name != NULL ? name : uuid_format(id, text));
+}
+
+static void log_access(struct request *request)
+{
+    const struct chain *chain = &request->chain;
+    const struct relay *relay = &request->relay;
+    const struct access_upstream last = {.before = relay->failed, .address = relay->ask.address};
+    int64_t received_us = exchange_request(request->exchange)->received_us;
+    char route[UUID_TEXT_SIZE], service[UUID_TEXT_SIZE], consumer[UUID_TEXT_SIZE];
+    struct access_line line;
+
+    if (request->origin.address.at == NULL) /* it did not come so far */
+        origin_read(request->exchange, request->settings, &request->origin);
+    access_line_of(&line, request->exchange);
+    line.request_id = chain->request_id;
+    line.client = request->origin.address;
+    line.aborted = !request->whole;
+    if (chain->route != NULL)
+        line.route = name_of(chain->route->name, &chain->route->id, route);
+    if (chain->service != NULL)
+        line.service = name_of(chain->service->name, &chain->service->id, service);
+    if (chain->consumer != NULL)
+        line.consumer = line.user = name_of(chain->consumer->username, &chain->consumer->id, consumer);
+    if (request->proxied) {
+        line.gateway_us = relay->began_us - received_us;
+        line.upstream_us = relay->head_us != 0 ? relay->head_us - relay->began_us : -1;
+        line.upstream = &last;
+        line.upstream_status = relay->status != 0 ? relay->status : -1;
+        line.retries = relay->tries > 1 ? relay->tries - 1 : 0;
+    }
+    access_log_add(request->at->access, request->settings->access_format, &line);
+}
+
 /* The client is answered, or gone: whatever still runs for it has ended before (client.h). */
 static void on_end(struct exchange_end *end)
 {
@@ -40,6 +78,8 @@ static void on_end(struct exchange_end *end)
     if (request->resolved != NULL)
         resolver_answer_unref(request->resolved);
     chain_log(&request->chain);
+    if (access_log_is_on(request->at->access))
+        log_access(request);
     chain_end(&request->chain);
     snapshot_unpin(request->at->proxy->place, request->at->number, request->snapshot);
     request->magic = 0;

@@ -21,6 +21,7 @@
 #include "gateway/proxy/choice.h"
 #include "gateway/proxy/origin.h"
 
+struct access_upstream;
 struct balanced;
 struct hop;
 struct proxy_loop;
@@ -36,14 +37,16 @@ enum {
 struct relay {
     struct client *client; /* the try that is under way or has answered; NULL: none */
     struct client_request ask;
-    struct client_tls tls;   /* what `ask` points to when it is wanted */
-    struct choice choice;    /* whom it goes to */
-    struct str path, prefix; /* of its head */
-    int tries;               /* begun so far */
-    bool fresh;              /* a kept connection has failed this request already */
-    bool idempotent;         /* of the method: may be sent again after it has gone out */
-    bool answering;          /* the head has gone to the client */
-    int64_t began_us;        /* the first try: until here it was the gateway's time */
+    struct client_tls tls;                /* what `ask` points to when it is wanted */
+    struct choice choice;                 /* whom it goes to */
+    const struct access_upstream *failed; /* whom the tries before went to, as far as the access log shows */
+    struct str path, prefix;              /* of its head */
+    int tries;                            /* begun so far */
+    int noted;                            /* in `failed` */
+    bool fresh;                           /* a kept connection has failed this request already */
+    bool idempotent;                      /* of the method: may be sent again after it has gone out */
+    bool answering;                       /* the head has gone to the client */
+    int64_t began_us;                     /* the first try: until here it was the gateway's time */
     int64_t head_us;
     int status; /* of the last try; one without an answer counts as 502 or 504 */
 };
@@ -70,6 +73,7 @@ struct request {
     /* What the router has found, but for the route. */
     bool has_route_path;
     size_t matched_length; /* bytes of the path that the route's path matched */
+    bool whole;            /* its answer has been handed over to the end */
 };
 
 /* Handler of the proxy's servers; arg is the proxy. */

@@ -163,6 +163,7 @@ void response_send(struct request *request)
 {
     request->step = SIZE_MAX; /* a plugin that wakes it now finds nothing left to do */
     response_dress(request);
+    request->whole = true;
     exchange_reply(request->exchange, &request->chain.answer, request->chain.answer_body);
 }
 

@@ -50,6 +50,7 @@ struct settings *settings_new(const struct config *config)
     if (strcasecmp(config->nginx_http_charset, "off") != 0)
         settings->charset = owned(config->nginx_http_charset);
     settings->error_type = error_type_of(config->error_default_type);
+    settings->access_format = access_log_format(config->proxy_access_log, config->access_log_format);
     settings->real_ip_header = owned(config->real_ip_header);
     settings->real_ip_is_peer = strcmp(config->real_ip_header, "proxy_protocol") == 0;
     settings->real_ip_recursive = config->real_ip_recursive;

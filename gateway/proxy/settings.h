@@ -15,11 +15,13 @@
 #include "gateway/base/str.h"
 #include "gateway/chain/error_page.h"
 #include "gateway/config/config.h"
+#include "gateway/proxy/access_log.h"
 
 struct settings {
     unsigned answer_headers, upstream_headers; /* bits of config/header_tokens.h */
     struct str server_token;
-    struct str charset;              /* of text answers that name none; at == NULL: they stay so */
+    struct str charset; /* of text answers that name none; at == NULL: they stay so */
+    enum access_format access_format;
     enum error_page_type error_type; /* of engine errors, for clients that do not say */
     struct network *trusted;
     size_t trusted_count;

@@ -373,6 +373,8 @@ class Node:
             "pg_database": self.cluster.database,
             "db_update_frequency": 1,
             "log_level": "info",
+            "proxy_access_log": "off",
+            "admin_access_log": "off",
         }
         if self.cluster.redis is not None:
             values |= {"fast_invalidation": "redis", "redis_port": self.cluster.redis.port}

@@ -121,6 +121,29 @@ static void what_a_peer_sent_stays_on_its_line(void **state)
     free(text);
 }
 
+static void lines_can_be_json(void **state)
+{
+    char wide[3000];
+    for (size_t i = 0; i + 1 < sizeof(wide); i += 2)
+        memcpy(wide + i, "\xc3\xa9", 2);
+    wide[sizeof(wide) - 2] = '\0';
+    open_log(*state);
+    log_set_format(LOG_JSON);
+    log_error("peer said: %s", "\"\\\r\n\x1b\xff");
+    log_warn("caf\xc3\xa9");
+    log_error("x%s", wide);
+    log_set_format(LOG_TEXT);
+    log_close();
+    char *text = contents(*state);
+    assert_memory_equal(text, "{\"time\":\"20", 11);
+    assert_non_null(strstr(text, "Z\",\"level\":\"error\",\"message\":\"peer said: \\\"\\\\   ?\"}\n{"));
+    assert_non_null(strstr(text, "\"level\":\"warn\",\"message\":\"caf\xc3\xa9\"}\n"));
+    assert_non_null(strstr(text, "\xc3\xa9\"}\n")); /* cut, and not inside a character */
+    assert_true(str_is_utf8(str_of(text)));
+    assert_int_equal(count_of(text, "\n"), 3);
+    free(text);
+}
+
 static void *write_lines(void *arg)
 {
     for (int i = 0; i < LINES; i++)
@@ -262,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lines_below_the_level_are_not_written, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(what_a_peer_sent_stays_on_its_line, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(lines_can_be_json, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(lines_of_threads_are_whole, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(a_log_that_is_behind_drops_and_counts, make_directory,
                                         remove_directory),
