@@ -89,8 +89,8 @@ static bool load_tls(const struct config *config, struct access *access, struct 
 {
     bool is_own = config->admin_ssl_cert != NULL;
     const struct tls_server files = {
-        .certificate_file = is_own ? config->admin_ssl_cert : config->ssl_cert,
-        .key_file = is_own ? config->admin_ssl_cert_key : config->ssl_cert_key,
+        .certificates = is_own ? config->admin_ssl_cert : config->ssl_cert,
+        .keys = is_own ? config->admin_ssl_cert_key : config->ssl_cert_key,
         .client_ca_file = config->admin_ssl_client_ca,
     };
     struct err err;
@@ -98,7 +98,7 @@ static bool load_tls(const struct config *config, struct access *access, struct 
     if (!has_tls(config))
         return true;
     /* In this order: what changes in between is another digest next time. */
-    if (tls_server_digest(&files, access->tls_digest, &err) && tls_server_new(&files, &access->tls, &err))
+    if (tls_server_digest(&files, access->tls_digest, &err) && tls_server_new(&files, &access->tls, NULL, &err))
         return true;
     problem_add(problems, place_of(config), 0, "admin_listen", "%s", err.text);
     return false;

@@ -268,7 +268,7 @@ bool node_check(const struct config *config, struct config_problems *problems)
     struct access *access = NULL;
     bool ok = access_load(config, &access, problems);
     access_unref(access);
-    return ok;
+    return proxy_check(config, problems) && ok;
 }
 
 static bool open_admin(struct node *node, struct err *err)

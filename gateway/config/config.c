@@ -95,7 +95,8 @@ static void inherit(struct raw_setting *raw)
 static void check_pairs(const struct raw_setting *raw, struct config_problems *problems)
 {
     static const char *const pairs[][2] = {{"ssl_cert", "ssl_cert_key"},
-                                           {"admin_ssl_cert", "admin_ssl_cert_key"}};
+                                           {"admin_ssl_cert", "admin_ssl_cert_key"},
+                                           {"client_ssl_cert", "client_ssl_cert_key"}};
     for (size_t i = 0; i < COUNT(pairs); i++) {
         const struct raw_setting *certificate = &raw[number_of(pairs[i][0])];
         if ((certificate->text == NULL) != (raw[number_of(pairs[i][1])].text == NULL))

@@ -24,6 +24,9 @@ struct client_pool;
 struct exchange;
 struct exchange_tunnel;
 struct loop;
+struct tls_authority;
+struct tls_identity;
+struct x509_store_st; /* OpenSSL's X509_STORE */
 
 /*
  * Idle connections of one loop, by target (client_pool.h). Made and freed on the loop's thread; freed when no
@@ -55,10 +58,15 @@ enum client_failure {
 };
 
 struct client_tls {
-    struct str server_name; /* SNI and name to verify; at == NULL: none */
+    struct str server_name;              /* SNI and name to verify; at == NULL: none */
+    int lowest_version, highest_version; /* OpenSSL's numbers; 0: 1.2, and the highest there is */
+    const struct tls_identity *identity; /* shown to an upstream that asks; NULL: none */
     bool verify;
-    int verify_depth;
-    const char *ca_file; /* NULL: the system's */
+    int verify_depth;     /* certificates between the upstream's and an authority's */
+    bool own_authorities; /* only these are trusted, even if there are none */
+    const struct tls_authority *const *authorities;
+    size_t authority_count;
+    struct x509_store_st *trusted; /* else; outlives the pool. NULL: the system's */
 };
 
 struct client_request {

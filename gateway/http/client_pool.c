@@ -2,8 +2,12 @@
  * client_pool - see client_pool.h.
  *
  * A target is an address and the TLS settings used with it. Targets are counted by their connections and by
- * nothing else: one without connections is freed. TLS contexts are kept for as long as the pool: there are as
- * many as different settings, which only an administrator makes. They share the authorities of their CA file.
+ * nothing else: one without connections is freed.
+ *
+ * TLS settings are compared by content: a certificate or an authority that has changed is another setting, so
+ * no connection made with the old one is used for it. Each setting has a context, which lives while a target
+ * uses it, and after that as one of a bounded number of spare ones. Settings with the same authorities share
+ * a store.
  */
 
 #include "gateway/http/client_pool.h"
@@ -13,13 +17,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/digest.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "gateway/http/tls.h"
+#include "gateway/http/tls_authority.h"
+#include "gateway/http/tls_client.h"
+#include "gateway/http/tls_identity.h"
 #include "gateway/io/loop.h"
 
 enum {
-    BUCKETS = 1024
+    BUCKETS = 1024,
+    SPARE_SETTINGS = 256 /* contexts that no connection uses; about 20 KB each */
 };
 
 /* Comparable with memcmp: no padding, unused bytes are zero. */
@@ -35,19 +43,30 @@ struct client_target {
     struct client_target *next; /* in its bucket */
     struct client_pool *pool;
     struct target_key key;
-    SSL_CTX *tls;
-    struct list idle; /* last used first */
+    struct tls_setting *tls; /* NULL: plain */
+    struct list idle;        /* last used first */
     int idle_count;
     int holder_count; /* connections and clients */
 };
 
+/* Comparable with memcmp: no padding. */
+struct trust {
+    struct digest authorities; /* of a service */
+    X509_STORE *trusted;       /* or the node's */
+    uint32_t own, verify;
+    int depth;
+    int versions[2];
+    uint32_t has_identity;
+    uint8_t identity[TLS_IDENTITY_DIGEST_SIZE];
+};
+
 struct tls_setting {
-    struct tls_setting *next;
-    char *server_name; /* NULL: none */
-    char *ca_file;     /* NULL: the system's */
-    bool verify;
-    int verify_depth;
+    struct tls_setting *next; /* in its bucket */
+    char *server_name;        /* NULL: none */
+    struct trust trust;
     SSL_CTX *context; /* NULL: it cannot be used */
+    size_t target_count;
+    struct list spare; /* of the pool, last used first; not linked while a target uses it */
 };
 
 struct client_pool {
@@ -56,6 +75,8 @@ struct client_pool {
     bool draining;
     struct client_target *targets[BUCKETS];
     struct tls_setting *tls_settings[BUCKETS];
+    struct list spare;
+    size_t spare_count;
 };
 
 /* Eight bytes at a time. Keys come from the administrator: nobody has an interest in collisions. */
@@ -77,51 +98,109 @@ static size_t bucket_of(const void *bytes, size_t length)
     return (size_t)(hash ^ (hash >> 32)) % BUCKETS;
 }
 
-static bool is_same_text(const char *a, const char *b)
+static void make_trust(const struct client_tls *tls, struct trust *trust)
 {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+    memset(trust, 0, sizeof(*trust));
+    trust->versions[0] = tls->lowest_version;
+    trust->versions[1] = tls->highest_version;
+    if (tls->identity != NULL) {
+        trust->has_identity = 1;
+        memcpy(trust->identity, tls_identity_digest(tls->identity), sizeof(trust->identity));
+    }
+    if (!tls->verify)
+        return;
+    trust->verify = 1;
+    trust->depth = tls->verify_depth;
+    trust->own = tls->own_authorities ? 1 : 0;
+    if (tls->own_authorities)
+        tls_authorities_digest(tls->authorities, tls->authority_count, &trust->authorities);
+    else
+        trust->trusted = tls->trusted;
 }
 
-static bool is_setting_of(const struct tls_setting *setting, const struct client_tls *tls)
+static bool is_setting_of(const struct tls_setting *setting, struct str wanted, const struct trust *trust)
 {
     struct str name = str_of(setting->server_name);
 
-    return setting->verify == tls->verify && setting->verify_depth == tls->verify_depth &&
-           (name.at == NULL) == (tls->server_name.at == NULL) && str_equal(name, tls->server_name) &&
-           is_same_text(setting->ca_file, tls->ca_file);
+    return (name.at == NULL) == (wanted.at == NULL) && str_equal(name, wanted) &&
+           memcmp(&setting->trust, trust, sizeof(*trust)) == 0;
 }
 
-/* Those that another setting has read from the same file, or NULL. */
-static X509_STORE *find_authorities(const struct client_pool *pool, const struct client_tls *tls)
+/* The store of another setting with the same ones, or NULL. Only looked for when a context is made. */
+static X509_STORE *find_authorities(const struct client_pool *pool, const struct trust *trust)
 {
-    for (size_t i = 0; i < BUCKETS && tls->verify; i++)
+    for (size_t i = 0; i < BUCKETS && trust->verify != 0; i++)
         for (const struct tls_setting *setting = pool->tls_settings[i]; setting != NULL;
              setting = setting->next)
-            if (setting->verify && setting->context != NULL && is_same_text(setting->ca_file, tls->ca_file))
+            if (setting->trust.verify != 0 && setting->context != NULL && setting->trust.own == trust->own &&
+                setting->trust.trusted == trust->trusted &&
+                digest_equal(&setting->trust.authorities, &trust->authorities))
                 return SSL_CTX_get_cert_store(setting->context);
     return NULL;
 }
 
+static size_t setting_bucket(struct str name)
+{
+    return bucket_of(name.at, name.at != NULL ? name.len : 0);
+}
+
+static void free_setting(struct client_pool *pool, struct tls_setting *setting)
+{
+    struct tls_setting **link = &pool->tls_settings[setting_bucket(str_of(setting->server_name))];
+
+    while (*link != setting)
+        link = &(*link)->next;
+    *link = setting->next;
+    list_remove(&setting->spare);
+    pool->spare_count--;
+    SSL_CTX_free(setting->context);
+    free(setting->server_name);
+    free(setting);
+}
+
+static void make_spare(struct client_pool *pool, struct tls_setting *setting)
+{
+    list_add_first(&pool->spare, &setting->spare);
+    pool->spare_count++;
+    if (pool->spare_count > SPARE_SETTINGS)
+        free_setting(pool, CONTAINER_OF(pool->spare.previous, struct tls_setting, spare));
+}
+
+static void hold_setting(struct client_pool *pool, struct tls_setting *setting)
+{
+    if (setting->target_count++ > 0)
+        return;
+    list_remove(&setting->spare);
+    pool->spare_count--;
+}
+
+static void release_setting(struct client_pool *pool, struct tls_setting *setting)
+{
+    if (setting != NULL && --setting->target_count == 0)
+        make_spare(pool, setting);
+}
+
 static struct tls_setting *find_tls(struct client_pool *pool, const struct client_tls *tls)
 {
-    size_t bucket = bucket_of(tls->server_name.at, tls->server_name.at != NULL ? tls->server_name.len : 0);
+    size_t bucket = setting_bucket(tls->server_name);
     struct tls_setting *setting = pool->tls_settings[bucket];
+    struct trust trust;
     struct err err;
 
-    while (setting != NULL && !is_setting_of(setting, tls))
+    make_trust(tls, &trust);
+    while (setting != NULL && !is_setting_of(setting, tls->server_name, &trust))
         setting = setting->next;
     if (setting != NULL)
         return setting;
     setting = mem_zalloc(sizeof(*setting));
     if (tls->server_name.at != NULL)
         setting->server_name = mem_strndup(tls->server_name.at, tls->server_name.len);
-    setting->ca_file = mem_strdup(tls->ca_file);
-    setting->verify = tls->verify;
-    setting->verify_depth = tls->verify_depth;
-    if (!tls_client_new(tls, find_authorities(pool, tls), &setting->context, &err))
+    setting->trust = trust;
+    if (!tls_client_new(tls, find_authorities(pool, &trust), &setting->context, &err))
         log_error("http: TLS to upstream \"%.*s\" is not possible: %s", STR_ARG(tls->server_name), err.text);
     setting->next = pool->tls_settings[bucket];
     pool->tls_settings[bucket] = setting;
+    make_spare(pool, setting);
     return setting;
 }
 
@@ -153,6 +232,7 @@ void client_target_release(struct client_target *target)
     while (*link != target)
         link = &(*link)->next;
     *link = target->next;
+    release_setting(pool, target->tls);
     free(target);
 }
 
@@ -189,7 +269,7 @@ struct loop *client_pool_loop(const struct client_pool *pool)
 
 SSL_CTX *client_target_tls(const struct client_target *target)
 {
-    return target->tls;
+    return target->tls != NULL ? target->tls->context : NULL;
 }
 
 struct client_target *client_pool_hold(struct client_pool *pool, const struct client_request *request)
@@ -215,7 +295,9 @@ struct client_target *client_pool_hold(struct client_pool *pool, const struct cl
     target->pool = pool;
     target->key = key;
     target->holder_count = 1;
-    target->tls = setting != NULL ? setting->context : NULL;
+    target->tls = setting;
+    if (setting != NULL)
+        hold_setting(pool, setting);
     list_init(&target->idle);
     target->next = pool->targets[bucket];
     pool->targets[bucket] = target;
@@ -290,6 +372,7 @@ struct client_pool *client_pool_new(struct loop *loop, const struct client_pool_
 
     pool->loop = loop;
     pool->options = *options;
+    list_init(&pool->spare);
     return pool;
 }
 
@@ -299,18 +382,10 @@ void client_pool_free(struct client_pool *pool)
         return;
     pool->draining = true;
     close_idle(pool);
-    for (size_t i = 0; i < BUCKETS; i++) {
+    for (size_t i = 0; i < BUCKETS; i++)
         assert(pool->targets[i] == NULL);
-        while (pool->tls_settings[i] != NULL) {
-            struct tls_setting *setting = pool->tls_settings[i];
-
-            pool->tls_settings[i] = setting->next;
-            SSL_CTX_free(setting->context);
-            free(setting->server_name);
-            free(setting->ca_file);
-            free(setting);
-        }
-    }
+    while (!list_is_empty(&pool->spare))
+        free_setting(pool, CONTAINER_OF(pool->spare.next, struct tls_setting, spare));
     free(pool);
 }
 

@@ -33,6 +33,7 @@ struct front_server {
     char *name;
     void (*handle)(struct exchange *exchange, void *arg);
     void (*refuse)(struct exchange *exchange, int status, const char *text, void *arg);
+    bool (*show)(void *arg, struct loop *loop, struct str name, SSL *ssl); /* NULL: tls has what is shown */
     void *arg;
     h2o_hostconf_t *hosts[2]; /* exactly one: h2o then does not match names */
     SSL_CTX *tls;             /* NULL: no address wants it */

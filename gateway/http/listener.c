@@ -344,11 +344,11 @@ static void server_free(struct front_server *server)
 
 static bool make_tls(struct front_server *server, const struct http_server_options *options, struct err *err)
 {
-    const struct tls_server files = {.certificate_file = options->certificate_file,
-                                     .key_file = options->key_file};
+    const struct tls_server files = {.certificates = options->certificate_file,
+                                     .keys = options->key_file};
 
     if (options->tls == NULL)
-        return tls_server_new(&files, &server->tls, err);
+        return tls_server_new(&files, &server->tls, NULL, err);
     (void)SSL_CTX_up_ref(options->tls);
     server->tls = options->tls;
     return true;
@@ -459,6 +459,7 @@ bool http_front_add(struct http_front *front, const struct http_server_options *
     server->name = mem_strdup(options->name);
     server->handle = options->handle;
     server->refuse = options->refuse;
+    server->show = options->show;
     server->arg = options->arg;
     if (!open_addresses(server, options, err)) {
         server_free(server);

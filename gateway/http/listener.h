@@ -22,6 +22,7 @@ struct http_front;
 struct http_server;
 struct loop;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st;
 
 /* One entry of proxy_listen and the like. */
 struct listen_address {
@@ -40,6 +41,12 @@ struct http_server_options {
     size_t address_count;
     const char *certificate_file; /* PEM; NULL: a self-signed pair is made at start */
     const char *key_file;
+    /*
+     * With a context made `by_name`: shows what belongs to the name, by tls_identity_show(); false: there is
+     * nothing, and the handshake fails. name: in lower case; at == NULL: the client has sent none, or none
+     * that can be a host's. On the connection's loop, in the middle of its first read.
+     */
+    bool (*show)(void *arg, struct loop *loop, struct str name, struct ssl_st *ssl);
     struct ssl_ctx_st *tls; /* instead of these two, see tls.h; gets a reference; NULL: they count */
     void (*handle)(struct exchange *exchange, void *arg);
     /*

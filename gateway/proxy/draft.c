@@ -112,6 +112,7 @@ struct draft *draft_new(const struct draft_options *options, const struct snapsh
     next->target_groups = from_last ? pmap_ref(last->target_groups) : NULL;
     next->certificates = from_last ? pmap_ref(last->certificates) : NULL;
     next->snis = from_last ? pmap_ref(last->snis) : NULL;
+    next->server_names = from_last ? pmap_ref(last->server_names) : NULL;
     next->authorities = from_last ? pmap_ref(last->authorities) : NULL;
     next->balanced_count = last != NULL ? last->balanced_count : 0;
     next->failing = from_last ? pmap_ref(last->failing) : NULL;

@@ -23,6 +23,7 @@ struct http_front;
 struct line_sink;
 struct proxy;
 struct settings;
+struct tls_settings;
 
 struct proxy_loop {
     struct proxy *proxy;
@@ -48,7 +49,7 @@ struct proxy {
     struct line_sink *access_sink; /* NULL: no access log */
     int64_t swept_ms;              /* thread: main */
     struct http_front *front;
-    const char *ca_file; /* for upstreams; NULL: the system's */
+    struct tls_settings *tls;
     struct proxy_loop *loops;
     size_t loop_count;
     struct client_pool_options pool_options; /* at the start */

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/chain/miss_limit.h"
@@ -16,10 +15,12 @@
 #include "gateway/http/listener.h"
 #include "gateway/proxy/access_log.h"
 #include "gateway/proxy/balance.h"
+#include "gateway/proxy/certificates.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
+#include "gateway/proxy/tls_settings.h"
 
 enum {
     SWEEP_MS = 10000
@@ -76,8 +77,8 @@ static bool open_front(struct proxy *proxy, const struct config *config, struct 
     };
     const struct http_server_options server = {
         .name = "proxy_listen",
-        .certificate_file = config->ssl_cert,
-        .key_file = config->ssl_cert_key,
+        .tls = proxy->tls->server,
+        .show = certificates_show,
         .handle = request_handle,
         .refuse = request_refuse,
         .arg = proxy,
@@ -87,10 +88,30 @@ static bool open_front(struct proxy *proxy, const struct config *config, struct 
     return listen_add(proxy->front, &server, &config->proxy_listen, err);
 }
 
+/* The first mistake will do: `freshet check` shows all. */
+static bool open_tls(struct proxy *proxy, const struct config *config, struct err *err)
+{
+    struct config_problems problems = {0};
+
+    proxy->tls = tls_settings_load(config, &problems);
+    bool ok =
+        proxy->tls != NULL || err_set(err, ERR_INVALID, "%s: %s", problems.at[0].key, problems.at[0].reason);
+    config_problems_fini(&problems);
+    return ok && tls_settings_complete(proxy->tls, config, err);
+}
+
+bool proxy_check(const struct config *config, struct config_problems *problems)
+{
+    struct tls_settings *tls = tls_settings_load(config, problems);
+    bool ok = tls != NULL;
+
+    tls_settings_free(tls);
+    return ok;
+}
+
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err)
 {
     struct proxy *made = mem_zalloc(sizeof(*made));
-    const char *ca_file = options->config->lua_ssl_trusted_certificate;
 
     made->world = options->world;
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
@@ -99,7 +120,6 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->access_sink = options->access_sink;
     made->balance = balance_new(options->resolver);
     made->awake_until_us = INT64_MAX; /* until somebody watches */
-    made->ca_file = strcmp(ca_file, "system") == 0 ? NULL : ca_file;
     made->loop_count = options->loop_count;
     made->loops = mem_zalloc(options->loop_count * sizeof(*made->loops));
     const struct settings *settings = make_settings(made, options->config);
@@ -112,7 +132,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
         random_seed(&at->choices, random_u64());
     }
     made->pool_options = pool_options(options->config);
-    if (!open_front(made, options->config, err)) {
+    if (!open_tls(made, options->config, err) || !open_front(made, options->config, err)) {
         proxy_close(made);
         return false;
     }
@@ -245,6 +265,7 @@ void proxy_close(struct proxy *proxy)
     }
     balance_free(proxy->balance);
     miss_limit_free(proxy->world.miss_limit);
+    tls_settings_free(proxy->tls);
     free(proxy->loops);
     free(proxy);
 }

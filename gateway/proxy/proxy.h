@@ -15,6 +15,7 @@
 #include "gateway/chain/chain.h"
 
 struct config;
+struct config_problems;
 struct http_front;
 struct line_sink;
 struct loop;
@@ -32,6 +33,8 @@ struct proxy_options {
     size_t loop_count;
 };
 
+/* Are the settings that proxy_open() reads files for right? Every mistake becomes a problem. */
+bool proxy_check(const struct config *config, struct config_problems *problems) MUST_CHECK;
 /* Opens the listening sockets. */
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err) MUST_CHECK;
 /* On each loop's own thread, when it starts: begins to accept. */

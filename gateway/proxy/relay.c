@@ -14,15 +14,19 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/pmap.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/access_log.h"
+#include "gateway/proxy/certificates.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
+#include "gateway/proxy/snapshot.h"
+#include "gateway/proxy/tls_settings.h"
 #include "gateway/proxy/upstream_head.h"
 #include "gateway/router/path.h"
 
@@ -266,6 +270,58 @@ static void set_path(struct request *request)
         request->relay.prefix = str_part(request->chain.path, 0, request->matched_length);
 }
 
+/* The certificate to show, if the upstream asks: the service's, else the upstream entity's, else the node's.
+ */
+static const struct tls_identity *identity_of(const struct request *request)
+{
+    const struct uuid *ids[] = {
+        &request->chain.service->client_certificate,
+        request->balanced != NULL ? &request->balanced->upstream->client_certificate : NULL,
+    };
+
+    for (size_t i = 0; i < COUNT(ids); i++)
+        if (ids[i] != NULL && !uuid_is_nil(ids[i]))
+            return certificates_get(request->snapshot, ids[i]);
+    return request->at->proxy->tls->client;
+}
+
+/* One that is gone, or cannot be read, is not trusted. */
+static void set_authorities(struct request *request)
+{
+    struct client_tls *tls = &request->relay.tls;
+    const struct service *service = request->chain.service;
+    const struct tls_authority **found;
+
+    tls->own_authorities = tls->verify && service->authority_count > 0;
+    if (!tls->own_authorities)
+        return;
+    found =
+        exchange_alloc(request->exchange, service->authority_count * sizeof(const struct tls_authority *));
+    for (size_t i = 0; i < service->authority_count; i++) {
+        const struct tls_authority *authority =
+            pmap_find(request->snapshot->authorities, service->authorities[i].bytes);
+        if (authority != NULL)
+            found[tls->authority_count++] = authority;
+    }
+    tls->authorities = found;
+}
+
+static void fill_tls(struct request *request)
+{
+    struct client_tls *tls = &request->relay.tls;
+    const struct client_tls *usual = &request->at->proxy->tls->upstream;
+
+    if (request->relay.ask.tls != NULL)
+        return; /* of an earlier try */
+    *tls = *usual;
+    tls->verify = request->hop->client_tls.verify;
+    if (request->chain.service->tls_verify_depth >= 0)
+        tls->verify_depth = request->hop->client_tls.verify_depth;
+    tls->identity = identity_of(request);
+    set_authorities(request);
+    request->relay.ask.tls = tls;
+}
+
 /*
  * With preserve_host the client's name goes into the handshake too, if the administrator has listed it: names
  * that clients make up would each cost a TLS context.
@@ -277,10 +333,8 @@ static void set_tls(struct request *request, bool preserved)
 
     if (!request->hop->tls)
         return;
-    relay->tls = request->hop->client_tls;
-    relay->tls.ca_file = request->at->proxy->ca_file;
+    fill_tls(request);
     relay->tls.server_name = relay->choice.numeric ? STR_NONE : relay->choice.name;
-    relay->ask.tls = &relay->tls;
     if (!preserved)
         return;
     struct str name = origin_host_of(exchange_request(request->exchange)->host);

@@ -17,6 +17,8 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/pmap.h"
 #include "gateway/chain/scope.h"
+#include "gateway/http/tls_authority.h"
+#include "gateway/http/tls_identity.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
 #include "gateway/model/schema.h"
@@ -124,12 +126,34 @@ static void unref_balanced(void *value)
     free(balanced);
 }
 
+static void ref_identity(void *value)
+{
+    (void)tls_identity_ref(value);
+}
+
+static void unref_identity(void *value)
+{
+    tls_identity_unref(value);
+}
+
+static void ref_authority(void *value)
+{
+    (void)tls_authority_ref(value);
+}
+
+static void unref_authority(void *value)
+{
+    tls_authority_unref(value);
+}
+
 const struct pmap_values snapshot_rows = {ref_row, unref_row};
 const struct pmap_values snapshot_upstreams = {ref_balanced, unref_balanced};
 const struct pmap_values snapshot_target_groups = {ref_targets, unref_targets};
 const struct pmap_values snapshot_services = {ref_service, unref_service};
 const struct pmap_values snapshot_routes = {ref_route, unref_route};
 const struct pmap_values snapshot_groups = {ref_group, unref_group};
+const struct pmap_values snapshot_identities = {ref_identity, unref_identity};
+const struct pmap_values snapshot_authorities = {ref_authority, unref_authority};
 const struct pmap_values snapshot_failing = {0};
 const struct pmap_values snapshot_plugins = {ref_plugin, unref_plugin};
 
@@ -150,6 +174,11 @@ struct shared_row *shared_row_new(const struct schema *schema, void *object)
 }
 
 const struct target *shared_target(const struct shared_row *row)
+{
+    return row->object;
+}
+
+const struct sni *shared_sni(const struct shared_row *row)
 {
     return row->object;
 }
@@ -212,9 +241,10 @@ void snapshot_free(struct snapshot *snapshot)
     pmap_unref(snapshot->upstreams, &snapshot_upstreams);
     pmap_unref(snapshot->target_groups, &snapshot_target_groups);
     pmap_unref(snapshot->targets, &snapshot_rows);
-    pmap_unref(snapshot->certificates, &snapshot_rows);
+    pmap_unref(snapshot->certificates, &snapshot_identities);
+    pmap_unref(snapshot->server_names, &snapshot_rows);
     pmap_unref(snapshot->snis, &snapshot_rows);
-    pmap_unref(snapshot->authorities, &snapshot_rows);
+    pmap_unref(snapshot->authorities, &snapshot_authorities);
     scope_unref(snapshot->scope);
     pmap_unref(snapshot->failing, &snapshot_failing);
     free(snapshot->readers);

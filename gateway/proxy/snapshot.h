@@ -29,6 +29,7 @@ struct router;
 struct schemas;
 struct scope_index;
 struct service;
+struct sni;
 struct snapshot_place;
 struct target;
 struct upstream;
@@ -45,8 +46,11 @@ struct snapshot {
     struct pmap *upstream_names; /* digest of the name -> struct balanced */
     struct pmap *targets;        /* id -> struct shared_row */
     struct pmap *target_groups;  /* id of an upstream -> struct pmap: its part of `targets` */
-    struct pmap *certificates, *snis, *authorities; /* id -> struct shared_row */
-    uint64_t balanced_count;                        /* of struct balanced that were ever made */
+    struct pmap *certificates;   /* id -> struct tls_identity */
+    struct pmap *snis;           /* id -> struct shared_row */
+    struct pmap *server_names;   /* certificates_name_key() of the name -> the same */
+    struct pmap *authorities;    /* id -> struct tls_authority */
+    uint64_t balanced_count;     /* of struct balanced that were ever made */
     struct scope_index *scope;
     struct pmap *failing; /* ids of rows whose newest version does not compile; values mean nothing */
     uint64_t number;      /* 1, 2, 3 ... of this process */
@@ -73,6 +77,7 @@ struct shared_row {
 /* Takes the object over. */
 struct shared_row *shared_row_new(const struct schema *schema, void *object);
 const struct target *shared_target(const struct shared_row *row);
+const struct sni *shared_sni(const struct shared_row *row);
 
 /* One version of an upstream and its targets: a change of either makes another. */
 struct balanced {
@@ -96,7 +101,8 @@ const struct service *snapshot_service(const struct snapshot *snapshot, const st
 /* Members are counted: these take and give back the references of the maps. Bus thread. */
 struct pmap_values;
 extern const struct pmap_values snapshot_services, snapshot_routes, snapshot_groups, snapshot_plugins,
-    snapshot_rows, snapshot_upstreams, snapshot_target_groups, snapshot_failing;
+    snapshot_rows, snapshot_upstreams, snapshot_target_groups, snapshot_identities, snapshot_authorities,
+    snapshot_failing;
 /* One that was never published. */
 void snapshot_free(struct snapshot *snapshot);
 

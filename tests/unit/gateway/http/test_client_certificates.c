@@ -92,7 +92,7 @@ static struct bench *open_bench(bool trusts_ann_alone)
     bench->stranger = make_identity("\xc3\x84nn", NULL);
     write_authority(bench, trusts_ann_alone ? &bench->ann : &bench->authority);
     const struct tls_server files = {.client_ca_file = bench->authorities};
-    if (!tls_server_new(&files, &bench->relay.front_tls, &err))
+    if (!tls_server_new(&files, &bench->relay.front_tls, NULL, &err))
         fail_msg("%s", err.text);
     bench->relay.tls_front = true;
     bench->relay.handle = show_peer;
@@ -189,7 +189,7 @@ static void a_digest_is_that_of_the_contents(void **state)
 {
     struct bench *bench = open_bench(false);
     const struct tls_server files = {.client_ca_file = bench->authorities};
-    const struct tls_server others = {.key_file = bench->authorities};
+    const struct tls_server others = {.keys = bench->authorities};
     const struct tls_server missing = {.client_ca_file = "/nowhere/ca.pem"};
     uint8_t digests[4][TLS_DIGEST_SIZE];
     struct err err;

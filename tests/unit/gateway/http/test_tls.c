@@ -14,12 +14,15 @@
 #include <openssl/x509v3.h>
 
 #include "gateway/http/client_pool.h"
+#include "gateway/http/tls_authority.h"
+#include "gateway/http/tls_pem.h"
 #include "tests/unit/gateway/http/relay.h"
 
 struct bench {
     struct relay near, far; /* near asks far */
     struct client_tls tls;
     char certificate[64], key[64];
+    X509_STORE *trusted; /* the certificate */
     int client;
 };
 
@@ -74,7 +77,11 @@ static int start(void **state)
 {
     struct bench *bench = mem_zalloc(sizeof(*bench));
 
+    struct err err;
+
     write_pair(bench);
+    if (!tls_authorities_load(bench->certificate, &bench->trusted, &err))
+        fail_msg("%s", err.text);
     bench->far.handle = show_name;
     bench->far.tls_front = true;
     bench->far.certificate_file = bench->certificate;
@@ -97,6 +104,7 @@ static int stop(void **state)
     close(bench->client);
     relay_stop(&bench->near);
     relay_stop(&bench->far);
+    X509_STORE_free(bench->trusted);
     unlink(bench->certificate);
     unlink(bench->key);
     free(bench);
@@ -115,7 +123,7 @@ static void the_right_name_is_let_in_and_the_connection_kept(void **state)
 {
     struct bench *bench = *state;
     const struct client_tls tls = {
-        .server_name = STR("far.test"), .verify = true, .verify_depth = 1, .ca_file = bench->certificate};
+        .server_name = STR("far.test"), .verify = true, .trusted = bench->trusted};
 
     for (int i = 0; i < 4; i++)
         assert_non_null(strstr(ask(bench, tls, "|0]"), "[far.test|tls|0]"));
@@ -126,7 +134,7 @@ static void a_wrong_name_is_refused(void **state)
 {
     struct bench *bench = *state;
     const struct client_tls tls = {
-        .server_name = STR("near.test"), .verify = true, .ca_file = bench->certificate};
+        .server_name = STR("near.test"), .verify = true, .trusted = bench->trusted};
 
     assert_non_null(strstr(ask(bench, tls, "failed"), "TLS handshake failed"));
     assert_true(raw_reaches(&bench->near.last_failure, CLIENT_TLS_FAILED));
@@ -143,9 +151,9 @@ static void an_address_can_be_verified(void **state)
 {
     struct bench *bench = *state;
     const struct client_tls right = {
-        .server_name = STR("127.0.0.1"), .verify = true, .ca_file = bench->certificate};
+        .server_name = STR("127.0.0.1"), .verify = true, .trusted = bench->trusted};
     const struct client_tls wrong = {
-        .server_name = STR("127.0.0.2"), .verify = true, .ca_file = bench->certificate};
+        .server_name = STR("127.0.0.2"), .verify = true, .trusted = bench->trusted};
 
     assert_non_null(strstr(ask(bench, right, "|0]"), "|tls|0]"));
     assert_non_null(strstr(ask(bench, wrong, "failed"), "TLS handshake failed"));
@@ -157,15 +165,39 @@ static void without_verification_any_name_will_do(void **state)
     const struct client_tls nameless = {.verify = false};
 
     assert_non_null(strstr(ask(*state, named, "|0]"), "[near.test|tls|0]"));
-    assert_non_null(strstr(ask(*state, nameless, "|0]"), "|tls|0]"));
+    assert_non_null(strstr(ask(*state, nameless, "|0]"), "[|tls|0]")); /* no address in place of a name */
 }
 
-static void a_missing_authority_file_fails_every_request(void **state)
+static void without_any_authority_every_request_fails(void **state)
 {
-    const struct client_tls tls = {.server_name = STR("far.test"), .verify = true, .ca_file = "/nonexistent"};
+    const struct client_tls tls = {.server_name = STR("far.test"), .verify = true, .own_authorities = true};
 
     for (int i = 0; i < 2; i++)
         assert_non_null(strstr(ask(*state, tls, "failed"), "TLS handshake failed"));
+}
+
+static void an_authority_of_the_service_counts_and_no_other(void **state)
+{
+    struct bench *bench = *state;
+    struct tls_authority *authority;
+    struct err err;
+    char *text;
+
+    assert_true(tls_pem_load(bench->certificate, &text, &err));
+    assert_true(tls_authority_new(text, &authority, &err));
+    const struct tls_authority *set[] = {authority};
+    const struct client_tls tls = {.server_name = STR("far.test"),
+                                   .verify = true,
+                                   .own_authorities = true,
+                                   .authorities = set,
+                                   .authority_count = 1};
+    struct client_tls none = {
+        .server_name = STR("far.test"), .verify = true, .own_authorities = true, .trusted = bench->trusted};
+
+    assert_non_null(strstr(ask(bench, tls, "|0]"), "[far.test|tls|0]"));
+    assert_non_null(strstr(ask(bench, none, "failed"), "TLS handshake failed"));
+    tls_authority_unref(authority);
+    tls_pem_forget(text);
 }
 
 static SSL_CTX *context_for(struct client_pool *pool, const struct client_tls *tls)
@@ -184,15 +216,45 @@ static void authorities_are_read_once_for_all_names(void **state)
     const struct client_pool_options options = {0};
     struct client_pool *pool = client_pool_new(NULL, &options);
     const struct client_tls one = {
-        .server_name = STR("one.test"), .verify = true, .ca_file = bench->certificate};
+        .server_name = STR("one.test"), .verify = true, .trusted = bench->trusted};
     const struct client_tls two = {
-        .server_name = STR("two.test"), .verify = true, .ca_file = bench->certificate};
+        .server_name = STR("two.test"), .verify = true, .trusted = bench->trusted};
     const struct client_tls other = {.server_name = STR("two.test"), .verify = true};
     SSL_CTX *context = context_for(pool, &one);
 
     assert_ptr_not_equal(context, context_for(pool, &two));
     assert_ptr_equal(SSL_CTX_get_cert_store(context), SSL_CTX_get_cert_store(context_for(pool, &two)));
     assert_ptr_not_equal(SSL_CTX_get_cert_store(context), SSL_CTX_get_cert_store(context_for(pool, &other)));
+    client_pool_free(pool);
+}
+
+static void spare_contexts_are_bounded(void **state)
+{
+    const struct client_pool_options options = {0};
+    struct client_pool *pool = client_pool_new(NULL, &options);
+    const struct client_tls kept = {.server_name = STR("kept.test")};
+    const struct client_request request = {.address = {.ss_family = AF_INET}, .tls = &kept};
+    struct client_target *target = client_pool_hold(pool, &request);
+    SSL_CTX *context = client_target_tls(target);
+    SSL_CTX *first = NULL;
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        char name[32];
+        int length = snprintf(name, sizeof(name), "n%d.test", i);
+        const struct client_tls tls = {.server_name = {name, (size_t)length}};
+        SSL_CTX *made = context_for(pool, &tls);
+
+        if (i == 0) {
+            first = made;
+            (void)SSL_CTX_up_ref(first); /* else its place could be taken by another */
+        }
+    }
+    const struct client_tls again = {.server_name = STR("n0.test")};
+    assert_ptr_not_equal(context_for(pool, &again), first);
+    assert_ptr_equal(context_for(pool, &kept), context); /* in use */
+    SSL_CTX_free(first);
+    client_target_release(target);
     client_pool_free(pool);
 }
 
@@ -277,7 +339,7 @@ static void the_name_is_checked_in_every_version(void **state)
         struct pinned pinned = {bench, versions[i / 2], raw_listen(&port)};
         const struct client_tls tls = {.server_name = right ? STR("far.test") : STR("near.test"),
                                        .verify = true,
-                                       .ca_file = bench->certificate};
+                                       .trusted = bench->trusted};
 
         bench->near.upstream = raw_loopback(port);
         assert_int_equal(pthread_create(&thread, NULL, serve_pinned, &pinned), 0);
@@ -298,7 +360,9 @@ int main(void)
         FACT(an_unknown_authority_is_refused),
         FACT(an_address_can_be_verified),
         FACT(without_verification_any_name_will_do),
-        FACT(a_missing_authority_file_fails_every_request),
+        FACT(without_any_authority_every_request_fails),
+        FACT(an_authority_of_the_service_counts_and_no_other),
+        FACT(spare_contexts_are_bounded),
         FACT(authorities_are_read_once_for_all_names),
         FACT(a_large_body_goes_both_ways_through_tls),
         cmocka_unit_test(a_server_without_a_certificate_makes_its_own),
