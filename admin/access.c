@@ -98,7 +98,8 @@ static bool load_tls(const struct config *config, struct access *access, struct 
     if (!has_tls(config))
         return true;
     /* In this order: what changes in between is another digest next time. */
-    if (tls_server_digest(&files, access->tls_digest, &err) && tls_server_new(&files, &access->tls, NULL, &err))
+    if (tls_server_digest(&files, access->tls_digest, &err) &&
+        tls_server_new(&files, &access->tls, NULL, &err))
         return true;
     problem_add(problems, place_of(config), 0, "admin_listen", "%s", err.text);
     return false;

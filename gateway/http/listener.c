@@ -344,8 +344,7 @@ static void server_free(struct front_server *server)
 
 static bool make_tls(struct front_server *server, const struct http_server_options *options, struct err *err)
 {
-    const struct tls_server files = {.certificates = options->certificate_file,
-                                     .keys = options->key_file};
+    const struct tls_server files = {.certificates = options->certificate_file, .keys = options->key_file};
 
     if (options->tls == NULL)
         return tls_server_new(&files, &server->tls, NULL, err);

@@ -122,8 +122,7 @@ static const char *ask(struct bench *bench, struct client_tls tls, const char *u
 static void the_right_name_is_let_in_and_the_connection_kept(void **state)
 {
     struct bench *bench = *state;
-    const struct client_tls tls = {
-        .server_name = STR("far.test"), .verify = true, .trusted = bench->trusted};
+    const struct client_tls tls = {.server_name = STR("far.test"), .verify = true, .trusted = bench->trusted};
 
     for (int i = 0; i < 4; i++)
         assert_non_null(strstr(ask(bench, tls, "|0]"), "[far.test|tls|0]"));
@@ -215,10 +214,8 @@ static void authorities_are_read_once_for_all_names(void **state)
     struct bench *bench = *state;
     const struct client_pool_options options = {0};
     struct client_pool *pool = client_pool_new(NULL, &options);
-    const struct client_tls one = {
-        .server_name = STR("one.test"), .verify = true, .trusted = bench->trusted};
-    const struct client_tls two = {
-        .server_name = STR("two.test"), .verify = true, .trusted = bench->trusted};
+    const struct client_tls one = {.server_name = STR("one.test"), .verify = true, .trusted = bench->trusted};
+    const struct client_tls two = {.server_name = STR("two.test"), .verify = true, .trusted = bench->trusted};
     const struct client_tls other = {.server_name = STR("two.test"), .verify = true};
     SSL_CTX *context = context_for(pool, &one);
 
