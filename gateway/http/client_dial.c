@@ -57,7 +57,7 @@ static void start_handshake(struct client_dial *dial)
         h2o_socket_ssl_handshake(dial->sock, dial->tls, exchange_copy(dial->exchange, name).at, on_handshake);
         return;
     }
-    /* A name makes h2o the client, so there has to be one; servers ignore a literal. */
+    /* A name makes h2o the client, so there has to be one; tls_client.c takes it out again. */
     if (request->address.ss_family == AF_INET)
         (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
     else
