@@ -24,6 +24,7 @@
 #include "gateway/http/client_pool.h"
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/response_head.h"
+#include "gateway/http/socket_option.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 
@@ -70,6 +71,7 @@ struct client {
     bool write_failed;
     bool timer_is_write;
     size_t body_written;
+    uint64_t acknowledged; /* by the upstream, of a body of several slices, when last looked at */
     enum client_failure start_failure;
     /* the answer */
     struct response_head_scan scan;
@@ -161,6 +163,23 @@ static void finish(struct client *client)
     client_pool_give(upstream);
 }
 
+static bool is_long(const struct client *client)
+{
+    return client->request.body.len > WRITE_SLICE_BYTES;
+}
+
+/* The kernel takes megabytes at once: an upstream may be busy with them long after the last write. */
+static bool is_taking(struct client *client)
+{
+    if (!is_long(client))
+        return false;
+    uint64_t before = client->acknowledged;
+    client->acknowledged = socket_option_acknowledged(client->upstream->sock);
+    return client->acknowledged > before;
+}
+
+static void await(struct client *client, int timeout_ms);
+
 static void on_due(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
@@ -174,6 +193,11 @@ static void on_due(struct timer *timer)
         fail(client, CLIENT_CONNECT_TIMEOUT);
         break;
     case CLIENT_AWAITING:
+        if (is_taking(client))
+            await(client, client->writing ? client->request.write_ms : client->request.read_ms);
+        else
+            fail(client, CLIENT_TIMEOUT);
+        break;
     case CLIENT_RECEIVING:
         fail(client, CLIENT_TIMEOUT);
         break;
@@ -479,6 +503,8 @@ static void write_slice(struct client *client)
         pieces[count++] = h2o_iovec_init(request->body.at + client->body_written, length);
     client->body_written += length;
     client->writing = true;
+    if (is_long(client))
+        client->acknowledged = socket_option_acknowledged(client->upstream->sock);
     if (client->state == CLIENT_AWAITING)
         await(client, request->write_ms);
     h2o_socket_write(client->upstream->sock, pieces, count, on_written);

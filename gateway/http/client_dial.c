@@ -7,11 +7,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
-#include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/socket_option.h"
 #include "gateway/io/loop.h"
 
 static void fail(struct client_dial *dial, enum client_failure failure)
@@ -77,16 +76,6 @@ static void on_connected(h2o_socket_t *sock, const char *error)
         succeed(dial);
 }
 
-/* A peer that acknowledges nothing is given up by the kernel too, also when nobody waits for it any more. */
-static void limit_silence(h2o_socket_t *sock, const struct client_request *request)
-{
-    unsigned timeout_ms = request->write_ms > 0 ? (unsigned)request->write_ms : 0;
-
-    if (setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) !=
-        0)
-        log_debug("http: no limit of silence for an upstream; errno=%d", errno);
-}
-
 /* These say something about us, not about the upstream. */
 static bool is_shortage(int why)
 {
@@ -108,7 +97,10 @@ bool client_dial_start(struct client_dial *dial, enum client_failure *failure)
         return false;
     }
     dial->sock->data = dial;
-    limit_silence(dial->sock, dial->request);
+    /* Our own timers come first, and know what it was. */
+    socket_option_limit_silence(dial->sock, 3 * (int64_t)dial->request->write_ms);
+    if (dial->tls != NULL)
+        socket_option_limit_buffer(dial->sock);
     metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
     return true;
 }

@@ -12,6 +12,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/http/exchange_backend.h"
+#include "gateway/http/socket_option.h"
 #include "gateway/io/timer.h"
 
 struct side {
@@ -122,6 +123,8 @@ static void take_side(struct tunnel *tunnel, struct side *side, struct side *oth
 {
     *side = (struct side){.tunnel = tunnel, .sock = sock, .other = other, .tls = sock->ssl != NULL};
     h2o_socket_dont_read(sock, side->tls ? 0 : 1);
+    if (side->tls)
+        socket_option_limit_buffer(sock);
     sock->data = side;
 }
 

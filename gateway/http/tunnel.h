@@ -6,7 +6,7 @@
  *
  * The end of one direction is passed on as such and the other goes on, except towards TLS, whose end cannot
  * be said to h2o apart from the connection's: there it ends both. At most TUNNEL_PIECE_BYTES of a direction
- * are in memory; of a TLS side what its kernel had buffered, for h2o reads that.
+ * are in memory; of a TLS side what the kernel may hold (socket_option.h), for h2o reads that.
  *
  * Threads: the loop of both.
  */
