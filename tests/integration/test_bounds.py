@@ -4,11 +4,11 @@ import contextlib
 import os
 import resource
 import socket
-import threading
 import time
 
 import pytest
 
+from raw_upstream import RawUpstream
 from support import PATIENCE, Cluster, eventually, raw
 
 CLIENT_TIMEOUT = 2
@@ -21,39 +21,6 @@ SETTINGS = {
     "nginx_worker_processes": 1,
     "max_connections": 100,
 }
-
-
-class RawUpstream:
-    """Gives every connection to `serve`, after the head of its first request."""
-
-    def __init__(self, serve):
-        self.serve, self.sent, self.stopping = serve, 0, False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._run, args=(self.listener.accept()[0],), daemon=True).start()
-
-    def _run(self, link):
-        with contextlib.closing(link), contextlib.suppress(OSError):
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = link.recv(65536)
-                if not part:
-                    return
-                head += part
-            self.serve(self, link)
-
-    def send(self, link, data):
-        link.sendall(data)
-        self.sent += len(data)
-
-    def stop(self):
-        self.stopping = True
-        self.listener.close()
 
 
 @pytest.fixture(scope="module")
