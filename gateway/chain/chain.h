@@ -21,6 +21,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/model/entities.h"
 
+struct chain_shared;
 struct miss_limit;
 struct scope_index;
 
@@ -70,6 +71,8 @@ struct chain {
     bool request_id_in_body; /* family A was used */
     struct str request_id;   /* 32 hex digits */
 
+    struct chain_shared *shared; /* chain_share() */
+
     /* Kept by chain.c: where the walk is, what it waits for, what it pinned. */
     struct chain_state *state;
 };
@@ -95,6 +98,14 @@ void chain_log(struct chain *chain);
 /* For a plugin that returned PLUGIN_WAIT for something of its own: ends the wait. Look-ups do it themselves.
  */
 void chain_resume(struct chain *chain);
+
+/*
+ * What plugins leave for each other and for the log; a later value of a name stands before an earlier one.
+ * Texts are borrowed until the chain ends.
+ */
+void chain_share(struct chain *chain, struct str name, struct str value);
+/* at == NULL: nobody has. */
+struct str chain_find_shared(const struct chain *chain, struct str name);
 
 /* Headers of an answer are added to chain->answer.headers after the call. */
 /* Family B: compact JSON {"message":..}; message NULL: no body. */

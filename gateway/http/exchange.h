@@ -37,12 +37,17 @@ struct exchange_request {
         headers; /* without host, content-length, transfer-encoding, expect, upgrade, connection kept */
     struct str upgrade; /* value of Upgrade; at == NULL: none */
     struct str body;    /* at == NULL: no body at all */
+    bool has_length;    /* how the client has announced it: Content-Length (which is body.len), */
+    bool chunked;       /* or pieces */
+    bool expects_continue;
     struct sockaddr_storage peer;
     struct str peer_address; /* numeric, IPv4-mapped addresses unmapped */
     int peer_port;
     struct str local_address;
     int local_port;
     int64_t received_us; /* loop_clock_us() when the head was complete */
+    uint64_t connection; /* a number of the client's connection, unique in its loop's life */
+    uint32_t requests;   /* of it so far, this one included */
 };
 
 /* Members may be changed by the steps of a request (headers, path rewriting is the caller's own business). */

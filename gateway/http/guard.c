@@ -16,7 +16,7 @@
 struct seen {
     int content_lengths, transfer_encodings, hosts;
     struct str host;
-    bool close;
+    bool close, expects_continue;
 };
 
 static const struct guard_refusal passed = {0, NULL};
@@ -132,6 +132,8 @@ static bool read_header_line(struct str line, struct seen *seen)
     }
     if (name.len == 10 && str_equal_nocase(name, STR("connection")))
         seen->close |= token_list_has(value, STR("close"));
+    if (name.len == 6 && str_equal_nocase(name, STR("expect")))
+        seen->expects_continue = str_equal_nocase(value, STR("100-continue"));
     if (name.len == 14 && str_equal_nocase(name, STR("content-length"))) {
         seen->content_lengths++;
         return token_to_length(value, &length);
@@ -202,6 +204,9 @@ struct guard_refusal guard_check(struct str bytes, const struct guard_limits *li
     if (!is_framed_once(&seen, checked.version) || !settle_target(&checked, &seen, limits->raw_targets))
         return bad_request;
     checked.close = seen.close;
+    checked.has_length = seen.content_lengths > 0;
+    checked.chunked = seen.transfer_encodings > 0;
+    checked.expects_continue = seen.expects_continue;
     *request = checked;
     return passed;
 }

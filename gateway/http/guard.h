@@ -29,6 +29,9 @@ struct guard_request {
     struct str host;   /* at == NULL: none was sent (HTTP/1.0) */
     int version;       /* 0x100 or 0x101 */
     bool close;        /* a Connection line says so; libh2o looks at the last one only */
+    bool has_length;   /* Content-Length was sent */
+    bool chunked;
+    bool expects_continue;
 };
 
 struct guard_refusal {

@@ -541,6 +541,7 @@ static void read_request(struct h2o_exchange *x)
     request->local_address = str_of(connection->local_address);
     request->local_port = connection->local_port;
     request->received_us = loop_clock_us();
+    request->connection = req->conn->id;
     x->head_only = str_equal(request->method, STR("HEAD"));
     read_headers(x);
 }
@@ -604,7 +605,7 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
     struct guard_request checked;
 
     x->connection->exchange = x;
-    x->connection->request_count++;
+    x->super.request.requests = (uint32_t)++x->connection->request_count;
     (void)atomic_fetch_add_explicit(&x->connection->at->requests, 1, memory_order_relaxed);
     struct guard_refusal refusal =
         guard_check((struct str){sock->input->bytes, sock->input->size}, &server->front->limits, &checked);
@@ -616,6 +617,9 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
     }
     if (checked.close)
         req->http1_is_persistent = 0;
+    request->has_length = checked.has_length;
+    request->chunked = checked.chunked;
+    request->expects_continue = checked.expects_continue;
     request->target = checked.target;
     request->host = checked.host;
     split_target(request);

@@ -10,6 +10,7 @@
 #include "gateway/chain/plugin.h"
 #include "gateway/plugins/acls.h"
 #include "gateway/plugins/basic_auth_credentials.h"
+#include "gateway/plugins/correlation_id.h"
 #include "gateway/plugins/hmac_auth_credentials.h"
 #include "gateway/plugins/jwt_secrets.h"
 #include "gateway/plugins/key_auth.h"
@@ -18,6 +19,7 @@
 static const struct plugin *const plugins[] = {
     &key_auth_plugin,            /* 1250 */
     &request_termination_plugin, /* 2 */
+    &correlation_id_plugin,      /* 1 */
 };
 
 size_t registry_count(void)

@@ -1,94 +1,21 @@
 /*
  * rule - conditions and precedence of a route (data-plane reference 1.3, 1.4).
- *
- * Patterns run with a match limit on JIT code; the working memory belongs to the thread.
  */
 
 #include "gateway/router/rule.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/pattern.h"
 
 enum {
-    MATCH_LIMIT = 100000,
-    STACK_FIRST = 32 * 1024,
-    STACK_MAX = 1024 * 1024, /* of JIT code; its own 32 KiB do not last for a path of 8 KiB */
     HEADERS_MAX = 255
 };
 
-/* ---- patterns ---- */
-
-struct workspace {
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-    pcre2_jit_stack *stack;
-};
-
-static pthread_key_t workspace_key;
-static pthread_once_t workspace_once = PTHREAD_ONCE_INIT;
-static _Thread_local struct workspace *own_workspace;
-
-static void free_workspace(void *arg)
-{
-    struct workspace *workspace = arg;
-    pcre2_match_data_free(workspace->data);
-    pcre2_match_context_free(workspace->context);
-    pcre2_jit_stack_free(workspace->stack);
-    free(workspace);
-}
-
-static void make_key(void)
-{
-    (void)pthread_key_create(&workspace_key, free_workspace);
-}
-
-static struct workspace *workspace(void)
-{
-    if (own_workspace == NULL) {
-        (void)pthread_once(&workspace_once, make_key);
-        own_workspace = mem_alloc(sizeof(*own_workspace));
-        own_workspace->data = pcre2_match_data_create(ROUTER_MAX_CAPTURES, NULL);
-        own_workspace->context = pcre2_match_context_create(NULL);
-        pcre2_set_match_limit(own_workspace->context, MATCH_LIMIT);
-        own_workspace->stack = pcre2_jit_stack_create(STACK_FIRST, STACK_MAX, NULL);
-        pcre2_jit_stack_assign(own_workspace->context, NULL, own_workspace->stack);
-        (void)pthread_setspecific(workspace_key, own_workspace);
-    }
-    return own_workspace;
-}
-
-static pcre2_code *compile(const char *pattern, uint32_t options, struct err *err)
-{
-    int code;
-    PCRE2_SIZE offset;
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &offset, NULL);
-    if (compiled == NULL) {
-        PCRE2_UCHAR text[128];
-        (void)pcre2_get_error_message(code, text, sizeof(text));
-        err_set(err, ERR_SYNTAX, "pattern '%.80s': %s", pattern, (const char *)text);
-        return NULL;
-    }
-    (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* slower without, the same answers */
-    return compiled;
-}
-
-/* Number of pairs in the workspace's ovector, 0: no match. */
-static int run_pattern(const pcre2_code *pattern, struct str subject)
-{
-    struct workspace *own = workspace();
-    int pairs = pcre2_match(pattern, (PCRE2_SPTR)subject.at, subject.len, 0, PCRE2_NO_UTF_CHECK, own->data,
-                            own->context);
-    if (pairs == PCRE2_ERROR_JIT_STACKLIMIT) /* must not let a long path past its route */
-        pairs = pcre2_match(pattern, (PCRE2_SPTR)subject.at, subject.len, 0,
-                            PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, own->data, own->context);
-    /* 0: more groups than room; those that fit are there. */
-    return pairs == 0 ? ROUTER_MAX_CAPTURES : pairs < 0 ? 0 : pairs;
-}
+_Static_assert((int)PATTERN_MAX_PAIRS == (int)ROUTER_MAX_CAPTURES, "what a match has is what is kept");
 
 /* ---- making ---- */
 
@@ -165,7 +92,7 @@ static struct str literal_start(const char *pattern)
 static bool add_pattern(struct candidate *candidate, const char *path, struct err *err)
 {
     char *anchored = mem_printf("^%s", path + 1);
-    candidate->pattern = compile(anchored, PCRE2_UTF, err);
+    candidate->pattern = pattern_compile(anchored, PCRE2_UTF, err);
     candidate->prefix = literal_start(path + 1);
     free(anchored);
     return candidate->pattern != NULL;
@@ -190,7 +117,7 @@ static bool add_header_patterns(struct rule *rule, struct err *err)
                 continue;
             if (rule->header_patterns == NULL)
                 rule->header_patterns = mem_zalloc(header_value_count(route) * sizeof(pcre2_code *));
-            rule->header_patterns[at] = compile(value + 2, PCRE2_CASELESS, err);
+            rule->header_patterns[at] = pattern_compile(value + 2, PCRE2_CASELESS, err);
             if (rule->header_patterns[at] == NULL)
                 return false;
         }
@@ -358,7 +285,7 @@ static bool header_matches(const struct rule *rule, const struct route_header *h
             const pcre2_code *pattern =
                 rule->header_patterns != NULL ? rule->header_patterns[first_value + k] : NULL;
             struct str value = query->headers[i].value;
-            if (pattern != NULL ? run_pattern(pattern, value) > 0
+            if (pattern != NULL ? pattern_match(pattern, value) > 0
                                 : str_equal_nocase(str_of(header->values.at[k]), value))
                 return true;
         }
@@ -395,10 +322,10 @@ static void name_captures(const pcre2_code *pattern, struct router_match *match)
 
 static bool pattern_matches(const struct candidate *candidate, struct str path, struct router_match *match)
 {
-    int pairs = run_pattern(candidate->pattern, path);
+    int pairs = pattern_match(candidate->pattern, path);
     if (pairs == 0)
         return false;
-    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(workspace()->data);
+    const PCRE2_SIZE *ends = pattern_pairs();
     uint32_t groups = 0;
     (void)pcre2_pattern_info(candidate->pattern, PCRE2_INFO_CAPTURECOUNT, &groups);
     match->matched_length = ends[1];

@@ -9,14 +9,11 @@
  * Threads: making and freeing: the making thread. Matching: any.
  */
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <pcre2.h>
-
+#include "gateway/model/pattern.h"
 #include "gateway/router/router.h"
 
 struct rule;

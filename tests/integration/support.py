@@ -101,6 +101,11 @@ class Answer:
         return f"<{self.status} {self.text[:300]}>"
 
 
+def got(answer, name):
+    """Values of a header that the upstream has got, by its answer."""
+    return [value for key, value in answer.json["headers"] if key.lower() == name.lower()]
+
+
 class CaseInsensitive(dict):
     def __getitem__(self, name):
         return super().__getitem__(name.lower())
@@ -548,6 +553,18 @@ class Cluster:
     def key(self, key, consumer="c", **more):
         answer = self.a.admin("POST", f"/consumers/{consumer}/key-auth", json={"key": key} | more)
         assert answer.status == 201, answer
+        return answer.json
+
+    def plugin(self, name, config=None, path="/plugins", **fields):
+        answer = self.a.admin("POST", path, json={"name": name, "config": config or {}} | fields)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def configure(self, plugin, config):
+        """These settings in the place of those it has."""
+        answer = self.a.admin("PUT", f"/plugins/{plugin['id']}", json={"name": plugin["name"], "config": config,
+                                                                        **{of: plugin[of] for of in ("route", "service", "consumer")}})
+        assert answer.status == 200, answer
         return answer.json
 
     def settle(self):
