@@ -15,7 +15,6 @@ static const struct plugin_schema *const schemas[] = {
     &azure_functions_plugin_schema,
     &basic_auth_plugin_schema,
     &bot_detection_plugin_schema,
-    &cors_plugin_schema,
     &datadog_plugin_schema,
     &file_log_plugin_schema,
     &grpc_gateway_plugin_schema,

@@ -12,7 +12,6 @@ extern const struct plugin_schema aws_lambda_plugin_schema;
 extern const struct plugin_schema azure_functions_plugin_schema;
 extern const struct plugin_schema basic_auth_plugin_schema;
 extern const struct plugin_schema bot_detection_plugin_schema;
-extern const struct plugin_schema cors_plugin_schema;
 extern const struct plugin_schema datadog_plugin_schema;
 extern const struct plugin_schema file_log_plugin_schema;
 extern const struct plugin_schema grpc_gateway_plugin_schema;

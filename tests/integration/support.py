@@ -147,7 +147,7 @@ def raw(port, data, timeout=10, tls=None):
 
 
 class Upstream:
-    """Answers with what it got, as JSON. /status/N answers N, /delay/SECONDS waits, /bytes/N sends N bytes."""
+    """Answers with what it got, as JSON; lines "X-Answer: NAME=VALUE" become lines of the answer, X-Answer-Body its body. /status/N answers N, /delay/SECONDS waits, /bytes/N sends N bytes."""
 
     def __init__(self):
         self.port = None
@@ -175,9 +175,14 @@ class Upstream:
                     shown = b"x" * int(words[words.index("bytes") + 1])
                 self.send_response(status)
                 if status not in (204, 304):
-                    self.send_header("Content-Type", "application/json")
+                    if "X-Answer-Body" in self.headers:
+                        shown = self.headers["X-Answer-Body"].encode("latin-1")
+                    if not any(line.lower().startswith("content-type=") for line in self.headers.get_all("X-Answer", [])):
+                        self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(shown)))
                 self.send_header("X-Upstream", "yes")
+                for line in self.headers.get_all("X-Answer", []):
+                    self.send_header(*line.split("=", 1))
                 self.end_headers()
                 if self.command != "HEAD" and status not in (204, 304):
                     self.wfile.write(shown)
