@@ -26,7 +26,7 @@ struct hearing {
 };
 
 enum {
-    ADMIN_SERVER = 0 /* its number in the front, if admin_listen is not off */
+    ADMIN_SERVER = 0 /* its number in its front, if admin_listen is not off */
 };
 
 struct replacement {
@@ -39,6 +39,13 @@ struct reload {
     struct loop_message super;
     struct admin *admin;
     const struct config *config;
+};
+
+struct ending {
+    struct loop_message super;
+    struct admin *admin;
+    struct http_drain drain;
+    bool status_too;
 };
 
 /* False: the answer says why not. */
@@ -80,9 +87,10 @@ static void refuse(struct exchange *exchange, int status, const char *text, void
     request_reply(request);
 }
 
-static bool add_server(struct admin *admin, const char *name, const struct config_list *list,
+static bool add_server(struct http_front *front, const char *name, const struct config_list *list,
                        struct admin_server *server, struct err *err)
 {
+    const struct admin *admin = server->admin;
     const struct http_server_options options = {
         .name = name,
         .certificate_file = admin->config->ssl_cert,
@@ -93,7 +101,7 @@ static bool add_server(struct admin *admin, const char *name, const struct confi
         .arg = server,
     };
 
-    return listen_add(admin->front, &options, list, err);
+    return listen_add(front, &options, list, err);
 }
 
 static void apply_reload(struct loop_message *message)
@@ -119,6 +127,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
         .keepalive_requests = (int)config->nginx_http_keepalive_requests,
         .write_timeout_ms = (int)config->client_write_timeout,
         .spool_directory = config->prefix,
+        .sockets = options->sockets,
     };
 
     made->options = *options;
@@ -129,8 +138,9 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     made->openapi = openapi_write(options->schemas, &made->openapi_bytes);
     list_init(&made->running);
     made->front = http_front_new(&front);
-    if (!add_server(made, "admin_listen", &config->admin_listen, &made->admin_server, err) ||
-        !add_server(made, "status_listen", &config->status_listen, &made->status_server, err)) {
+    made->status_front = http_front_new(&front);
+    if (!add_server(made->front, "admin_listen", &config->admin_listen, &made->admin_server, err) ||
+        !add_server(made->status_front, "status_listen", &config->status_listen, &made->status_server, err)) {
         admin_close(made);
         return false;
     }
@@ -151,12 +161,48 @@ bool admin_attach(struct admin *admin, struct err *err)
     admin->access_log = access_log_new(admin->options.access_sink, admin->options.loop);
     admin->end.on_end = on_loop_end;
     loop_on_end(admin->options.loop, &admin->end); /* before the front's: that one ends exchanges */
-    return http_front_attach(admin->front, admin->options.loop, err);
+    return http_front_attach(admin->front, admin->options.loop, err) &&
+           http_front_attach(admin->status_front, admin->options.loop, err);
 }
 
-struct http_front *admin_front(struct admin *admin)
+static void leave(struct loop_message *message)
 {
-    return admin->front;
+    struct ending *ending = CONTAINER_OF(message, struct ending, super);
+
+    ending->admin->is_leaving = true;
+    free(ending);
+}
+
+static void drain_fronts(struct loop_message *message)
+{
+    struct ending *ending = CONTAINER_OF(message, struct ending, super);
+    const struct admin *admin = ending->admin;
+    struct http_drain status = ending->drain;
+
+    status.on_empty = NULL;
+    if (ending->status_too)
+        http_front_drain(admin->status_front, admin->options.loop, &status);
+    http_front_drain(admin->front, admin->options.loop, &ending->drain);
+    free(ending);
+}
+
+static void post_ending(struct admin *admin, const struct ending *ending)
+{
+    struct ending *copy = mem_dup(ending, sizeof(*ending));
+
+    copy->admin = admin;
+    loop_post(admin->options.loop, &copy->super);
+}
+
+void admin_leave(struct admin *admin)
+{
+    post_ending(admin, &(struct ending){.super.run = leave});
+}
+
+void admin_drain(struct admin *admin, const struct http_drain *drain, bool status_too)
+{
+    post_ending(admin,
+                &(struct ending){.super.run = drain_fronts, .drain = *drain, .status_too = status_too});
 }
 
 static void apply_word(struct loop_message *message)
@@ -224,6 +270,7 @@ void admin_close(struct admin *admin)
         request_free(CONTAINER_OF(link, struct request, link));
     timer_stop(&admin->level_timer);
     http_front_free(admin->front);
+    http_front_free(admin->status_front);
     access_unref(admin->access);
     free(admin->openapi);
     free(admin);

@@ -20,9 +20,10 @@ struct admin;
 struct bus;
 struct cache;
 struct config;
-struct http_front;
+struct http_drain;
 struct http_front_stats;
 struct line_sink;
+struct listen_sockets;
 struct loop;
 struct schemas;
 struct snapshot_place;
@@ -51,8 +52,10 @@ struct admin_options {
     struct snapshot_place *place;
     size_t loop_number; /* of `loop` in the place, for pinning */
     struct admin_bus bus;
-    struct access *access; /* taken */
-    struct loop *loop;     /* opened, not started */
+    struct access *access;          /* taken */
+    struct loop *loop;              /* opened, not started */
+    struct listen_sockets *sockets; /* as the proxy's */
+    int64_t master_pid;             /* who started this process, or itself */
     struct uuid node_id;
     const char *node_name;         /* for the audit log; lives as long as the admin */
     struct line_sink *audit;       /* the audit log; NULL: there is none */
@@ -65,7 +68,14 @@ struct admin_options {
 bool admin_open(const struct admin_options *options, struct admin **admin, struct err *err) MUST_CHECK;
 /* On the loop's thread, when it starts. */
 bool admin_attach(struct admin *admin, struct err *err) MUST_CHECK;
-struct http_front *admin_front(struct admin *admin);
+/* Any thread: the node is about to end, so /status/ready answers 503 from now on. */
+void admin_leave(struct admin *admin);
+/*
+ * Any thread: ends the Admin API as `drain` says (listener.h). The Status API goes on until its loop ends, so
+ * that those who ask for readiness hear of it; with `status_too` it is drained as well, and on_empty waits
+ * for the Admin API only.
+ */
+void admin_drain(struct admin *admin, const struct http_drain *drain, bool status_too);
 /* Any thread: what some node has said to all through the log; words nobody knows mean nothing. */
 void admin_hear(struct admin *admin, const char *word);
 /* Main thread: new live settings, the level of the log included. `config` is borrowed until the next reload

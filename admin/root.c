@@ -157,7 +157,7 @@ static void add_plugins(cJSON *object, const struct schemas *schemas, cJSON *nam
     (void)cJSON_AddItemToObject(plugins, "enabled_in_cluster", names);
 }
 
-static void add_process(cJSON *object)
+static void add_process(cJSON *object, int64_t master_pid)
 {
     cJSON *timers = cJSON_AddObjectToObject(object, "timers");
     cJSON *pids = cJSON_AddObjectToObject(object, "pids");
@@ -165,8 +165,7 @@ static void add_process(cJSON *object)
 
     (void)cJSON_AddNumberToObject(timers, "running", 0);
     (void)cJSON_AddNumberToObject(timers, "pending", 0);
-    /* Workers are threads: one process is both. */
-    (void)cJSON_AddNumberToObject(pids, "master", getpid());
+    (void)cJSON_AddNumberToObject(pids, "master", (double)master_pid);
     (void)cJSON_AddItemToArray(workers, cJSON_CreateNumber(getpid()));
 }
 
@@ -195,7 +194,7 @@ static void show_with_names(struct store_session *session, struct request *reque
     (void)cJSON_AddStringToObject(object, "lua_version", "LuaJIT 2.1.0-beta3");
     (void)cJSON_AddStringToObject(object, "edition", "community");
     (void)cJSON_AddStringToObject(cJSON_AddObjectToObject(object, "freshet"), "version", FRESHET_VERSION);
-    add_process(object);
+    add_process(object, options->master_pid);
     add_plugins(object, options->schemas, names);
     (void)cJSON_AddItemToObject(object, "configuration",
                                 describe_configuration(request->config, options->schemas));

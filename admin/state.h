@@ -24,8 +24,10 @@ struct admin {
     const struct config *config; /* in force */
     struct access *access;       /* likewise; owns a reference */
     struct access_refusals refusals;
-    struct http_front *front;
-    struct access_log *access_log; /* NULL: not attached */
+    struct http_front *front;        /* the Admin API's addresses */
+    struct http_front *status_front; /* the Status API's: it outlives the other when the node ends */
+    bool is_leaving;                 /* /status/ready says so */
+    struct access_log *access_log;   /* NULL: not attached */
     struct loop_end end;
     struct admin_server admin_server, status_server;
     char *openapi; /* the document, owned; never changes */

@@ -56,17 +56,21 @@ static void add_server(cJSON *object, struct admin *admin)
     cJSON *server = cJSON_AddObjectToObject(object, "server");
     struct http_front_stats proxy = {0};
     struct http_front_stats own = {0};
+    struct http_front_stats status = {0};
 
     admin->options.proxy_stats(admin->options.proxy_stats_arg, &proxy);
     http_front_read_stats(admin->front, &own);
-    double active = (double)(proxy.active + own.active);
-    (void)cJSON_AddNumberToObject(server, "connections_accepted", (double)(proxy.accepted + own.accepted));
+    http_front_read_stats(admin->status_front, &status);
+    double active = (double)(proxy.active + own.active + status.active);
+    double accepted = (double)(proxy.accepted + own.accepted + status.accepted);
+    double requests = (double)(proxy.requests + own.requests + status.requests);
+    (void)cJSON_AddNumberToObject(server, "connections_accepted", accepted);
     (void)cJSON_AddNumberToObject(server, "connections_active", active);
-    (void)cJSON_AddNumberToObject(server, "connections_handled", (double)(proxy.accepted + own.accepted));
+    (void)cJSON_AddNumberToObject(server, "connections_handled", accepted);
     (void)cJSON_AddNumberToObject(server, "connections_reading", 0);
     (void)cJSON_AddNumberToObject(server, "connections_writing", 1);
     (void)cJSON_AddNumberToObject(server, "connections_waiting", active > 1 ? active - 1 : 0);
-    (void)cJSON_AddNumberToObject(server, "total_requests", (double)(proxy.requests + own.requests));
+    (void)cJSON_AddNumberToObject(server, "total_requests", requests);
 }
 
 static void add_own_figures(cJSON *object, const struct admin *admin)
@@ -128,7 +132,9 @@ void status_ready(struct request *request)
         return;
     }
     snapshot_unpin(options->place, options->loop_number, snapshot);
-    if (limit_ms > 0 && options->bus.since_good_poll_ms(options->bus.arg) > limit_ms)
+    if (request->admin->is_leaving)
+        answer_message(&request->answer, 503, "the node is ending");
+    else if (limit_ms > 0 && options->bus.since_good_poll_ms(options->bus.arg) > limit_ms)
         answer_message(&request->answer, 503, "failed to connect to database");
     else
         answer_message(&request->answer, 200, "ready");

@@ -101,6 +101,13 @@ void logs_set_format(const struct config *config)
     log_set_format(strcmp(config->error_log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
 }
 
+char *logs_error_path(const struct config *config)
+{
+    const char *name = config->proxy_error_log != NULL ? config->proxy_error_log : "logs/error.log";
+
+    return name[0] == '/' ? mem_strdup(name) : prefix_path(config->prefix, name);
+}
+
 bool logs_open(struct logs *logs, const struct config *config, bool is_daemon, struct err *err)
 {
     logs->is_daemon = is_daemon;

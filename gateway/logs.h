@@ -29,6 +29,8 @@ struct logs {
 
 /* Of the node's own log. */
 void logs_set_format(const struct config *config);
+/* Its file, if the node runs in the background; the caller owns the text. */
+char *logs_error_path(const struct config *config);
 /* What goes wrong later is a line in the error log. logs_close() follows, also on false. */
 bool logs_open(struct logs *logs, const struct config *config, bool is_daemon, struct err *err) MUST_CHECK;
 void logs_reload(struct logs *logs, const struct config *config);

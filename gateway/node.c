@@ -1,6 +1,6 @@
 /*
- * node - the only file that knows every part; running.c and reload.c lead what it has opened. It opens them
- * from the bottom up and closes them in reverse:
+ * node - the only file that knows every part. It opens them from the bottom up and closes them in reverse;
+ * serve.c gives it a process, running.c and reload.c lead what it has opened:
  *
  *     log, schemas, plugins      what is constant
  *     loops                      opened, not running: their numbers are needed by the snapshot place
@@ -43,6 +43,7 @@
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/http/listen_sockets.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
 #include "gateway/node_inside.h"
@@ -52,6 +53,7 @@
 #include "gateway/proxy/refresh.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/store/store.h"
+#include "gateway/supervisor.h"
 #include "gateway/wiring.h"
 
 enum {
@@ -74,8 +76,7 @@ static bool open_identity(struct node *node, struct err *err)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* fewer connections then */
     }
-    return prefix_write_pid(node->start->lock, err) &&
-           prefix_node_id(node->config->prefix, node->config->node_id, &node->id, err);
+    return prefix_node_id(node->config->prefix, node->config->node_id, &node->id, err);
 }
 
 static bool open_log(struct node *node, struct err *err)
@@ -84,12 +85,7 @@ static bool open_log(struct node *node, struct err *err)
     enum log_level level;
     if (!log_level_of(config->log_level, &level))
         return err_set(err, ERR_INVALID, "log_level '%s'", config->log_level);
-    char *path = NULL;
-    if (node->start->to_file && config->proxy_error_log != NULL && config->proxy_error_log[0] == '/')
-        path = mem_strdup(config->proxy_error_log);
-    else if (node->start->to_file)
-        path = prefix_path(config->prefix,
-                           config->proxy_error_log != NULL ? config->proxy_error_log : "logs/error.log");
+    char *path = node->life->start->to_file ? logs_error_path(config) : NULL;
     logs_set_format(config);
     bool ok = log_open(path, level, err);
     free(path);
@@ -241,7 +237,7 @@ static bool open_resolver(struct node *node, struct err *err)
 
 static bool open_line_sinks(struct node *node, struct err *err)
 {
-    return logs_open(&node->logs, node->config, node->start->to_file, err);
+    return logs_open(&node->logs, node->config, node->life->start->to_file, err);
 }
 
 static bool open_proxy(struct node *node, struct err *err)
@@ -254,6 +250,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .access_sink = node->logs.sinks[LOGS_PROXY_ACCESS],
         .loops = node->loops,
         .loop_count = node->worker_count,
+        .sockets = node->sockets,
     };
     uint8_t history[16];
     bus_identity(node->wiring.bus, options.world.salt.bytes, history);
@@ -286,6 +283,8 @@ static bool open_admin(struct node *node, struct err *err)
         .bus = wiring_admin_bus(node->wiring.bus),
         .access = access,
         .loop = node->loops[node->worker_count],
+        .sockets = node->sockets,
+        .master_pid = node->life->link != NULL ? node->life->link->supervisor : getpid(),
         .node_id = node->id,
         .node_name = wiring_node_name(&node->wiring, node->config),
         .audit = node->logs.sinks[LOGS_AUDIT],
@@ -386,7 +385,7 @@ static void close_node(struct node *node)
         config_free(node->old_configs[i]);
     free(node->old_configs);
     config_free(node->config);
-    close(node->start->lock);
+    listen_sockets_free(node->sockets);
 }
 
 static bool open_node(struct node *node, struct err *err)
@@ -400,9 +399,9 @@ static bool open_node(struct node *node, struct err *err)
     return true;
 }
 
-int node_serve(const struct cli_start *start)
+int node_live(const struct node_life *life)
 {
-    struct node node = {.start = start, .config = start->config};
+    struct node node = {.life = life, .config = life->config, .sockets = life->sockets};
     pthread_mutex_init(&node.mutex, NULL);
     pthread_cond_init(&node.changed, NULL);
 
@@ -413,13 +412,14 @@ int node_serve(const struct cli_start *start)
 
     struct err err = {0};
     bool ok = open_node(&node, &err);
-    start->ready(start->arg, ok ? NULL : err.text);
+    life->ready(life->arg, ok ? NULL : err.text);
     if (ok) {
         char text[UUID_TEXT_SIZE];
+        if (life->link != NULL)
+            metrics_add(METRIC_WORKER_RESTARTS, (int64_t)life->link->restarts);
         log_notice("node: serving; version=%s node=%s workers=%zu position=%" PRIu64, FRESHET_VERSION,
                    uuid_format(&node.id, text), node.worker_count, bus_applied(node.wiring.bus));
-        int64_t limit_ms = node_run(&node);
-        node_drain(&node, limit_ms);
+        node_run(&node);
     } else {
         log_error("node: cannot start; %s", err.text);
     }

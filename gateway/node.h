@@ -25,8 +25,8 @@ struct schemas *node_schemas(const struct config *config);
 bool node_check(const struct config *config, struct config_problems *problems) MUST_CHECK;
 
 /*
- * Serves. SIGTERM and SIGINT: end now (running requests have a second); SIGQUIT: end when they are done, at
- * most shutdown_timeout; SIGHUP: apply changed settings; SIGUSR1: reopen the log file. Returns the exit
- * status.
+ * Serves, under a supervisor unless settings say otherwise. SIGTERM and SIGINT: end now (running requests
+ * have a second); SIGQUIT: end when they are done, see running.c; SIGHUP: apply changed settings; SIGUSR1:
+ * reopen the log files. Returns the exit status.
  */
 int node_serve(const struct cli_start *start);

@@ -17,15 +17,30 @@
 #include "gateway/logs.h"
 #include "gateway/wiring.h"
 
+struct cli_start;
+struct listen_sockets;
+struct supervisor_link;
+
 enum {
     NODE_PLUGINS_MAX = 64
 };
 
+/* What whoever runs a node gives it. */
+struct node_life {
+    const struct cli_start *start;  /* its members but `file`, `prefix` and `to_file` are not the node's */
+    struct config *config;          /* taken */
+    struct listen_sockets *sockets; /* taken; the node's addresses, bound */
+    const struct supervisor_link *link;          /* NULL: there is no supervisor */
+    void (*ready)(void *arg, const char *error); /* as in cli_start */
+    void *arg;
+};
+
 struct node {
-    const struct cli_start *start;
+    const struct node_life *life;
     struct config *config;       /* in force; live members replaced by reload */
     struct config **old_configs; /* kept until the end: parts borrow texts */
     size_t old_config_count;
+    struct listen_sockets *sockets; /* those that no part has taken yet */
     struct uuid id;
     struct wiring wiring;
     const struct plugin *plugins[NODE_PLUGINS_MAX];
@@ -46,12 +61,13 @@ struct node {
     char failure[256];
 };
 
+/* node.c: opens the parts, serves until a signal says otherwise, closes them. Returns the exit status. */
+int node_live(const struct node_life *life);
+
 /* running.c: what the main thread waits for; to be blocked before any other thread is made. */
 sigset_t node_signals(void);
-/* Until a signal ends it; returns how long running requests may take, in milliseconds. */
-int64_t node_run(struct node *node);
-/* No new requests; waits until the running ones are done, at most limit_ms. SIGTERM makes it short. */
-void node_drain(struct node *node, int64_t limit_ms);
+/* Serves until a signal ends it and what runs has ended, too. */
+void node_run(struct node *node);
 
 /* reload.c: reads the settings and the files they name again. All must be right, or nothing changes. */
 void node_reload(struct node *node);

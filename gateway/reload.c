@@ -16,6 +16,7 @@
 #include "gateway/config/config.h"
 #include "gateway/node_inside.h"
 #include "gateway/proxy/proxy.h"
+#include "gateway/supervisor.h"
 
 struct changes {
     struct buf text;
@@ -56,7 +57,7 @@ static void take_config(struct node *node, struct config *config)
 static bool load_again(const struct node *node, struct config **config, struct access **access,
                        struct config_problems *problems)
 {
-    if (!config_load(node->start->file, node->start->prefix, config, problems))
+    if (!config_load(node->life->start->file, node->life->start->prefix, config, problems))
         return false;
     if (access_load(*config, access, problems)) {
         access_warn(*access, *config);
@@ -81,6 +82,8 @@ void node_reload(struct node *node)
         else
             config_free(config); /* what a timer reloads every minute must not pile up */
         logs_reopen(&node->logs);
+        if (node->life->link != NULL)
+            worker_tell_reloaded(node->life->link);
         log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
         for (size_t i = 0; i < problems.count; i++) {

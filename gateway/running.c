@@ -13,6 +13,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/cache/cache.h"
+#include "gateway/cli/cli.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
@@ -26,11 +27,12 @@ enum {
     WAKING_LIMIT_US = 250000,
     SHORTEST_NAP_US = 1000000, /* a stall of less is no sleep */
     IMMEDIATE_DRAIN_MS = 1000,
+    IDLE_MS = 1000, /* a client that asks for nothing for so long is not in the middle of its work */
 };
 
 sigset_t node_signals(void)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
     sigset_t set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < COUNT(signals); i++)
@@ -86,36 +88,60 @@ static void tick(struct node *node)
 
 static void reopen_logs(struct node *node)
 {
+    struct err err;
     log_reopen();
     logs_reopen(&node->logs);
+    if (!node->life->start->to_file)
+        return;
+    char *path = logs_error_path(node->config);
+    if (!log_stderr_to(path, &err))
+        log_warn("node: %s", err.text);
+    free(path);
 }
 
-int64_t node_run(struct node *node)
+/* Ways to end; a signal each. */
+static const struct farewell {
+    int signal;
+    bool patient;      /* shutdown_timeout and IDLE_MS hold; else it is over soon */
+    bool delayed;      /* shutdown_delay comes first */
+    bool last_accepts; /* nobody else listens on the sockets */
+    bool status_too;   /* nobody is to hear from the Status API that this process ends */
+    const char *text;
+} farewells[] = {
+    {.signal = SIGTERM, .text = "ending now"},
+    {.signal = SIGINT, .text = "ending now"},
+    {.signal = SIGQUIT,
+     .patient = true,
+     .delayed = true,
+     .last_accepts = true,
+     .text = "ending when running requests are done"},
+    {.signal = SIGUSR2, .patient = true, .status_too = true, .text = "another worker goes on; ending"},
+};
+
+static const struct farewell *farewell_of(int number)
+{
+    for (size_t i = 0; i < COUNT(farewells); i++)
+        if (farewells[i].signal == number)
+            return &farewells[i];
+    return NULL;
+}
+
+/* Until a signal says how to end, or the time has come (until_us, loop_clock_us): NULL then. */
+static const struct farewell *serve(struct node *node, int64_t until_us)
 {
     const sigset_t set = node_signals();
-    node->ticked_us = loop_clock_us();
-    for (;;) {
+    while (loop_clock_us() < until_us) {
         const struct timespec pause = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
         int number = sigtimedwait(&set, NULL, &pause);
-        switch (number) {
-        case SIGTERM:
-        case SIGINT:
-            log_notice("node: ending now; signal=%d", number);
-            return IMMEDIATE_DRAIN_MS;
-        case SIGQUIT:
-            log_notice("node: ending when running requests are done");
-            return node->config->shutdown_timeout;
-        case SIGHUP:
+        if (farewell_of(number) != NULL)
+            return farewell_of(number);
+        if (number == SIGHUP)
             node_reload(node);
-            break;
-        case SIGUSR1:
+        if (number == SIGUSR1)
             reopen_logs(node);
-            break;
-        default:
-            break;
-        }
         tick(node);
     }
+    return NULL;
 }
 
 /* ---- ending ---- */
@@ -139,19 +165,6 @@ static void admin_is_empty(void *arg)
     note_empty(node, &node->admin_empty);
 }
 
-struct drain_admin {
-    struct loop_message super;
-    struct node *node;
-};
-
-static void drain_admin(struct loop_message *message)
-{
-    struct drain_admin *drain = CONTAINER_OF(message, struct drain_admin, super);
-    struct node *node = drain->node;
-    free(drain);
-    http_front_drain(admin_front(node->admin), node->loops[node->worker_count], admin_is_empty, node);
-}
-
 static bool is_empty(struct node *node)
 {
     pthread_mutex_lock(&node->mutex);
@@ -160,16 +173,21 @@ static bool is_empty(struct node *node)
     return empty;
 }
 
-void node_drain(struct node *node, int64_t limit_ms)
+/* No new requests; waits until the running ones are done, at most limit_ms. SIGTERM makes it short. */
+static void drain(struct node *node, const struct farewell *farewell, int64_t limit_ms)
 {
     const struct timespec pause = {.tv_nsec = DRAIN_TICK_MS * 1000000};
     const sigset_t set = node_signals();
     int64_t until_us = loop_clock_us() + limit_ms * 1000;
-    struct drain_admin *message = mem_zalloc(sizeof(*message));
-    message->super.run = drain_admin;
-    message->node = node;
-    proxy_drain(node->proxy, proxy_is_empty, node);
-    loop_post(node->loops[node->worker_count], &message->super);
+    struct http_drain how = {
+        .last_accepts = farewell->last_accepts,
+        .idle_ms = farewell->patient ? IDLE_MS : 0,
+        .on_empty = proxy_is_empty,
+        .arg = node,
+    };
+    proxy_drain(node->proxy, &how);
+    how.on_empty = admin_is_empty;
+    admin_drain(node->admin, &how, farewell->status_too);
     while (!is_empty(node) && loop_clock_us() < until_us) {
         int number = sigtimedwait(&set, NULL, &pause);
         int64_t soon_us = loop_clock_us() + (int64_t)IMMEDIATE_DRAIN_MS * 1000;
@@ -179,6 +197,26 @@ void node_drain(struct node *node, int64_t limit_ms)
             reopen_logs(node);
         tick(node);
     }
-    log_notice("node: %s", is_empty(node) ? "every request has ended"
-                                          : "requests were cut off; shutdown_timeout is over");
+    log_notice("node: %s",
+               is_empty(node) ? "every request has ended" : "requests were cut off; their time is over");
+}
+
+/*
+ * The order of an end: readiness fails; after shutdown_delay, when whoever asks for it has heard, connections
+ * come to their end (Connection: close, GOAWAY, idle ones closed); what is left at shutdown_timeout, tunnels
+ * and streams included, is cut off. The Status API answers all the time.
+ */
+void node_run(struct node *node)
+{
+    node->ticked_us = loop_clock_us();
+    const struct farewell *farewell = serve(node, INT64_MAX);
+    log_notice("node: %s; signal=%d", farewell->text, farewell->signal);
+    if (!farewell->status_too)
+        admin_leave(node->admin);
+    if (farewell->delayed && node->config->shutdown_delay > 0) {
+        const struct farewell *sooner = serve(node, loop_clock_us() + node->config->shutdown_delay * 1000);
+        if (sooner != NULL && !sooner->patient)
+            farewell = sooner;
+    }
+    drain(node, farewell, farewell->patient ? node->config->shutdown_timeout : IMMEDIATE_DRAIN_MS);
 }

@@ -8,6 +8,7 @@
 #include "gateway/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -141,6 +142,21 @@ bool log_open(const char *path, enum log_level level, struct err *err)
     if (!line_sink_aim(sink, path != NULL ? path : "stderr", err))
         return false;
     log_set_level(level);
+    return true;
+}
+
+bool log_stderr_to(const char *path, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        int why = errno;
+
+        if (fd >= 0)
+            close(fd);
+        return err_set(err, ERR_IO, "cannot write to %s: %s", path, strerror(why));
+    }
+    close(fd);
     return true;
 }
 

@@ -31,6 +31,9 @@ enum log_level {
 
 /* Starts the writer. path NULL: stderr. */
 bool log_open(const char *path, enum log_level level, struct err *err) MUST_CHECK;
+/* Before log_open(), and again after rotation: makes stderr append to this file, for a process in the
+ * background and for what libraries write when they abort. */
+bool log_stderr_to(const char *path, struct err *err) MUST_CHECK;
 /* Writes what is queued and stops; later lines go to stderr at once. */
 void log_close(void);
 /* Opens the file again under the same path (log rotation). */

@@ -27,7 +27,7 @@ static void say_ready(void *arg, const char *error)
         command_fail("%s", error);
 }
 
-/* Background: a byte, or the error, to the parent; then the terminal is given up. */
+/* Background: a byte, or the error, to the parent. */
 static void tell_parent(void *arg, const char *error)
 {
     int pipe_end = *(const int *)arg;
@@ -35,12 +35,17 @@ static void tell_parent(void *arg, const char *error)
     ssize_t written = write(pipe_end, text, strlen(text));
     (void)written; /* a parent that has gone needs no answer */
     close(pipe_end);
+}
+
+/* The terminal is given up; stderr becomes the log as soon as the node opens it. */
+static void leave_terminal(void)
+{
+    (void)setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (error == NULL && null >= 0) {
-        (void)dup2(null, STDIN_FILENO);
-        (void)dup2(null, STDOUT_FILENO);
-        (void)dup2(null, STDERR_FILENO);
-    }
+    if (null < 0)
+        return;
+    (void)dup2(null, STDIN_FILENO);
+    (void)dup2(null, STDOUT_FILENO);
     if (null > STDERR_FILENO)
         close(null);
 }
@@ -56,7 +61,7 @@ static int serve_in_background(const struct command_line *line, struct cli_start
         return command_fail("cannot fork: %s", strerror(errno));
     if (child == 0) {
         close(ends[0]);
-        (void)setsid();
+        leave_terminal();
         start->ready = tell_parent;
         start->arg = &ends[1];
         start->to_file = true;

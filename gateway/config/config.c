@@ -7,6 +7,7 @@
 
 #include "gateway/config/config.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +231,20 @@ void config_compare(const struct config *before, const struct config *after,
             differs(arg, &config_keys[i]);
         free(old);
         free(new);
+    }
+}
+
+void config_take_live(struct config *to, const struct config *from)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        char reason[CONFIG_REASON_SIZE];
+        if (config_keys[i].applies != CONFIG_LIVE)
+            continue;
+        char *text = value_text(from, &config_keys[i]);
+        bool taken = value_set(to, &config_keys[i], text, reason);
+        assert(taken); /* values are written as they are read */
+        (void)taken;
+        free(text);
     }
 }
 

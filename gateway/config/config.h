@@ -128,6 +128,8 @@ char *config_show(const struct config *config, const struct config_key *key);
 /* Calls `differs` for each key whose value is not the same. */
 void config_compare(const struct config *before, const struct config *after,
                     void (*differs)(void *arg, const struct config_key *key), void *arg);
+/* Gives `to` the live settings of `from`, as a reload does. */
+void config_take_live(struct config *to, const struct config *from);
 /* The whole table as a commented file (deploy/freshet.conf). The caller owns it. */
 char *config_describe(void);
 /* Is a plugin name switched on by `plugins`? */

@@ -62,9 +62,11 @@ struct front_loop {
     bool paused;    /* the cap is reached; listeners do not read */
     bool listening; /* counted in the front's */
     bool draining;
-    struct timer sweep; /* closes idle connections while draining */
-    struct timer retry; /* accepts again after a shortage of descriptors */
-    uint64_t shortages; /* pauses since the one that was logged */
+    int64_t listen_until_ms; /* while draining; loop_now_ms() */
+    int idle_limit_ms;       /* likewise */
+    struct timer sweep;      /* closes idle connections while draining */
+    struct timer retry;      /* accepts again after a shortage of descriptors */
+    uint64_t shortages;      /* pauses since the one that was logged */
     void (*on_empty)(void *arg);
     void *on_empty_arg;
     struct loop_end end;
@@ -84,6 +86,7 @@ struct front_connection {
     struct h2o_exchange *exchange; /* the running one; NULL: none */
     struct tunnel *tunnel;         /* NULL: it speaks HTTP */
     uint64_t request_count;
+    int idle_ms; /* while draining, as far as sweeps have seen */
     bool tls;
     bool addresses_known;
     struct sockaddr_storage peer;

@@ -9,13 +9,10 @@
 
 #include "gateway/http/listener.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +27,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/front.h"
+#include "gateway/http/listen_sockets.h"
 #include "gateway/http/tls.h"
 #include "gateway/http/tunnel.h"
 
@@ -37,12 +35,12 @@ enum {
     ACCEPTS_PER_TURN = 16,
     DEFAULT_HEAD_BYTES = 32 * 1024,
     LINE_BYTES = 8 * 1024,
-    DEFAULT_BACKLOG = 16384, /* the kernel clips it */
     SPARE_DESCRIPTORS = 128,
     MOST_DESCRIPTORS = 1 << 20,
     SPOOL_FROM_BYTES = 32 * 1024 * 1024,
     DEFAULT_BODY_BYTES = 1024 * 1024 * 1024,
     SWEEP_MS = 100,
+    LAST_ACCEPTS_MS = 200, /* longer than the last step of a handshake takes to come */
     RETRY_MS = 100,
     LAST_TURNS = 100, /* of 10 ms, for connections to close when a loop ends */
 };
@@ -66,7 +64,7 @@ static void tell_if_empty(struct front_loop *at)
 {
     void (*on_empty)(void *) = at->on_empty;
 
-    if (!at->draining || at->connection_count > 0)
+    if (!at->draining || at->listening || at->connection_count > 0)
         return;
     timer_stop(&at->sweep);
     at->on_empty = NULL;
@@ -192,23 +190,41 @@ static void request_shutdown(struct front_loop *at)
     at->context.shutdown_requested = 1;
 }
 
+/* A request that the kernel has and h2o has not would be lost. */
+static bool has_unread(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* h2o leaves idle HTTP/1 connections to their timeout: their read side is shut, and h2o sees the end. */
 static void close_if_idle(const struct front_connection *connection)
 {
-    if (is_idle(connection))
-        (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RD); /* fails when the peer was faster */
+    int fd = h2o_socket_get_fd(connection->sock);
+
+    if (is_idle(connection) && !has_unread(fd))
+        (void)shutdown(fd, SHUT_RD); /* fails when the peer was faster */
 }
 
+/* Clients in the middle of their work get an answer with Connection: close; the others are not waited for. */
 static void close_idle(struct front_loop *at)
 {
-    list_each (link, &at->connections)
-        close_if_idle(CONTAINER_OF(link, struct front_connection, link));
+    list_each (link, &at->connections) {
+        struct front_connection *connection = CONTAINER_OF(link, struct front_connection, link);
+
+        connection->idle_ms = is_idle(connection) ? connection->idle_ms + SWEEP_MS : 0;
+        if (connection->idle_ms > at->idle_limit_ms)
+            close_if_idle(connection);
+    }
 }
 
 static void on_sweep(struct timer *timer)
 {
     struct front_loop *at = CONTAINER_OF(timer, struct front_loop, sweep);
 
+    if (loop_now_ms(at->loop) >= at->listen_until_ms)
+        close_listeners(at);
     close_idle(at);
     timer_start(at->loop, &at->sweep, SWEEP_MS, on_sweep);
     tell_if_empty(at);
@@ -257,77 +273,6 @@ static void on_loop_end(struct loop_end *end)
     free(queue); /* h2o_multithread_destroy_queue() of 2.2.5 leaves this to nobody */
 }
 
-static bool to_sockaddr(const struct listen_address *address, struct sockaddr_storage *to, socklen_t *length)
-{
-    char host[INET6_ADDRSTRLEN];
-    struct sockaddr_in *four = (void *)to;
-    struct sockaddr_in6 *six = (void *)to;
-
-    memset(to, 0, sizeof(*to));
-    (void)snprintf(host, sizeof(host), "%.*s", STR_ARG(address->host));
-    if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
-        four->sin_family = AF_INET;
-        four->sin_port = htons((uint16_t)address->port);
-        *length = sizeof(*four);
-        return true;
-    }
-    if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
-        six->sin6_family = AF_INET6;
-        six->sin6_port = htons((uint16_t)address->port);
-        *length = sizeof(*six);
-        return true;
-    }
-    return false;
-}
-
-/* Options that must be there before bind(2); TCP_USER_TIMEOUT is inherited by what is accepted. */
-static bool set_options(int fd, const struct listen_address *address, int family, int write_timeout_ms)
-{
-    const int on = 1;
-    int v6only = address->ipv6only ? 1 : 0;
-    unsigned timeout_ms = (unsigned)write_timeout_ms;
-
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
-        return false;
-    if (address->reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
-        return false;
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) != 0)
-        return false;
-    if (address->deferred && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on)) != 0)
-        return false;
-    return timeout_ms == 0 ||
-           setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) == 0;
-}
-
-static bool open_address(const struct listen_address *address, int write_timeout_ms, struct front_address *to,
-                         struct err *err)
-{
-    struct sockaddr_storage name;
-    socklen_t length;
-    const struct sockaddr_in *four = (const void *)&name;
-    const struct sockaddr_in6 *six = (const void *)&name;
-
-    if (!to_sockaddr(address, &name, &length))
-        return err_set(err, ERR_INVALID, "\"%.*s\" is not an address to listen on", STR_ARG(address->host));
-    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_set(err, ERR_IO, "cannot make a socket: %s", strerror(errno));
-    if (!set_options(fd, address, name.ss_family, write_timeout_ms) || bind(fd, (void *)&name, length) != 0 ||
-        listen(fd, address->backlog > 0 ? address->backlog : DEFAULT_BACKLOG) != 0 ||
-        getsockname(fd, (void *)&name, &length) != 0) {
-        int why = errno;
-
-        close(fd);
-        return err_set(err, why == EADDRINUSE ? ERR_CONFLICT : ERR_IO, "cannot listen on %.*s:%d: %s",
-                       STR_ARG(address->host), address->port, strerror(why));
-    }
-    to->fd = fd;
-    to->port = ntohs(name.ss_family == AF_INET ? four->sin_port : six->sin6_port);
-    to->tls = address->tls;
-    to->proxy_protocol = address->proxy_protocol;
-    return true;
-}
-
 static void server_free(struct front_server *server)
 {
     if (server == NULL)
@@ -353,16 +298,25 @@ static bool make_tls(struct front_server *server, const struct http_server_optio
     return true;
 }
 
+static bool open_address(struct http_front *front, const struct listen_address *address,
+                         struct front_address *to, struct err *err)
+{
+    if (!listen_sockets_take(front->options.sockets, address, front->options.write_timeout_ms, &to->fd, err))
+        return false;
+    to->port = listen_socket_port(to->fd);
+    to->tls = address->tls;
+    to->proxy_protocol = address->proxy_protocol;
+    return true;
+}
+
 static bool open_addresses(struct front_server *server, const struct http_server_options *options,
                            struct err *err)
 {
-    int write_timeout_ms = server->front->options.write_timeout_ms;
-
     server->addresses = mem_zalloc((options->address_count + 1) * sizeof(*server->addresses));
     for (size_t i = 0; i < options->address_count; i++) {
         server->addresses[i].fd = -1;
         server->address_count++;
-        if (!open_address(&options->addresses[i], write_timeout_ms, &server->addresses[i], err))
+        if (!open_address(server->front, &options->addresses[i], &server->addresses[i], err))
             return err_wrap(err, "%s", options->name);
         if (options->addresses[i].http2)
             log_notice("http: HTTP/2 is not offered to clients; server=%s port=%d", options->name,
@@ -504,11 +458,13 @@ static bool listen_on(struct front_loop *at, struct front_server *server, const 
 
 bool http_front_attach(struct http_front *front, struct loop *loop, struct err *err)
 {
-    struct front_loop *at = mem_zalloc(sizeof(*at));
     size_t count = 0;
     bool listening = true;
 
     assert(loop_is_mine(loop));
+    if (front->server_count == 0)
+        return true; /* h2o makes no context without a host */
+    struct front_loop *at = mem_zalloc(sizeof(*at));
     at->front = front;
     at->loop = loop;
     list_init(&at->connections);
@@ -574,22 +530,33 @@ void http_front_use_tls(struct http_front *front, struct loop *loop, size_t numb
     }
 }
 
-void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg)
+/* Who comes too late is refused as soon as the listener is closed; who has come is in its queue until then.
+ */
+static void turn_away_newcomers(struct front_loop *at)
+{
+    for (size_t i = 0; i < at->listener_count; i++)
+        if (at->listeners[i].sock != NULL)
+            listen_socket_deafen(h2o_socket_get_fd(at->listeners[i].sock));
+    at->listen_until_ms = loop_now_ms(at->loop) + LAST_ACCEPTS_MS;
+}
+
+void http_front_drain(struct http_front *front, struct loop *loop, const struct http_drain *drain)
 {
     struct front_loop *at = find_loop(front, loop);
 
     assert(loop_is_mine(loop));
     if (at == NULL) {
-        if (on_empty != NULL)
-            on_empty(arg);
+        if (drain->on_empty != NULL)
+            drain->on_empty(drain->arg);
         return;
     }
     at->draining = true;
-    at->on_empty = on_empty;
-    at->on_empty_arg = arg;
-    close_listeners(at);
+    at->on_empty = drain->on_empty;
+    at->on_empty_arg = drain->arg;
+    at->idle_limit_ms = drain->idle_ms;
     request_shutdown(at);
-    close_idle(at);
+    if (drain->last_accepts)
+        turn_away_newcomers(at);
     timer_start(loop, &at->sweep, 0, on_sweep);
 }
 

@@ -20,6 +20,7 @@
 struct exchange;
 struct http_front;
 struct http_server;
+struct listen_sockets;
 struct loop;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct ssl_st;
@@ -66,6 +67,8 @@ struct http_front_options {
     int keepalive_requests;      /* per connection; 0: no limit */
     int write_timeout_ms;        /* a client that takes nothing is dropped after */
     const char *spool_directory; /* bodies above 32 MiB */
+    /* Where addresses are taken from that are bound already, see listen_sockets.h; NULL: nowhere. */
+    struct listen_sockets *sockets;
 };
 
 /* A front: the servers that the given loops will run. */
@@ -78,11 +81,19 @@ int http_front_port(const struct http_front *front, size_t server, size_t index)
 /* On the loop's own thread, once per loop: makes its context and starts to accept. */
 bool http_front_attach(struct http_front *front, struct loop *loop, struct err *err) MUST_CHECK;
 
+struct http_drain {
+    /* Connections that wait in the sockets' queues are accepted first, and new ones turned away by the kernel
+     * (their clients try again after a second and are refused). Not for sockets that others listen on. */
+    bool last_accepts;
+    int idle_ms; /* a connection without a request for so long is closed */
+    /* Called once, on the loop, when its last connection is gone; NULL: nobody wants to know. */
+    void (*on_empty)(void *arg);
+    void *arg;
+};
 /*
  * On each loop: stop accepting, close idle connections, let running exchanges end with Connection: close.
- * on_empty is called on the loop when its last connection is gone.
  */
-void http_front_drain(struct http_front *front, struct loop *loop, void (*on_empty)(void *arg), void *arg);
+void http_front_drain(struct http_front *front, struct loop *loop, const struct http_drain *drain);
 /*
  * On each loop: TLS connections that server `number` accepts from now on get `tls`, of which a reference is
  * taken. A certificate that an older connection has shown does not count any more; idle ones are closed.

@@ -14,12 +14,12 @@
 #include "gateway/base/random.h"
 #include "gateway/chain/chain.h"
 #include "gateway/http/client.h"
+#include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
 
 struct access_log;
 struct balance;
 struct balance_loop;
-struct http_front;
 struct line_sink;
 struct proxy;
 struct settings;
@@ -57,8 +57,7 @@ struct proxy {
     atomic_bool refusing;                    /* stale for too long, and told to say so rather than serve */
     _Atomic int64_t awake_until_us;          /* proxy_set_awake() */
     atomic_size_t undrained;                 /* loops that still have a connection */
-    void (*on_empty)(void *arg);
-    void *on_empty_arg;
+    struct http_drain drain;                 /* set before loops are told of it */
 };
 
 /* The one whose thread this is. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/http/listen_sockets.h"
 
 static bool read_address(const char *text, struct listen_address *address, struct err *err)
 {
@@ -44,4 +45,15 @@ bool listen_add(struct http_front *front, const struct http_server_options *serv
     ok = ok && (list->count == 0 || http_front_add(front, &options, err));
     free(addresses);
     return ok || err_wrap(err, "%s", server->name);
+}
+
+bool listen_bind(struct listen_sockets *sockets, const char *setting, const struct config_list *list,
+                 struct err *err)
+{
+    struct listen_address address;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (!read_address(list->at[i], &address, err) || !listen_sockets_bind(sockets, &address, err))
+            return err_wrap(err, "%s", setting);
+    return true;
 }

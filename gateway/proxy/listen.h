@@ -20,3 +20,6 @@
  */
 bool listen_add(struct http_front *front, const struct http_server_options *server,
                 const struct config_list *list, struct err *err) MUST_CHECK;
+/* Binds the addresses of `list`; `setting` is its name, for what goes wrong. */
+bool listen_bind(struct listen_sockets *sockets, const char *setting, const struct config_list *list,
+                 struct err *err) MUST_CHECK;

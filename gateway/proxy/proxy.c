@@ -62,8 +62,9 @@ static const struct settings *make_settings(struct proxy *proxy, const struct co
     return settings;
 }
 
-static bool open_front(struct proxy *proxy, const struct config *config, struct err *err)
+static bool open_front(struct proxy *proxy, const struct proxy_options *options, struct err *err)
 {
+    const struct config *config = options->config;
     /* Of three descriptors one is a client's, one its upstream's, one for all else. */
     const struct http_front_options front = {
         .max_body_bytes = (size_t)config->nginx_http_client_max_body_size,
@@ -74,6 +75,7 @@ static bool open_front(struct proxy *proxy, const struct config *config, struct 
         .keepalive_requests = (int)config->nginx_http_keepalive_requests,
         .write_timeout_ms = (int)config->client_write_timeout,
         .spool_directory = config->prefix,
+        .sockets = options->sockets,
     };
     const struct http_server_options server = {
         .name = "proxy_listen",
@@ -132,7 +134,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
         random_seed(&at->choices, random_u64());
     }
     made->pool_options = pool_options(options->config);
-    if (!open_tls(made, options->config, err) || !open_front(made, options->config, err)) {
+    if (!open_tls(made, options->config, err) || !open_front(made, options, err)) {
         proxy_close(made);
         return false;
     }
@@ -223,26 +225,28 @@ static void on_loop_empty(void *arg)
     struct proxy *proxy = arg;
 
     if (atomic_fetch_sub_explicit(&proxy->undrained, 1, memory_order_relaxed) == 1)
-        proxy->on_empty(proxy->on_empty_arg);
+        proxy->drain.on_empty(proxy->drain.arg);
 }
 
 static void drain_loop(struct loop_message *message)
 {
     struct news *news = CONTAINER_OF(message, struct news, super);
     struct proxy_loop *at = news->at;
+    struct http_drain drain = at->proxy->drain;
 
     free(news);
+    drain.on_empty = on_loop_empty;
+    drain.arg = at->proxy;
     if (at->pool != NULL)
         client_pool_drain(at->pool);
-    http_front_drain(at->proxy->front, at->loop, on_loop_empty, at->proxy);
+    http_front_drain(at->proxy->front, at->loop, &drain);
 }
 
-void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg)
+void proxy_drain(struct proxy *proxy, const struct http_drain *drain)
 {
     const struct news news = {0};
 
-    proxy->on_empty = on_empty;
-    proxy->on_empty_arg = arg;
+    proxy->drain = *drain;
     atomic_store_explicit(&proxy->undrained, proxy->loop_count, memory_order_relaxed);
     tell_loops(proxy, drain_loop, &news);
 }

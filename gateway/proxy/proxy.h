@@ -16,8 +16,10 @@
 
 struct config;
 struct config_problems;
+struct http_drain;
 struct http_front;
 struct line_sink;
+struct listen_sockets;
 struct loop;
 struct proxy;
 struct resolver;
@@ -31,6 +33,7 @@ struct proxy_options {
     struct line_sink *access_sink; /* of the access log; NULL: there is none */
     struct loop *const *loops;     /* opened, not started; one per worker */
     size_t loop_count;
+    struct listen_sockets *sockets; /* for proxy_listen (listen_sockets.h); NULL: they are made */
 };
 
 /* Are the settings that proxy_open() reads files for right? Every mistake becomes a problem. */
@@ -56,8 +59,9 @@ void proxy_set_stale(struct proxy *proxy, bool stale);
  * learn what it has missed (consistency reference, 8). Any thread.
  */
 void proxy_set_awake(struct proxy *proxy, int64_t until_us);
-/* Stops accepting; on_empty is called once, on some loop, when no connection is left anywhere. */
-void proxy_drain(struct proxy *proxy, void (*on_empty)(void *arg), void *arg);
+/* As `drain` says (listener.h); on_empty is called once, on some loop, when no connection is left anywhere.
+ */
+void proxy_drain(struct proxy *proxy, const struct http_drain *drain);
 /* The loops have ended, and the resolver is about to be closed. */
 void proxy_let_go(struct proxy *proxy);
 /* The loops have ended. NULL is fine. */

@@ -357,8 +357,18 @@ class Redis:
             self.process = None
 
 
+def is_running(pid):
+    """A zombie with threads has not ended: they may still hold its files."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            state = file.read().rsplit(")", 1)[1].split()[0]
+        return state not in "ZX" or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Node:
-    """One freshet process in the foreground, its log in a file."""
+    """One node in the foreground, its log in a file. `process` is its supervisor, `worker_pid` what serves."""
 
     def __init__(self, name, cluster):
         self.name, self.cluster = name, cluster
@@ -437,9 +447,11 @@ class Node:
     def stop(self, number=signal.SIGTERM):
         if self.process is None:
             return None
+        worker = 0
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it may have ended by itself
-            if self.is_paused():  # else the signal may hit one that ends, and take LeakSanitizer's stop of it away
-                self.process.send_signal(signal.SIGCONT)
+            worker = self.worker_pid
+            if worker and self.is_paused():  # else the signal may hit one that ends, and take LeakSanitizer's stop of it away
+                self.signal(signal.SIGCONT)
             self.process.send_signal(number)
         try:
             code = self.process.wait(30 * PATIENCE)
@@ -447,15 +459,26 @@ class Node:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"node {self.name} did not end on signal {number}") from None
+        eventually(lambda: not is_running(worker), 5, what=f"the worker of a node {self.name} that has ended being gone")
         self.process = None
         return code
 
+    @property
+    def worker_pid(self):
+        """The last one started; 0: there is none."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+            return max(map(int, file.read().split()), default=0)
+
     def is_paused(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+        with open(f"/proc/{self.worker_pid}/stat", encoding="ascii") as file:
             return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
     def signal(self, number):
-        self.process.send_signal(number)
+        """Pausing is for the one who serves; the supervisor passes on what both must know."""
+        if number in (signal.SIGSTOP, signal.SIGCONT):
+            os.kill(self.worker_pid, number)
+        else:
+            self.process.send_signal(number)
 
     def reload(self):
         self.write_settings()
@@ -467,7 +490,7 @@ class Node:
         return ""
 
     def rss_kb(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+        with open(f"/proc/{self.worker_pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
 
     def admin(self, method, path, json=None, form=None, headers=None, data=None):

@@ -62,7 +62,7 @@ def hostile(node):
 
 
 def cpu_seconds(node):
-    with open(f"/proc/{node.process.pid}/stat", encoding="ascii") as file:
+    with open(f"/proc/{node.worker_pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -200,9 +200,9 @@ def test_a_hundred_connections_and_no_more(node):
 
 def test_a_shortage_of_descriptors_does_not_spin(node):
     assert is_serving(node)
-    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
-    used = len(os.listdir(f"/proc/{node.process.pid}/fd"))
-    resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (used + 5, hard))
+    soft, hard = resource.prlimit(node.worker_pid, resource.RLIMIT_NOFILE)
+    used = len(os.listdir(f"/proc/{node.worker_pid}/fd"))
+    resource.prlimit(node.worker_pid, resource.RLIMIT_NOFILE, (used + 5, hard))
     logged = node.log().count("no connection can be accepted")
     try:
         links = [connect(node.proxy_port) for _ in range(40)]
@@ -214,7 +214,7 @@ def test_a_shortage_of_descriptors_does_not_spin(node):
         for link in links:
             link.close()
     finally:
-        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.prlimit(node.worker_pid, resource.RLIMIT_NOFILE, (soft, hard))
     eventually(lambda: is_serving(node), 10, what="an answer after the shortage")
 
 

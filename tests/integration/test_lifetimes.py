@@ -175,7 +175,7 @@ def test_a_draining_node_refuses_connections_and_ends_on_sigterm(own_cluster):
         cluster.a.signal(signal.SIGQUIT)
         time.sleep(0.5)
         assert cluster.a.process.poll() is None, "it did not wait for the request"
-        for port in (cluster.a.proxy_port, cluster.a.tls_port, cluster.a.admin_port, cluster.a.status_port):
+        for port in (cluster.a.proxy_port, cluster.a.tls_port, cluster.a.admin_port):
             with pytest.raises(ConnectionRefusedError):  # not left to wait in a queue that nobody empties
                 socket.create_connection(("127.0.0.1", port), timeout=5).close()
         began = time.monotonic()

@@ -324,5 +324,5 @@ def test_many_connections_at_once(cluster):
     for thread in threads:
         thread.join()
     assert statuses.count(200) == 400
-    open_files = len(os.listdir(f"/proc/{cluster.a.process.pid}/fd"))
-    eventually(lambda: len(os.listdir(f"/proc/{cluster.a.process.pid}/fd")) <= open_files, 5)
+    open_files = len(os.listdir(f"/proc/{cluster.a.worker_pid}/fd"))
+    eventually(lambda: len(os.listdir(f"/proc/{cluster.a.worker_pid}/fd")) <= open_files, 5)

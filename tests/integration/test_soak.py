@@ -13,7 +13,7 @@ from support import eventually
 
 
 def descriptors(node):
-    return len(os.listdir(f"/proc/{node.process.pid}/fd"))
+    return len(os.listdir(f"/proc/{node.worker_pid}/fd"))
 
 
 @pytest.mark.soak

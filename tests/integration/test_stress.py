@@ -112,7 +112,7 @@ def disturb(cluster, dice):
 
 
 def descriptors(node):
-    return len(os.listdir(f"/proc/{node.process.pid}/fd"))
+    return len(os.listdir(f"/proc/{node.worker_pid}/fd"))
 
 
 def at_rest(node):
@@ -165,7 +165,7 @@ def run_disorder(cluster, seconds, dice, large, calm=True):
 def test_nothing_is_lost_in_disorder(disordered):
     seconds, dice = float(os.environ.get("FRESHET_STRESS", 9)), random.Random(seed())
     cluster = disordered
-    pids = [node.process.pid for node in cluster.nodes]
+    pids = [node.worker_pid for node in cluster.nodes]
 
     def without_restarts(_, dice):
         node = dice.choice(cluster.nodes)
@@ -178,7 +178,7 @@ def test_nothing_is_lost_in_disorder(disordered):
     before = [eventually(lambda node=node: at_rest(node), 20) for node in cluster.nodes]
     memory = [node.rss_kb() for node in cluster.nodes]
     served = run_disorder(cluster, seconds / 3, dice, without_restarts)
-    assert [node.process.pid for node in cluster.nodes] == pids
+    assert [node.worker_pid for node in cluster.nodes] == pids
     for node, files, kib in zip(cluster.nodes, before, memory):
         eventually(lambda node=node, files=files: at_rest(node) and descriptors(node) <= files + 6, 20, what=f"{files} descriptors")
         print(node.name, "served", served, "descriptors", files, descriptors(node), "KiB", kib, node.rss_kb())

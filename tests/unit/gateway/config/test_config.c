@@ -174,6 +174,30 @@ static void secrets_are_masked_and_differences_found(void **state)
     config_free(after);
 }
 
+static void count_change(void *arg, const struct config_key *key)
+{
+    (void)key;
+    (*(size_t *)arg)++;
+}
+
+static void live_settings_are_taken_and_no_others(void **state)
+{
+    (void)state;
+    struct config *to = load("trusted_ips = 10.0.0.1\nmem_cache_size = 1m\n");
+    struct config *from = load("trusted_ips = 10.0.0.0/8, ::1\ndb_update_frequency = 0.125\naudit_log = off\n"
+                               "redis_password = secret\nport_maps = 80:8000\nheaders = off\n"
+                               "mem_cache_size = 2m\n");
+    size_t changes = 0;
+    config_take_live(to, from);
+    config_compare(to, from, count_change, &changes);
+    assert_int_equal(changes, 1);
+    assert_int_equal(to->mem_cache_size, 1 << 20);
+    assert_int_equal(to->db_update_frequency, 125);
+    assert_string_equal(to->redis_password, "secret");
+    config_free(from);
+    config_free(to);
+}
+
 static void the_described_file_loads_without_a_problem(void **state)
 {
     (void)state;
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(unknown_names_are_warnings),
         cmocka_unit_test(secrets_are_masked_and_differences_found),
         cmocka_unit_test(the_described_file_loads_without_a_problem),
+        cmocka_unit_test(live_settings_are_taken_and_no_others),
         cmocka_unit_test(a_listen_address_is_taken_apart),
         cmocka_unit_test(rubbish_is_told_to_be_that),
         cmocka_unit_test(off_counts_at_the_beginning_of_the_plugins),

@@ -478,7 +478,8 @@ static void drain_now(struct loop_message *message)
 {
     struct drain *drain = CONTAINER_OF(message, struct drain, message);
 
-    http_front_drain(drain->relay->front, drain->relay->loop, on_empty, drain);
+    http_front_drain(drain->relay->front, drain->relay->loop,
+                     &(struct http_drain){.on_empty = on_empty, .arg = drain});
 }
 
 static void a_drain_closes_idle_connections_and_waits_for_the_others(void **state)

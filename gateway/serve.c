@@ -1,0 +1,162 @@
+/*
+ * serve - gives a node its process: what is prepared once (addresses, pid file, where stderr goes) and the
+ * supervisor, whose worker the node is.
+ *
+ * The supervisor binds the addresses, so they are found taken before a database is asked, survive a worker
+ * that crashes, and need no passing of descriptors: workers are forked from it. They refuse clients until the
+ * first worker listens.
+ */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/cli/cli.h"
+#include "gateway/cli/prefix.h"
+#include "gateway/config/config.h"
+#include "gateway/http/listen_sockets.h"
+#include "gateway/logs.h"
+#include "gateway/node.h"
+#include "gateway/node_inside.h"
+#include "gateway/proxy/listen.h"
+#include "gateway/supervisor.h"
+
+struct serving {
+    const struct cli_start *start;
+    struct config *config;          /* what the next worker starts with */
+    struct listen_sockets *sockets; /* NULL: nobody is started any more */
+};
+
+/* What is written by others than the log (assertions, sanitizers) has a place in the background, too. */
+static bool aim_stderr(const struct serving *serving, struct err *err)
+{
+    if (!serving->start->to_file)
+        return true;
+    char *path = logs_error_path(serving->config);
+    bool ok = log_stderr_to(path, err);
+    free(path);
+    return ok;
+}
+
+static bool bind_addresses(const struct serving *serving, struct err *err)
+{
+    const struct config *config = serving->config;
+    return listen_bind(serving->sockets, "proxy_listen", &config->proxy_listen, err) &&
+           listen_bind(serving->sockets, "admin_listen", &config->admin_listen, err) &&
+           listen_bind(serving->sockets, "status_listen", &config->status_listen, err);
+}
+
+/* ---- with a supervisor ---- */
+
+static void tell_supervisor(void *arg, const char *error)
+{
+    const struct supervisor_link *link = arg;
+    if (error == NULL)
+        worker_tell_ready(link);
+    else
+        worker_tell_failure(link, error);
+}
+
+static int work(void *arg, const struct supervisor_link *link)
+{
+    const struct serving *serving = arg;
+    const struct node_life life = {
+        .start = serving->start,
+        .config = serving->config,
+        .sockets = serving->sockets,
+        .link = link,
+        .ready = tell_supervisor,
+        .arg = (void *)(uintptr_t)link,
+    };
+    return node_live(&life);
+}
+
+static void started(void *arg, const char *error)
+{
+    const struct serving *serving = arg;
+    serving->start->ready(serving->start->arg, error);
+}
+
+/* Reads what the worker has just read: a crash must not undo a reload, nor do what needs a restart. */
+static void reloaded(void *arg)
+{
+    struct serving *serving = arg;
+    struct config *config = NULL;
+    struct config_problems problems;
+    if (!config_load(serving->start->file, serving->start->prefix, &config, &problems)) {
+        config_problems_fini(&problems); /* changed again meanwhile; there will be another reload */
+        return;
+    }
+    config_take_live(serving->config, config);
+    config_free(config);
+}
+
+static void rotate(void *arg)
+{
+    struct err err;
+    if (!aim_stderr(arg, &err))
+        log_warn("supervisor: %s", err.text);
+}
+
+static void close_sockets(void *arg)
+{
+    struct serving *serving = arg;
+    listen_sockets_free(serving->sockets);
+    serving->sockets = NULL;
+}
+
+static int64_t crash_memory_ms(void *arg)
+{
+    const struct serving *serving = arg;
+    return serving->config->crash_memory;
+}
+
+static int supervise(struct serving *serving)
+{
+    const struct supervisor_options options = {
+        .work = work,
+        .started = started,
+        .reloaded = reloaded,
+        .rotate = rotate,
+        .ending = close_sockets,
+        .crash_memory_ms = crash_memory_ms,
+        .arg = serving,
+    };
+    int status = supervisor_run(&options);
+    close_sockets(serving);
+    config_free(serving->config);
+    return status;
+}
+
+static int serve_alone(const struct serving *serving)
+{
+    const struct node_life life = {
+        .start = serving->start,
+        .config = serving->config,
+        .sockets = serving->sockets,
+        .ready = serving->start->ready,
+        .arg = serving->start->arg,
+    };
+    return node_live(&life);
+}
+
+int node_serve(const struct cli_start *start)
+{
+    struct serving serving = {.start = start, .config = start->config, .sockets = listen_sockets_new()};
+    struct err err;
+    int status = 1;
+
+    logs_set_format(serving.config);
+    const sigset_t set = node_signals();
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    if (aim_stderr(&serving, &err) && bind_addresses(&serving, &err) && prefix_write_pid(start->lock, &err)) {
+        status = start->config->supervisor ? supervise(&serving) : serve_alone(&serving);
+    } else {
+        start->ready(start->arg, err.text);
+        close_sockets(&serving);
+        config_free(start->config);
+    }
+    close(start->lock);
+    return status;
+}

@@ -1,0 +1,55 @@
+#pragma once
+
+/*
+ * supervisor - a small process that keeps another one running.
+ *
+ * It starts a worker, passes signals on to it, and when the worker ends without having been told to, starts
+ * another: at once the first time, then later and later. It has no threads and does not serve, so a fork
+ * takes nothing along that could be broken. It knows nothing of gateways.
+ *
+ * Threads: one per process.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a worker knows of its supervisor. */
+struct supervisor_link {
+    int fd; /* for worker_tell() */
+    pid_t supervisor;
+    uint64_t restarts; /* how often a worker has been started because the one before had crashed */
+};
+
+struct supervisor_options {
+    /* The worker's life, in the new process; returns its exit status. It has to worker_tell_ready(). */
+    int (*work)(void *arg, const struct supervisor_link *link);
+    /* Called once: the first worker serves (error NULL), or nothing will come of it. */
+    void (*started)(void *arg, const char *error);
+    /* The worker has taken changed settings; the next one must have them, too. */
+    void (*reloaded)(void *arg);
+    /* SIGUSR1 has come: logs have other names now. */
+    void (*rotate)(void *arg);
+    /* The worker was told to end: what the supervisor holds for the next one can go. */
+    void (*ending)(void *arg);
+    /* A crash after so much service counts as the first one. */
+    int64_t (*crash_memory_ms)(void *arg);
+    void *arg;
+};
+
+/*
+ * Until a signal has ended the worker: TERM, INT and QUIT are passed on and end it, HUP and USR1 are passed
+ * on. All of them must be blocked before, and stay so in the worker, who is killed if its supervisor dies.
+ * Returns the exit status: the worker's, or 128 and the signal that ended it.
+ */
+int supervisor_run(const struct supervisor_options *options);
+
+/* For the worker: it serves. */
+void worker_tell_ready(const struct supervisor_link *link);
+/* It cannot; the text goes where the first worker's errors go. */
+void worker_tell_failure(const struct supervisor_link *link, const char *error);
+/* It has taken changed settings. */
+void worker_tell_reloaded(const struct supervisor_link *link);
+
+/* How long to wait after the given number of crashes in a row, the last one included. */
+int64_t supervisor_pause_ms(unsigned crashes);
