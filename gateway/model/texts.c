@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <pcre2.h>
 
+#include "gateway/base/network.h"
 #include "gateway/model/x509.h"
 
 enum {
@@ -221,11 +222,8 @@ bool text_is_ip_or_cidr(const cJSON *value, char message[MESSAGE_SIZE])
     struct str text = str_of(value->valuestring);
     size_t slash = str_find(text, '/', 0);
     struct str address = slash == SIZE_MAX ? text : str_part(text, 0, slash);
-    int64_t bits = 0;
-    bool good = address_is_valid(address) && address.at[0] != '[';
-    int64_t most = str_find(address, ':', 0) != SIZE_MAX ? 128 : 32;
-    if (good && slash != SIZE_MAX)
-        good = str_to_int(str_part(text, slash + 1, text.len), &bits) && bits >= 0 && bits <= most;
+    struct network network; /* what is taken has to be of use */
+    bool good = address_is_valid(address) && address.at[0] != '[' && network_parse(text, &network);
     if (!good)
         (void)snprintf(message, MESSAGE_SIZE, "invalid ip or cidr range: '%s'", value->valuestring);
     return good;

@@ -10,18 +10,24 @@
 #include "gateway/chain/plugin.h"
 #include "gateway/plugins/acls.h"
 #include "gateway/plugins/basic_auth_credentials.h"
+#include "gateway/plugins/bot_detection.h"
 #include "gateway/plugins/correlation_id.h"
 #include "gateway/plugins/cors.h"
 #include "gateway/plugins/hmac_auth_credentials.h"
+#include "gateway/plugins/ip_restriction.h"
 #include "gateway/plugins/jwt_secrets.h"
 #include "gateway/plugins/key_auth.h"
+#include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
 
 static const struct plugin *const plugins[] = {
-    &cors_plugin,                /* 2000 */
-    &key_auth_plugin,            /* 1250 */
-    &request_termination_plugin, /* 2 */
-    &correlation_id_plugin,      /* 1 */
+    &bot_detection_plugin,         /* 2500 */
+    &cors_plugin,                  /* 2000 */
+    &key_auth_plugin,              /* 1250 */
+    &ip_restriction_plugin,        /* 990 */
+    &request_size_limiting_plugin, /* 951 */
+    &request_termination_plugin,   /* 2 */
+    &correlation_id_plugin,        /* 1 */
 };
 
 size_t registry_count(void)

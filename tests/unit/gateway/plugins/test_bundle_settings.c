@@ -58,6 +58,8 @@ static const struct setting_case {
     {"http-log", "{\"http_endpoint\":\"{vault://env/endpoint}\"}", NULL, NULL},
     {"ip-restriction", "{}", "{\"@entity\":[\"at least one of these fields must be non-empty: 'config.allow', 'config.deny'\"]}", NULL},
     {"ip-restriction", "{\"allow\":[\"10.0.0.0/8\",\"x\"],\"deny\":[\"::1/200\"]}", "{\"config\":{\"allow\":[null,\"invalid ip or cidr range: 'x'\"],\"deny\":[\"invalid ip or cidr range: '::1/200'\"]}}", NULL},
+    {"ip-restriction", "{\"allow\":[\"10.0.0.0/+8\",\"010.0.0.1\",\"unix:\",\"[::1]\",\"10.0.0.1/\"]}",
+     "{\"config\":{\"allow\":[\"invalid ip or cidr range: '10.0.0.0/+8'\",\"invalid ip or cidr range: '010.0.0.1'\",\"invalid ip or cidr range: 'unix:'\",\"invalid ip or cidr range: '[::1]'\",\"invalid ip or cidr range: '10.0.0.1/'\"]}}", NULL},
     {"ip-restriction", "{\"allow\":[\"10.0.0.1\"],\"deny\":[\"fe80::/10\"],\"status\":404,\"message\":\"m\"}", NULL, NULL},
     {"jwt", "{\"maximum_expiration\":60,\"claims_to_verify\":[\"nbf\"]}",
      "{\"@entity\":[\"failed conditional validation given value of field 'config.maximum_expiration'\"],\"config\":{\"claims_to_verify\":\"expected to contain: exp\"}}",
