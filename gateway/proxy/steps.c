@@ -153,11 +153,22 @@ static enum step_result redirect(struct request *request, int status)
     return STEP_DONE;
 }
 
+/* The client has to come again in another way. */
+static enum step_result demand(struct request *request, const char *message, struct str protocol)
+{
+    struct headers *headers = &request->chain.answer.headers;
+
+    response_make_error(request, RESPONSE_OF_GATEWAY, 426, message);
+    headers_add(headers, STR("Connection"), STR("Upgrade"));
+    headers_add(headers, STR("Upgrade"), protocol);
+    response_send(request);
+    return STEP_DONE;
+}
+
 /* Only the gateway's side of https is enforced; a route for http alone serves both (reference 3.1). */
 static enum step_result step_scheme(struct request *request)
 {
     const struct route *route = request->chain.route;
-    struct headers *headers = &request->chain.answer.headers;
 
     origin_read(request->exchange, request->settings, &request->origin);
     request->chain.client_address = request->origin.address;
@@ -166,11 +177,22 @@ static enum step_result step_scheme(struct request *request)
         return STEP_NEXT;
     if (route->https_redirect_status_code != 426)
         return redirect(request, route->https_redirect_status_code);
-    response_make_error(request, RESPONSE_OF_GATEWAY, 426, "Please use HTTPS protocol");
-    headers_add(headers, STR("Connection"), STR("Upgrade"));
-    headers_add(headers, STR("Upgrade"), STR("TLS/1.2, HTTP/1.1"));
-    response_send(request);
-    return STEP_DONE;
+    return demand(request, "Please use HTTPS protocol", STR("TLS/1.2, HTTP/1.1"));
+}
+
+/* Upstreams of these routes are not spoken to yet, but clients that can never be right are told so (3.2). */
+static enum step_result step_grpc(struct request *request)
+{
+    const struct exchange_request *from = exchange_request(request->exchange);
+    const struct header *type = headers_find(&from->headers, STR("Content-Type"));
+
+    if ((request->chain.route->protocols & (PROTOCOL_GRPC | PROTOCOL_GRPCS)) == 0)
+        return STEP_NEXT;
+    if (type == NULL || !str_starts_with(type->value, STR("application/grpc")))
+        return refuse(request, 415, "Non-gRPC request matched gRPC route");
+    if (from->version < 0x200)
+        return demand(request, "Please use HTTP2 protocol", STR("HTTP/2"));
+    return STEP_NEXT;
 }
 
 /* Before plugins add lines: a client could name those in its Connection. */
@@ -276,6 +298,7 @@ static const struct step {
     {"admit", step_admit},         /* a node that has lost touch may have to say so */
     {"route", step_route},         /* host, path and so on -> route and service, from the snapshot */
     {"scheme", step_scheme},       /* who asks, and does it have to be TLS? */
+    {"grpc", step_grpc},           /* a route for gRPC takes nothing else */
     {"own lines", step_own_lines}, /* what concerns the client's connection only */
     {"access", step_access},       /* plugins: who asks, may they? */
     {"service", step_service},     /* is there one? */
