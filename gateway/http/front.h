@@ -26,6 +26,7 @@ struct exchange_backend;
 struct exchange_outcome;
 struct h2o_exchange;
 struct headers;
+struct proxy_line;
 struct tunnel;
 
 struct front_server {
@@ -55,6 +56,7 @@ struct front_loop {
         h2o_accept_ctx_t accept; /* owns a reference of its ssl_ctx */
         struct front_server *server;
         struct front_loop *at;
+        bool proxy_protocol;
     } * listeners;
     size_t listener_count;
     struct list connections;
@@ -85,6 +87,7 @@ struct front_connection {
     h2o_socket_t *sock;
     struct h2o_exchange *exchange; /* the running one; NULL: none */
     struct tunnel *tunnel;         /* NULL: it speaks HTTP */
+    struct proxy_line *proxy_line; /* NULL: none is awaited */
     uint64_t request_count;
     int idle_ms; /* while draining, as far as sweeps have seen */
     bool tls;

@@ -28,6 +28,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/http/front.h"
 #include "gateway/http/listen_sockets.h"
+#include "gateway/http/proxy_line.h"
 #include "gateway/http/tls.h"
 #include "gateway/http/tunnel.h"
 
@@ -78,6 +79,7 @@ static void on_close(void *arg)
     struct front_loop *at = connection->at;
 
     list_remove(&connection->link);
+    proxy_line_free(connection->proxy_line);
     free(connection->server_name);
     free(connection->peer_subject);
     free(connection);
@@ -114,6 +116,15 @@ static void pause_if_short(struct front_loop *at, int why)
     timer_start(at->loop, &at->retry, RETRY_MS, on_retry);
 }
 
+/* is_text: libh2o, which looks at its options in this call only, is to read a line of the PROXY protocol. */
+static void begin(struct front_connection *connection, bool is_text)
+{
+    h2o_accept_ctx_t *accept = &connection->listener->accept;
+
+    accept->expect_proxy_line = is_text ? 1 : 0;
+    h2o_accept(accept, connection->sock);
+}
+
 static void on_accept(h2o_socket_t *listener, const char *error)
 {
     struct front_listener *from = listener->data;
@@ -145,7 +156,10 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         metrics_add(METRIC_CONNECTIONS_ACTIVE, 1);
         (void)atomic_fetch_add_explicit(&at->accepted, 1, memory_order_relaxed);
         (void)atomic_fetch_add_explicit(&at->active, 1, memory_order_relaxed);
-        h2o_accept(&from->accept, sock);
+        if (from->proxy_protocol)
+            proxy_line_await(connection, begin);
+        else
+            begin(connection, false);
     }
 }
 
@@ -448,7 +462,7 @@ static bool listen_on(struct front_loop *at, struct front_server *server, const 
         (void)SSL_CTX_up_ref(server->tls);
         listener->accept.ssl_ctx = server->tls;
     }
-    listener->accept.expect_proxy_line = address->proxy_protocol ? 1 : 0;
+    listener->proxy_protocol = address->proxy_protocol;
     listener->sock = h2o_evloop_socket_create(loop_h2o(at->loop), fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     h2o_socket_read_start(listener->sock, on_accept);

@@ -362,7 +362,7 @@ def check_proxy_protocol(node):
             assert node.upstream.lines("X-Real-IP") == [real], (line, settings)
             assert node.upstream.lines("X-Forwarded-For") == [real], (line, settings)
     with_settings(node)
-    for line in (b"", b"PROXY TCP4 rubbish\r\n", V2_FOUR[:13] + b"\x21\x11\x00\x02ab", V2_FOUR[:12] + b"\x31\x11\x00\x0c" + V2_FOUR[16:], b"\r\n\r\n\0\r\nQUIX\n" + V2_FOUR[12:]):
+    for line in (b"PROXY TCP4 rubbish\r\n", V2_FOUR[:13] + b"\x21\x11\x00\x02ab", V2_FOUR[:12] + b"\x31\x11\x00\x0c" + V2_FOUR[16:], b"\r\n\r\n\0\r\nQUIX\n" + V2_FOUR[12:]):
         answer = raw(node.proxied_port, line + b"GET /r HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", timeout=2)
         assert b" 200 " not in answer, (line, answer)
 
