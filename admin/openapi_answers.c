@@ -132,7 +132,7 @@ const struct openapi_answer openapi_answers[] = {
         "'key':" TEXT ",'negative':{'type':'boolean'},'position':" COUNTER ",'age_ms':{'type':'integer'},"
         "'expires_in_ms':{'type':['integer','null']}", "'key','negative','position','age_ms','expires_in_ms'")), NULL},
     {METHOD_DELETE, "/cache", 204, NULL, NULL},
-    {METHOD_GET, "/cache/{key}", 200, "{'type':'object'}", NULL},
+    {METHOD_GET, "/cache/{key}", 200, "{'type':['object','array']}", NULL},
     {METHOD_GET, "/cache/{key}", 404, REF("message"), NULL},
     {METHOD_DELETE, "/cache/{key}", 204, NULL, NULL},
     {METHOD_GET, "/schemas/filters/{name}", 404, REF("message"), NULL},

@@ -70,6 +70,7 @@ static void fill_done(struct store_fill *super)
         .tag = super->tag,
         .object = super->object,
         .bytes = super->bytes,
+        .release = super->schema->release,
     };
     cache_fill_done(fill->wiring->cache, fill->flight, &answer);
     free(fill);
@@ -247,7 +248,7 @@ struct cache_options wiring_cache_options(struct wiring *wiring, const struct co
         .seed = random_u64(),
         .load = load_for_cache,
         .judge = judge_for_cache,
-        .release = free, /* decoded objects are one block each (model/entities.h) */
+        .release = free, /* most decoded objects are one block (model/pack.h) */
         .arg = wiring,
     };
 }

@@ -76,7 +76,7 @@ struct cache_options {
                  enum cache_source source);
     /* Is this position part of our history? Any thread; takes no lock of the cache. */
     enum cache_judgement (*judge)(void *arg, uint64_t position, int64_t tag);
-    void (*release)(void *object); /* frees what cache_answer.object pointed to */
+    void (*release)(void *object); /* frees what cache_answer.object pointed to, if that names no other */
     void *arg;
 };
 
@@ -120,8 +120,9 @@ struct cache_answer {
     bool failed;       /* no answer: the other members mean nothing */
     uint64_t position; /* newest commit the answer knows of */
     int64_t tag;
-    void *object; /* NULL: there is no such row. Ownership passes to the cache */
-    size_t bytes; /* what object occupies */
+    void *object;                  /* NULL: there is no such row. Ownership passes to the cache */
+    size_t bytes;                  /* what object occupies */
+    void (*release)(void *object); /* NULL: that of the options */
 };
 void cache_fill_done(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer);
 /* To be called about every 100 ms: gives up on waiters past their deadline. */

@@ -426,8 +426,7 @@ void cache_fill_done(struct cache *cache, struct cache_flight *flight, const str
         retry(cache, flight);
         return;
     }
-    const struct cache_value *value =
-        answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
+    const struct cache_value *value = answer->object != NULL ? cache_value_of(cache, answer) : NULL;
     if (accept_answer(cache, flight, answer, value))
         return;
     cache_value_unref(value);

@@ -48,6 +48,14 @@ static inline int64_t cache_now_us(const struct cache *cache)
 /* Uniform in (0, 1]. */
 double cache_chance(struct cache *cache);
 
+/* Takes over the object of an answer that has one. */
+static inline const struct cache_value *cache_value_of(const struct cache *cache,
+                                                       const struct cache_answer *answer)
+{
+    return cache_value_new(answer->object,
+                           answer->release != NULL ? answer->release : cache->options.release);
+}
+
 /* A judged answer on its way in. */
 struct arrival {
     const struct cache_ask *ask;

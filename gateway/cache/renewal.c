@@ -47,8 +47,7 @@ struct cache_renewal *cache_invalidate_used(struct cache *cache, const struct di
 
 void cache_renew(struct cache *cache, const struct cache_renewal *renewal, const struct cache_answer *answer)
 {
-    const struct cache_value *value =
-        answer->object != NULL ? cache_value_new(answer->object, cache->options.release) : NULL;
+    const struct cache_value *value = answer->object != NULL ? cache_value_of(cache, answer) : NULL;
     struct arrival arrival = {
         .ask = &renewal->ask,
         .value = value,

@@ -27,6 +27,7 @@ struct lookup_wait {
     struct loop *loop;
     struct chain *chain; /* NULL: the request has ended. thread: the loop's */
     struct digest digest;
+    bool is_guess; /* by the client: it pays when there is nothing */
     /* Written by on_done() before the message is posted. */
     enum cache_status status;
     const struct cache_value *value;
@@ -78,7 +79,10 @@ static const struct lookup_result *keep_result(struct chain *chain, const struct
     return result;
 }
 
-/* A client that keeps asking for what does not exist is not to keep the database busy. */
+/*
+ * A client that keeps asking for what does not exist is not to keep the database busy. Lists cost nothing:
+ * what belongs to somebody who has been found is no guess, whether it is there or not.
+ */
 static bool may_load(const struct chain *chain)
 {
     const struct miss_limit *limit = chain->world->miss_limit;
@@ -107,7 +111,7 @@ static void on_answer(struct loop_message *message)
         return;
     }
     chain->state->wait = NULL;
-    if (wait->status == CACHE_NEGATIVE)
+    if (wait->status == CACHE_NEGATIVE && wait->is_guess)
         charge(chain);
     (void)keep_result(chain, &wait->digest, wait->status, wait->value);
     free(wait);
@@ -124,7 +128,7 @@ static void on_done(struct cache_waiter *waiter, enum cache_status status, const
     loop_post(wait->loop, &wait->message);
 }
 
-static void start_wait(struct chain *chain, const struct cache_ask *ask)
+static void start_wait(struct chain *chain, const struct cache_ask *ask, bool is_guess)
 {
     struct chain_state *state = chain_state_of(chain);
     struct lookup_wait *wait = mem_zalloc(sizeof(*wait));
@@ -135,6 +139,7 @@ static void start_wait(struct chain *chain, const struct cache_ask *ask)
     wait->loop = exchange_loop(chain->exchange);
     wait->chain = chain;
     wait->digest = ask->digest;
+    wait->is_guess = is_guess;
     state->wait = wait;
     cache_fill(chain->world->cache, ask, &wait->waiter);
 }
@@ -165,8 +170,9 @@ enum cache_status chain_lookup(struct chain *chain, const struct schema *schema,
     if (result == NULL) {
         const struct cache_value *found = NULL;
         enum cache_status status = cache_get(chain->world->cache, &ask, &found);
-        if (status == CACHE_MISS && may_load(chain)) {
-            start_wait(chain, &ask);
+        bool is_guess = !schema->lookups[lookup].is_list;
+        if (status == CACHE_MISS && (!is_guess || may_load(chain))) {
+            start_wait(chain, &ask, is_guess);
             return CACHE_MISS;
         }
         if (status == CACHE_MISS)

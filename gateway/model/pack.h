@@ -11,6 +11,8 @@
  * Threads: any.
  */
 
+#include <string.h>
+
 #include <cjson/cJSON.h>
 
 #include "gateway/base/mem.h"
@@ -52,7 +54,8 @@ size_t json_bytes(const cJSON *value);
     static bool decode(const cJSON *document, void **object, size_t *bytes, struct err *err)                 \
     {                                                                                                        \
         struct packer packer = {.used = sizeof(struct type)};                                                \
-        struct type counted = {.id = {{0}}};                                                                 \
+        struct type counted;                                                                                 \
+        memset(&counted, 0, sizeof(counted));                                                                \
         if (!pack(&packer, document, &counted, err))                                                         \
             return false;                                                                                    \
         struct type *made = mem_zalloc(packer.used);                                                         \

@@ -133,10 +133,13 @@ struct field {
     const char *description;
 };
 
-/* A way to find an entity in the keyed cache: by which column, and whether it makes the entity's cache key.
+/*
+ * A way to find entities in the keyed cache: by which column. Of a list there may be several rows with one
+ * value; they are kept together, as one object, and an event of any of them makes it stale.
  */
 struct lookup {
     const char *field; /* "id", "username", "key" */
+    bool is_list;      /* decode() and show() are about an array of rows; all look-ups of a schema agree */
 };
 
 enum {

@@ -48,8 +48,11 @@ static bool read_kind(struct cache_renewal *const *renewals, size_t count, const
 
 static void put_back(struct cache *cache, const struct cache_renewal *renewal, const struct store_fill *fill)
 {
-    const struct cache_answer answer = {
-        .position = fill->position, .tag = fill->tag, .object = fill->object, .bytes = fill->bytes};
+    const struct cache_answer answer = {.position = fill->position,
+                                        .tag = fill->tag,
+                                        .object = fill->object,
+                                        .bytes = fill->bytes,
+                                        .release = fill->schema->release};
 
     if (fill->failed) /* a row that cannot be used: whoever asks next is told so */
         return;

@@ -109,7 +109,8 @@ static void make_statement(struct buf *sql, const struct store_fill *kind, bool 
 {
     const struct field *field = lookup_field(kind);
 
-    buf_printf(sql, "SELECT h.pos, h.tag, d.\"%s\"::text, row_to_json(d)", field->name);
+    buf_printf(sql, "SELECT h.pos, h.tag, d.\"%s\"%s, row_to_json(d)", field->name,
+               field->kind == FIELD_FOREIGN ? " ->> 'id'" : "::text");
     buf_add_text(sql, has_log ? " FROM (SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) h"
                               : " FROM (SELECT 0 AS pos, 0 AS tag) h");
     buf_add_text(sql, " LEFT JOIN ");
@@ -186,37 +187,59 @@ static bool ask_somebody(struct filler *filler, const struct store_fill *batch, 
     return ask(&filler->primary, batch, result);
 }
 
-static void decode(struct store_fill *fill, const PGresult *result, int row)
+/* `found`: a row, or of a list all of them. */
+static void decode(struct store_fill *fill, const cJSON *found)
 {
-    cJSON *document = row_document(result, row, 3);
     struct err err = {0};
 
-    if (document == NULL || fill->schema->decode == NULL) {
+    if (found == NULL || fill->schema->decode == NULL) {
         fill->failed = true;
-    } else if (!fill->schema->decode(document, &fill->object, &fill->bytes, &err)) {
+    } else if (!fill->schema->decode(found, &fill->object, &fill->bytes, &err)) {
         fill->failed = true;
         log_error("store: row cannot be used; entity=%s id=%s reason=%s", fill->schema->name,
-                  document_text(document, "id"), err.text);
+                  document_text(cJSON_IsArray(found) ? found->child : found, "id"), err.text);
     }
-    cJSON_Delete(document);
+}
+
+/* The first row from `row` on that has the value that is looked for, or -1. */
+static int next_match(const struct store_fill *fill, const PGresult *result, int row)
+{
+    bool nocase = strcmp(query_column_type(lookup_field(fill)), "uuid") == 0;
+
+    for (; row < PQntuples(result); row++) {
+        struct str found = {PQgetvalue(result, row, 2), (size_t)PQgetlength(result, row, 2)};
+        if (!PQgetisnull(result, row, 3) &&
+            (nocase ? str_equal_nocase(found, fill->value) : str_equal(found, fill->value)))
+            return row;
+    }
+    return -1;
+}
+
+static void answer_one(struct store_fill *fill, const PGresult *result)
+{
+    bool is_list = fill->schema->lookups[fill->lookup].is_list;
+    int row = next_match(fill, result, 0);
+
+    if (row < 0)
+        return;
+    cJSON *found = is_list ? cJSON_CreateArray() : row_document(result, row, 3);
+    for (; is_list && row >= 0; row = next_match(fill, result, row + 1)) {
+        cJSON *document = row_document(result, row, 3);
+        fill->failed = fill->failed || document == NULL; /* a list with a hole is no answer */
+        if (document != NULL)
+            (void)cJSON_AddItemToArray(found, document);
+    }
+    if (!fill->failed)
+        decode(fill, found);
+    cJSON_Delete(found);
 }
 
 static void answer(struct store_fill *batch, const PGresult *result)
 {
-    bool nocase = strcmp(query_column_type(lookup_field(batch)), "uuid") == 0;
-
     for (struct store_fill *fill = batch; fill != NULL; fill = fill->next) {
         fill->position = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
         fill->tag = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
-        for (int row = 0; row < PQntuples(result); row++) {
-            struct str found = {PQgetvalue(result, row, 2), (size_t)PQgetlength(result, row, 2)};
-            if (PQgetisnull(result, row, 3))
-                continue;
-            if (!(nocase ? str_equal_nocase(found, fill->value) : str_equal(found, fill->value)))
-                continue;
-            decode(fill, result, row);
-            break;
-        }
+        answer_one(fill, result);
     }
 }
 

@@ -68,7 +68,7 @@ struct store_fill {
     bool failed;
     uint64_t position;
     int64_t tag;
-    void *object; /* typed (schema->decode); NULL: no such row */
+    void *object; /* typed (schema->decode), of a list all rows in one; NULL: no such row */
     size_t bytes;
 };
 void store_fill(struct store *store, struct store_fill *fill);

@@ -96,14 +96,24 @@ static void compare_key(void *arg, int lookup, struct str key)
 
 static void fill(struct memory_world *world, const char *key, struct cache_answer *answer)
 {
-    for (size_t i = 0; i < world->row_count && answer->object == NULL; i++) {
+    cJSON *found = cJSON_CreateArray();
+    const struct schema *schema = NULL;
+    struct err err;
+
+    for (size_t i = 0; i < world->row_count; i++) {
         const struct memory_row *row = &world->rows[i];
         struct match match = {.wanted = key};
-        struct err err;
         row->schema->cache_keys(row->schema, row->document, compare_key, &match);
-        if (match.found)
-            answer->failed = !row->schema->decode(row->document, &answer->object, &answer->bytes, &err);
+        if (!match.found)
+            continue;
+        schema = row->schema;
+        (void)cJSON_AddItemReferenceToArray(found, row->document);
     }
+    answer->release = schema != NULL ? schema->release : NULL;
+    if (schema != NULL)
+        answer->failed = !schema->decode(schema->lookups[0].is_list ? found : found->child, &answer->object,
+                                         &answer->bytes, &err);
+    cJSON_Delete(found);
 }
 
 size_t memory_world_waiting_loads(struct memory_world *world)
