@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/base/uuid.h"
+#include "gateway/http/cookie.h"
 #include "gateway/http/encoded.h"
 #include "gateway/http/exchange.h"
 #include "gateway/model/entities.h"
@@ -60,26 +61,9 @@ static struct str of_header(struct request *request, const char *name, struct ha
     return whole;
 }
 
-/* "a=1; b=2" */
-static struct str find_cookie(const struct headers *headers, struct str name)
-{
-    for (const struct header *line = headers_find(headers, STR("cookie")); line != NULL;
-         line = headers_find_next(headers, line, STR("cookie"))) {
-        for (struct str rest = line->value; rest.len > 0;) {
-            size_t end = str_find(rest, ';', 0);
-            struct str pair = str_trim(str_part(rest, 0, end != SIZE_MAX ? end : rest.len));
-            size_t equals = str_find(pair, '=', 0);
-            if (equals != SIZE_MAX && str_equal(str_part(pair, 0, equals), name) && equals + 1 < pair.len)
-                return str_part(pair, equals + 1, pair.len);
-            rest = end != SIZE_MAX ? str_part(rest, end + 1, rest.len) : STR_NONE;
-        }
-    }
-    return STR_NONE;
-}
-
 static struct str of_cookie(struct request *request, const char *name, struct hash_key *key)
 {
-    struct str value = find_cookie(&exchange_request(request->exchange)->headers, str_of(name));
+    struct str value = cookie_find(&exchange_request(request->exchange)->headers, str_of(name));
     struct uuid fresh;
 
     if (value.at != NULL)
