@@ -114,8 +114,8 @@ struct schemas *node_schemas(const struct config *config)
     schemas_add_core(schemas);
     registry_add_schemas(schemas, plugins, count);
     for (size_t i = 0; i < plugin_schemas_count(); i++)
-        registry_add_idle(schemas, plugin_schemas_at(i),
-                          config_enables_plugin(config, plugin_schemas_at(i)->name));
+        if (config_enables_plugin(config, plugin_schemas_at(i)->name))
+            schemas_add_idle_plugin(schemas, plugin_schemas_at(i));
     return schemas;
 }
 

@@ -9,18 +9,14 @@
 #include "gateway/plugin_schemas/rows.h"
 
 static const struct plugin_schema *const schemas[] = {
-    &acl_plugin_schema,
     &acme_plugin_schema,
     &aws_lambda_plugin_schema,
     &azure_functions_plugin_schema,
-    &basic_auth_plugin_schema,
     &datadog_plugin_schema,
     &file_log_plugin_schema,
     &grpc_gateway_plugin_schema,
     &grpc_web_plugin_schema,
-    &hmac_auth_plugin_schema,
     &http_log_plugin_schema,
-    &jwt_plugin_schema,
     &ldap_auth_plugin_schema,
     &loggly_plugin_schema,
     &oauth2_plugin_schema,

@@ -6,18 +6,14 @@
 
 #include "gateway/model/schema.h"
 
-extern const struct plugin_schema acl_plugin_schema;
 extern const struct plugin_schema acme_plugin_schema;
 extern const struct plugin_schema aws_lambda_plugin_schema;
 extern const struct plugin_schema azure_functions_plugin_schema;
-extern const struct plugin_schema basic_auth_plugin_schema;
 extern const struct plugin_schema datadog_plugin_schema;
 extern const struct plugin_schema file_log_plugin_schema;
 extern const struct plugin_schema grpc_gateway_plugin_schema;
 extern const struct plugin_schema grpc_web_plugin_schema;
-extern const struct plugin_schema hmac_auth_plugin_schema;
 extern const struct plugin_schema http_log_plugin_schema;
-extern const struct plugin_schema jwt_plugin_schema;
 extern const struct plugin_schema ldap_auth_plugin_schema;
 extern const struct plugin_schema loggly_plugin_schema;
 extern const struct plugin_schema oauth2_plugin_schema;

@@ -1,9 +1,6 @@
 /*
- * key_auth - see key_auth.h. From a key in the request to a credential, and from there to its consumer; both
- * from the keyed cache.
- *
- * The first place that has a value decides: a wrong key in a header is not saved by a right one in the query.
- * Without a clear answer from the database nobody passes, not even as the anonymous consumer.
+ * key_auth - see key_auth.h. The first place that has a value decides: a wrong key in a header is not saved
+ * by a right one in the query.
  */
 
 #include "gateway/plugins/key_auth.h"
@@ -18,6 +15,7 @@
 #include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugins/arguments.h"
+#include "gateway/plugins/identity.h"
 
 /* ---- the entity ---- */
 
@@ -75,11 +73,6 @@ static cJSON *show(const void *object)
     return show_without_nulls(shown);
 }
 
-enum {
-    LOOKUP_KEY,        /* of keyauth_credentials_schema */
-    CONSUMER_BY_ID = 0 /* of consumer_schema */
-};
-
 const struct schema keyauth_credentials_schema = {
     .name = "keyauth_credentials",
     .path = "key-auths",
@@ -90,7 +83,7 @@ const struct schema keyauth_credentials_schema = {
     .field_count = COUNT(fields),
     .has_ttl = true,
     .has_tags = true,
-    .lookups = {[LOOKUP_KEY] = {"key"}},
+    .lookups = {{"key"}},
     .cache_keys = schema_lookup_keys,
     .decode = decode,
     .release = free,
@@ -237,107 +230,59 @@ static void hide_key(const struct settings *settings, struct chain *chain, struc
 
 /* ---- deciding ---- */
 
-enum verdict {
-    PASSES,
-    WAITS,
+enum refusal {
     NO_KEY,
     DUPLICATE,
-    UNKNOWN,
-    UNDECIDED, /* the database gave no answer */
+    UNKNOWN_KEY,
 };
 
-static enum verdict verdict_of(enum cache_status status)
-{
-    switch (status) {
-    case CACHE_HIT:
-        return PASSES;
-    case CACHE_MISS:
-        return WAITS;
-    case CACHE_NEGATIVE:
-        return UNKNOWN;
-    case CACHE_FAILED:
-    case CACHE_BUSY:
-        break;
-    }
-    return UNDECIDED;
-}
-
-static enum verdict authenticate(struct chain *chain, const struct key *key)
+static enum identity authenticate(struct chain *chain, const struct key *key)
 {
     const void *object;
     char id[UUID_TEXT_SIZE];
+    enum identity identity = identity_find(chain, &keyauth_credentials_schema, key->found.value, &object);
 
-    if (key->found.count > 1)
-        return DUPLICATE;
-    enum verdict verdict =
-        verdict_of(chain_lookup(chain, &keyauth_credentials_schema, LOOKUP_KEY, key->found.value, &object));
-    if (verdict != PASSES)
-        return verdict;
+    if (identity != IDENTITY_KNOWN)
+        return identity;
     const struct keyauth_credential *credential = object;
     if (credential->expires_at_ms != 0 && credential->expires_at_ms <= clock_now_ms(chain->world->clock))
-        return UNKNOWN;
-    verdict = verdict_of(chain_lookup(chain, &consumer_schema, CONSUMER_BY_ID,
-                                      str_of(uuid_format(&credential->consumer, id)), &object));
-    if (verdict != PASSES)
-        return verdict;
+        return IDENTITY_UNKNOWN;
     struct str identifier = str_of(uuid_format(&credential->id, id));
-    chain_authenticate(chain, object, credential, exchange_copy(chain->exchange, identifier));
-    return PASSES;
+    return identity_take(chain, &credential->consumer, credential,
+                         exchange_copy(chain->exchange, identifier));
 }
 
-static enum plugin_result refuse(struct chain *chain, enum verdict verdict)
+static enum plugin_result refuse(struct chain *chain, enum refusal refusal)
 {
-    enum plugin_result result;
+    static const char *const words[] = {[NO_KEY] = "No API key found in request",
+                                        [DUPLICATE] = "Duplicate API key found",
+                                        [UNKNOWN_KEY] = "Invalid authentication credentials"};
+    enum plugin_result result = chain_answer_error(chain, 401, words[refusal]);
 
-    switch (verdict) {
-    case PASSES:
-        return PLUGIN_NEXT;
-    case WAITS:
-        return PLUGIN_WAIT;
-    case NO_KEY:
-        result = chain_answer_error(chain, 401, "No API key found in request");
+    if (refusal == NO_KEY)
         headers_set(&chain->answer.headers, STR("WWW-Authenticate"), STR("Key realm=\"kong\""));
-        return result;
-    case DUPLICATE:
-        return chain_answer_error(chain, 401, "Duplicate API key found");
-    case UNKNOWN:
-        return chain_answer_error(chain, 401, "Invalid authentication credentials");
-    case UNDECIDED:
-        break;
-    }
-    result = chain_answer_error(chain, 503, NULL);
-    headers_set(&chain->answer.headers, STR("Retry-After"), STR("1"));
     return result;
-}
-
-/* Whoever is not known passes as this consumer. A setting that names nobody is a failure of ours. */
-static enum plugin_result let_in_anonymous(const struct settings *settings, struct chain *chain)
-{
-    const struct consumer *consumer;
-    enum verdict verdict = verdict_of(chain_find_consumer(chain, str_of(settings->anonymous), &consumer));
-
-    if (verdict == UNKNOWN)
-        return PLUGIN_FAILED;
-    if (verdict != PASSES)
-        return refuse(chain, verdict);
-    chain_authenticate(chain, consumer, NULL, STR_NONE);
-    return PLUGIN_NEXT;
 }
 
 static enum plugin_result access_phase(struct chain *chain, const void *object)
 {
     const struct settings *settings = object;
-
-    if (!settings->run_on_preflight && str_equal(exchange_request(chain->exchange)->method, STR("OPTIONS")))
-        return PLUGIN_NEXT;
-    if (settings->anonymous != NULL && chain->credential != NULL)
-        return PLUGIN_NEXT; /* somebody before has authenticated: one of several is enough */
+    enum identity identity = IDENTITY_UNKNOWN;
+    enum refusal refusal = NO_KEY;
     struct key key;
+
+    if (!settings->run_on_preflight && identity_is_preflight(chain))
+        return PLUGIN_NEXT;
+    if (identity_is_settled(chain, settings->anonymous))
+        return PLUGIN_NEXT;
     bool has_key = find_key(settings, chain, &key);
-    enum verdict verdict = has_key ? authenticate(chain, &key) : NO_KEY;
-    bool is_stranger = verdict == NO_KEY || verdict == DUPLICATE || verdict == UNKNOWN;
-    enum plugin_result result = is_stranger && settings->anonymous != NULL ? let_in_anonymous(settings, chain)
-                                                                           : refuse(chain, verdict);
+    if (has_key)
+        refusal = key.found.count > 1 ? DUPLICATE : UNKNOWN_KEY;
+    if (refusal == UNKNOWN_KEY)
+        identity = authenticate(chain, &key);
+    if (identity == IDENTITY_UNKNOWN && settings->anonymous == NULL)
+        return refuse(chain, refusal);
+    enum plugin_result result = identity_settle(chain, identity, settings->anonymous);
     /* A key that is not ours may be somebody's: the upstream of an anonymous request does not get it either.
      */
     if (result == PLUGIN_NEXT && has_key && settings->hide)

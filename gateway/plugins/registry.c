@@ -8,14 +8,14 @@
 #include <string.h>
 
 #include "gateway/chain/plugin.h"
-#include "gateway/plugins/acls.h"
-#include "gateway/plugins/basic_auth_credentials.h"
+#include "gateway/plugins/acl.h"
+#include "gateway/plugins/basic_auth.h"
 #include "gateway/plugins/bot_detection.h"
 #include "gateway/plugins/correlation_id.h"
 #include "gateway/plugins/cors.h"
-#include "gateway/plugins/hmac_auth_credentials.h"
+#include "gateway/plugins/hmac_auth.h"
 #include "gateway/plugins/ip_restriction.h"
-#include "gateway/plugins/jwt_secrets.h"
+#include "gateway/plugins/jwt.h"
 #include "gateway/plugins/key_auth.h"
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
@@ -23,9 +23,13 @@
 static const struct plugin *const plugins[] = {
     &bot_detection_plugin,         /* 2500 */
     &cors_plugin,                  /* 2000 */
+    &jwt_plugin,                   /* 1450 */
     &key_auth_plugin,              /* 1250 */
+    &basic_auth_plugin,            /* 1100 */
+    &hmac_auth_plugin,             /* 1030 */
     &ip_restriction_plugin,        /* 990 */
     &request_size_limiting_plugin, /* 951 */
+    &acl_plugin,                   /* 950 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };
@@ -41,17 +45,6 @@ const struct plugin *registry_at(size_t i)
     assert(i == 0 || plugins[i - 1]->schema.priority >= plugins[i]->schema.priority);
     return plugins[i];
 }
-
-/* Entities of plugins that do not run. */
-static const struct {
-    const char *plugin;
-    const struct schema *entity;
-} idle_entities[] = {
-    {"acl", &acls_schema},
-    {"basic-auth", &basicauth_credentials_schema},
-    {"hmac-auth", &hmacauth_credentials_schema},
-    {"jwt", &jwt_secrets_schema},
-};
 
 static bool is_among(const struct plugin *plugin, const struct plugin *const *list, size_t count)
 {
@@ -71,13 +64,4 @@ void registry_add_schemas(struct schemas *schemas, const struct plugin *const *e
              entity++)
             (is_enabled ? schemas_add : schemas_add_hidden)(schemas, *entity);
     }
-}
-
-void registry_add_idle(struct schemas *schemas, const struct plugin_schema *plugin, bool enabled)
-{
-    if (enabled)
-        schemas_add_idle_plugin(schemas, plugin);
-    for (size_t i = 0; i < COUNT(idle_entities); i++)
-        if (strcmp(idle_entities[i].plugin, plugin->name) == 0)
-            (enabled ? schemas_add : schemas_add_hidden)(schemas, idle_entities[i].entity);
 }

@@ -1,4 +1,4 @@
-"""Credentials and groups of consumers, also of plugins that do not run yet (Admin API reference 2.14, 2.15, 4; plugins 0.3, 2-5)."""
+"""Credentials and groups of consumers (Admin API reference 2.14, 2.15, 4; plugins 0.3, 2-5)."""
 
 import hashlib
 import re

@@ -88,6 +88,10 @@ def test_defaults_are_what_is_stored(cluster, entity):
     assert cluster.a.admin("GET", f"{PATHS.get(entity, f'/{entity}')}/{stored['id']}").json == stored
 
 
+CHECKS = {"jwt": [{"conditional": {"if_field": "config.maximum_expiration", "if_match": {"gt": 0}, "then_field": "config.claims_to_verify",
+                                   "then_match": {"contains": "exp"}}}]}
+
+
 @pytest.mark.parametrize("name", PLUGINS)
 def test_defaults_of_configs_are_what_is_stored(cluster, name):
     schema = get(cluster, f"plugins/{name}")
@@ -96,7 +100,7 @@ def test_defaults_of_configs_are_what_is_stored(cluster, name):
     assert stored["config"] == filled["config"]
     assert list(stored["config"]) == list(filled["config"])
     assert stored["protocols"] == filled["protocols"]
-    assert get(cluster, f"plugins/{name}")["entity_checks"] == []
+    assert schema["entity_checks"] == CHECKS.get(name, [])
     older = cluster.a.admin("GET", f"/plugins/schema/{name}").json
     config = next(one["config"] for one in schema["fields"] if "config" in one)
     assert older == {"fields": config["fields"], "entity_checks": config.get("entity_checks", [])}

@@ -4,25 +4,30 @@
 
 #include "tests/unit/gateway/model/bodies.h"
 
-#include "gateway/plugin_schemas/plugin_schemas.h"
-#include "gateway/plugins/acls.h"
-#include "gateway/plugins/basic_auth_credentials.h"
-#include "gateway/plugins/hmac_auth_credentials.h"
+#include "gateway/chain/plugin.h"
+#include "gateway/plugins/acl.h"
+#include "gateway/plugins/basic_auth.h"
+#include "gateway/plugins/hmac_auth.h"
 #include "gateway/plugins/jwt_secrets.h"
+#include "gateway/plugins/key_auth.h"
 #include "gateway/plugins/registry.h"
 
 #define CONSUMER "5b1e0000-0000-4000-8000-0000000000aa"
 #define BELONGS  "\"consumer\":{\"id\":\"" CONSUMER "\"}"
+
+#define ROW "\"id\":\"5b1e0000-0000-4000-8000-0000000000cc\",\"created_at\":7," BELONGS
 
 static const char hash_of_kong[] = "bd850745a3e647924fad08c764d3ca3781d5ec95";
 
 static int setup(void **state)
 {
     struct schemas *schemas = schemas_new();
+    const struct plugin *all[64];
 
+    for (size_t i = 0; i < registry_count(); i++)
+        all[i] = registry_at(i);
     schemas_add_core(schemas);
-    for (size_t i = 0; i < plugin_schemas_count(); i++)
-        registry_add_idle(schemas, plugin_schemas_at(i), true);
+    registry_add_schemas(schemas, all, registry_count());
     *state = schemas;
     return 0;
 }
@@ -45,16 +50,12 @@ static void they_are_there_while_their_plugins_are_enabled(void **state)
     struct schemas *off = schemas_new();
 
     schemas_add_core(off);
-    for (size_t i = 0; i < plugin_schemas_count(); i++)
-        registry_add_idle(off, plugin_schemas_at(i), false);
+    registry_add_schemas(off, NULL, 0);
     for (size_t i = 0; i < COUNT(cases); i++) {
         assert_ptr_equal(schemas_find_path(*state, str_of(cases[i].path)), cases[i].schema);
         assert_null(schemas_find_path(off, str_of(cases[i].path)));
         assert_true(schemas_is_hidden(off, schemas_find(off, str_of(cases[i].schema->name))));
     }
-    assert_non_null(schemas_find_known_plugin(*state, STR("acl")));
-    assert_null(schemas_find_plugin(*state, STR("acl")));
-    assert_null(schemas_find_known_plugin(off, STR("acl")));
     schemas_free(off);
 }
 
@@ -189,6 +190,63 @@ static void the_cache_knows_them_by_what_clients_send(void **state)
     }
 }
 
+/* What the cache holds is shown with all members but nulls (Admin API reference, 4). */
+static void what_the_cache_holds_of_them_can_be_shown(void **state)
+{
+    static const struct {
+        const struct schema *schema;
+        const char *row;
+    } cases[] = {
+        {&keyauth_credentials_schema, "{" ROW ",\"key\":\"k\",\"tags\":[\"t\"]}"},
+        {&basicauth_credentials_schema, "{" ROW ",\"username\":\"u\",\"password\":\"p\",\"tags\":[\"t\"]}"},
+        {&hmacauth_credentials_schema, "{" ROW ",\"username\":\"u\",\"secret\":\"s\",\"tags\":[\"t\"]}"},
+        {&jwt_secrets_schema, "{" ROW ",\"key\":\"k\",\"secret\":\"s\",\"rsa_public_key\":\"no key\","
+                              "\"algorithm\":\"ES256\",\"tags\":[\"t\"]}"},
+        {&acls_schema, "[{" ROW ",\"group\":\"a\",\"tags\":[\"t\"]},{" ROW ",\"group\":\"b\"}]"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cJSON *row = parse(cases[i].row);
+        void *object = NULL;
+        size_t bytes = 0;
+        struct err err;
+        assert_true(cases[i].schema->decode(row, &object, &bytes, &err));
+        assert_true(bytes > 0);
+        cJSON *shown = cases[i].schema->show(object);
+        assert_json(shown, cases[i].row);
+        cJSON_Delete(shown);
+        cases[i].schema->release(object);
+        cJSON_Delete(row);
+    }
+}
+
+static void what_is_no_credential_is_not_taken_for_one(void **state)
+{
+    static const struct {
+        const struct schema *schema;
+        const char *row;
+    } cases[] = {
+        {&keyauth_credentials_schema, "{" ROW "}"},
+        {&basicauth_credentials_schema, "{" ROW ",\"username\":\"u\"}"},
+        {&hmacauth_credentials_schema, "{\"id\":\"" CONSUMER "\",\"username\":\"u\"}"},
+        {&jwt_secrets_schema, "{" ROW "}"},
+        {&acls_schema, "[{" ROW ",\"group\":\"a\"},{" ROW "}]"},
+        {&acls_schema, "[]"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        cJSON *row = parse(cases[i].row);
+        void *object = NULL;
+        size_t bytes = 0;
+        struct err err;
+        assert_false(cases[i].schema->decode(row, &object, &bytes, &err));
+        assert_null(object);
+        cJSON_Delete(row);
+    }
+}
+
 static void a_group_is_a_key_below_its_consumer_only(void **state)
 {
     char message[256];
@@ -210,6 +268,8 @@ int main(void)
         cmocka_unit_test(keys_and_secrets_are_made),
         cmocka_unit_test(rsa_needs_a_key_that_can_be_read),
         cmocka_unit_test(the_cache_knows_them_by_what_clients_send),
+        cmocka_unit_test(what_the_cache_holds_of_them_can_be_shown),
+        cmocka_unit_test(what_is_no_credential_is_not_taken_for_one),
         cmocka_unit_test(a_group_is_a_key_below_its_consumer_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
