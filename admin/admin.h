@@ -25,6 +25,7 @@ struct http_front_stats;
 struct line_sink;
 struct listen_sockets;
 struct loop;
+struct prober;
 struct schemas;
 struct snapshot_place;
 struct cJSON;
@@ -50,7 +51,8 @@ struct admin_options {
     struct cache *cache;
     struct digest_salt salt;
     struct snapshot_place *place;
-    size_t loop_number; /* of `loop` in the place, for pinning */
+    size_t loop_number;    /* of `loop` in the place, for pinning */
+    struct prober *prober; /* on the same loop; knows the health of peers */
     struct admin_bus bus;
     struct access *access;          /* taken */
     struct loop *loop;              /* opened, not started */

@@ -31,6 +31,9 @@ void log_level_show(struct request *request);
 void log_level_set_here(struct request *request);
 void log_level_set_everywhere(struct request *request);
 
+void upstream_health_show(struct request *request);
+void target_health_set(struct request *request);
+
 void timers_show(struct request *request);
 void workspaces_list(struct request *request);
 void workspaces_show(struct request *request);

@@ -53,6 +53,11 @@ const struct openapi_operation openapi_operations[] = {
     {METHOD_GET,    "/debug/node/log-level",     "The level of this node's log"},
     {METHOD_PUT,    "/debug/node/log-level/{log_level}",    "Another level of this node's log for a while"},
     {METHOD_PUT,    "/debug/cluster/log-level/{log_level}", "Another level of every node's log for a while"},
+    {METHOD_GET,    "/upstreams/{upstreams}/health", "Targets, and what this node thinks of their addresses"},
+    {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/healthy",             "Every node takes all addresses of a target to be well"},
+    {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/unhealthy",           "No node sends anything to a target until a check says otherwise"},
+    {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/healthy",   "The same of one address of a target, ip:port"},
+    {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", "The same of one address of a target, ip:port"},
     {METHOD_GET,    "/timers",                   "The shape clients know; timers are not counted"},
     {METHOD_GET,    "/workspaces",               "The one workspace"},
     {METHOD_GET,    "/workspaces/{workspaces}",  "A workspace"},
@@ -79,6 +84,9 @@ const struct openapi_argument openapi_arguments[] = {
     {"/status",      "scale",  "{'type':'integer','minimum':0,'default':2}", "Digits behind the point"},
     {"/debug/node/log-level/{log_level}",    "timeout", "{'type':'number','minimum':0,'default':60}", "Seconds until the level of the settings is back"},
     {"/debug/cluster/log-level/{log_level}", "timeout", "{'type':'number','minimum':0,'default':60}", "Seconds until the level of the settings is back"},
+    {"/upstreams/{upstreams}/health", "size",   "{'type':'integer','default':100}", "Rows of a page"},
+    {"/upstreams/{upstreams}/health", "offset", TEXT, "As the page before said"},
+    {"/upstreams/{upstreams}/health", "balancer_health", "{'type':'string','enum':['1']}", "Of the upstream as a whole, in the place of the list"},
     {"/tags",        "size",   SIZE, "Rows of a page"},
     {"/tags",        "offset", TEXT, "As the page before said"},
     {"/tags/{tags}", "size",   SIZE, "Rows of a page"},
@@ -139,6 +147,19 @@ const struct openapi_answer openapi_answers[] = {
     {METHOD_GET, "/debug/node/log-level", 200, REF("message"), NULL},
     {METHOD_PUT, "/debug/node/log-level/{log_level}", 200, REF("message"), NULL},
     {METHOD_PUT, "/debug/cluster/log-level/{log_level}", 200, REF("message"), NULL},
+    {METHOD_GET, "/upstreams/{upstreams}/health", 200, "{'type':'object','properties':{'data':{'oneOf':["
+        LIST(REF("health_of_target")) "," REF("health_of_upstream") "]},"
+        "'next':{'type':['string','null']},'offset':" TEXT ",'node_id':{'type':'string','format':'uuid'}},"
+        "'required':['next','node_id'],'additionalProperties':false}", NULL},
+    {METHOD_GET, "/upstreams/{upstreams}/health", 404, REF("message"), NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/healthy", 204, NULL, NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/healthy", 404, REF("message"), NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/unhealthy", 204, NULL, NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/unhealthy", 404, REF("message"), NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/{address}/healthy", 204, NULL, NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/{address}/healthy", 404, REF("message"), NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", 204, NULL, NULL},
+    {METHOD_PUT, "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", 404, REF("message"), NULL},
     {METHOD_GET, "/timers", 200, RECORD(
         "'worker':" RECORD("'id':" COUNTER ",'count':" COUNTER, "'id','count'") ","
         "'stats':" RECORD("'sys':{'type':'object','additionalProperties':" COUNTER "},'flamegraph':{'type':'object','additionalProperties':" TEXT "},'timers':{'type':'object'}",

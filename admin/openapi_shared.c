@@ -12,6 +12,24 @@ struct piece {
     const char *json; /* with ' for " */
 };
 
+#define RECORD(properties, required)                                                                         \
+    "{'type':'object','properties':{" properties "},'required':[" required "],'additionalProperties':false}"
+#define ID      "{'type':'string','format':'uuid'}"
+#define TEXT    "{'type':'string'}"
+#define COUNTER "{'type':'integer','minimum':0}"
+#define HEALTH  "{'enum':['HEALTHY','UNHEALTHY','HEALTHCHECKS_OFF','DNS_ERROR']}"
+#define WEIGHT                                                                                               \
+    RECORD("'total':" COUNTER ",'available':" COUNTER ",'unavailable':" COUNTER,                             \
+           "'total','available','unavailable'")
+#define ADDRESS                                                                                              \
+    RECORD("'ip':" TEXT ",'port':" COUNTER ",'weight':" COUNTER ",'health':" HEALTH                          \
+           ",'healthy':{'type':'boolean'}",                                                                  \
+           "'ip','port','weight'")
+#define HOST                                                                                                 \
+    RECORD("'host':" TEXT ",'port':" COUNTER ",'dns':" TEXT ",'nodeWeight':" COUNTER ",'weight':" WEIGHT     \
+           ",'addresses':{'type':'array','items':" ADDRESS "}",                                              \
+           "'host','port','dns','nodeWeight','weight','addresses'")
+
 static const struct piece schemas[] = {
     {"message", "{'type':'object','properties':{'message':{'type':'string'}},'required':['message'],"
                 "'additionalProperties':false}"},
@@ -24,6 +42,14 @@ static const struct piece schemas[] = {
                "'minProperties':1,'maxProperties':1,'additionalProperties':{'type':'object',"
                "'required':['type']}}},'entity_checks':{'type':'array','items':{'type':'object'}}},"
                "'required':['fields','entity_checks'],'additionalProperties':false}"},
+    {"health_of_target",
+     "{'type':'object','properties':{'id':" ID ",'target':" TEXT ",'weight':" COUNTER ",'health':" HEALTH
+     ",'data':" HOST "},'required':['id','target','weight','upstream']}"},
+    {"health_of_upstream", RECORD("'id':" ID ",'health':" HEALTH ",'balancer_health':" HEALTH
+                                  ",'details':" RECORD("'healthy':{'type':'boolean'},'weight':" WEIGHT
+                                                       ",'hosts':{'type':'array','items':" HOST "}",
+                                                       "'healthy','weight','hosts'"),
+                                  "'id','health','balancer_health','details'")},
 };
 
 #define JSON(description, schema)                                                                            \

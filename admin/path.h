@@ -11,7 +11,7 @@
 #include "gateway/base/str.h"
 
 enum {
-    PATH_MAX_SEGMENTS = 5
+    PATH_MAX_SEGMENTS = 6
 };
 
 struct path {

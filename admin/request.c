@@ -71,10 +71,13 @@ static void on_done(struct loop_message *message)
 
     request->is_running = false;
     list_remove(&request->link);
-    if (request->exchange != NULL)
-        request_reply(request);
-    else
+    if (request->exchange == NULL) {
         request_free(request);
+        return;
+    }
+    if (request->answer.status == 0 && request->after != NULL)
+        request->after(request);
+    request_reply(request);
 }
 
 static void run_on_store(struct store_session *session, void *arg)
@@ -150,6 +153,7 @@ void request_free(struct request *request)
     list_remove(&request->link);
     answer_fini(&request->answer);
     cJSON_Delete(request->audit);
+    cJSON_Delete(request->found);
     body_fini(&request->body);
     query_string_fini(&request->query);
     path_fini(&request->path);

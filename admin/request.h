@@ -53,6 +53,9 @@ struct request {
     int64_t received_us;
     int64_t give_up_us; /* a job that begins later does nothing */
     void (*work)(struct store_session *session, struct request *request);
+    /* On the loop, if the job has left it to that to fill the answer; NULL: it never does. */
+    void (*after)(struct request *request);
+    cJSON *found; /* what the job leaves for `after`; owned */
 };
 
 /* The caller's until request_reply() or request_run(). */

@@ -49,6 +49,7 @@
 #include "gateway/node_inside.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/plugins/registry.h"
+#include "gateway/proxy/prober.h"
 #include "gateway/proxy/proxy.h"
 #include "gateway/proxy/refresh.h"
 #include "gateway/proxy/snapshot.h"
@@ -160,6 +161,7 @@ static bool open_data(struct node *node, struct err *err)
         .plugins = node->plugins,
         .plugin_count = node->plugin_count,
         .on_word = wiring_hear,
+        .on_restart = wiring_restarted,
         .arg = &node->wiring,
     };
     node->refresh = refresh_new(&refresh);
@@ -251,13 +253,18 @@ static bool open_proxy(struct node *node, struct err *err)
         .loops = node->loops,
         .loop_count = node->worker_count,
         .sockets = node->sockets,
+        .prober_loop = node->loops[node->worker_count],
     };
     uint8_t history[16];
     bus_identity(node->wiring.bus, options.world.salt.bytes, history);
     uuid_format(&node->id, options.world.node_id);
     if (gethostname(options.world.host_name, sizeof(options.world.host_name) - 1) != 0)
         options.world.host_name[0] = '\0';
-    return proxy_open(&options, &node->proxy, err);
+    if (!proxy_open(&options, &node->proxy, err))
+        return false;
+    atomic_store_explicit(&node->wiring.prober, proxy_prober(node->proxy),
+                          memory_order_release); /* wiring_hear() */
+    return true;
 }
 
 bool node_check(const struct config *config, struct config_problems *problems)
@@ -280,6 +287,7 @@ static bool open_admin(struct node *node, struct err *err)
         .cache = node->wiring.cache,
         .place = node->place,
         .loop_number = node->worker_count,
+        .prober = proxy_prober(node->proxy),
         .bus = wiring_admin_bus(node->wiring.bus),
         .access = access,
         .loop = node->loops[node->worker_count],
@@ -313,8 +321,10 @@ static void start_loop(void *arg)
     struct loop_start *start = arg;
     struct node *node = start->node;
     struct err err = {0};
-    bool ok = start->number < node->worker_count ? proxy_attach(node->proxy, start->number, &err)
-                                                 : admin_attach(node->admin, &err);
+    bool is_worker = start->number < node->worker_count;
+    if (!is_worker)
+        prober_attach(proxy_prober(node->proxy));
+    bool ok = is_worker ? proxy_attach(node->proxy, start->number, &err) : admin_attach(node->admin, &err);
     pthread_mutex_lock(&node->mutex);
     node->loops_started++;
     if (!ok) {

@@ -18,6 +18,7 @@
 #include "gateway/base/random.h"
 #include "gateway/config/config.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
+#include "gateway/proxy/prober.h"
 #include "gateway/store/store.h"
 
 enum {
@@ -225,8 +226,22 @@ void wiring_hear(void *arg, const char *word)
 {
     const struct wiring *wiring = arg;
     struct admin *admin = atomic_load_explicit(&wiring->admin, memory_order_acquire); /* node.c: open_admin */
+    struct prober *prober =
+        atomic_load_explicit(&wiring->prober, memory_order_acquire); /* node.c: open_proxy */
+
     if (admin != NULL)
         admin_hear(admin, word);
+    if (prober != NULL)
+        prober_hear(prober, word);
+}
+
+void wiring_restarted(void *arg)
+{
+    const struct wiring *wiring = arg;
+    struct prober *prober = atomic_load_explicit(&wiring->prober, memory_order_acquire); /* as above */
+
+    if (prober != NULL)
+        prober_start_over(prober);
 }
 
 /* ---- settings to options ---- */

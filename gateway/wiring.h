@@ -24,6 +24,7 @@ struct wiring {
     _Atomic(struct bus *) bus;     /* threads of the bus and the cache may run before it is there */
     struct store *store;           /* set before the first loop runs */
     _Atomic(struct admin *) admin; /* for the bus thread, which runs before it is there and ends before it */
+    _Atomic(struct prober *) prober; /* likewise */
     char host_name[256];
 };
 
@@ -31,8 +32,10 @@ struct wiring {
 const char *wiring_node_name(struct wiring *wiring, const struct config *config);
 /* What nobody may believe to be in force. */
 void wiring_warn_of_idle_plugins(const struct config *config);
-/* For refresh: a word of some node goes to the Admin API. `arg` is the wiring. */
+/* For refresh: a word of some node goes to the Admin API and to the prober; a node that has started over may
+ * have missed some. `arg` is the wiring. */
 void wiring_hear(void *arg, const char *word);
+void wiring_restarted(void *arg);
 struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config);
 /* Adds on_hint, log and arg. */
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);

@@ -106,16 +106,22 @@ static void announce(struct peer *peer)
     atomic_fetch_add_explicit(peer->generation, 1, memory_order_release);
 }
 
-void peer_report(struct peer *peer, const struct health_limits *limits, enum health_outcome outcome)
+bool peer_report(struct peer *peer, const struct health_limits *limits, enum health_outcome outcome)
 {
-    if (health_report(&peer->health, limits, outcome))
+    bool flipped = health_report(&peer->health, limits, outcome);
+
+    if (flipped)
         announce(peer);
+    return flipped;
 }
 
-void peer_set_health(struct peer *peer, bool healthy)
+bool peer_set_health(struct peer *peer, bool healthy)
 {
-    if (health_set(&peer->health, healthy))
+    bool flipped = health_set(&peer->health, healthy);
+
+    if (flipped)
         announce(peer);
+    return flipped;
 }
 
 void peer_answered(struct peer *peer, int64_t took_us, int64_t now_ms)

@@ -65,9 +65,10 @@ void peer_begin(struct peer *peer);
 /* The last touch of a request: reports come before. */
 void peer_end(struct peer *peer);
 
-void peer_report(struct peer *peer, const struct health_limits *limits, enum health_outcome outcome);
+/* Both: true if it has become healthy or unhealthy by it. */
+bool peer_report(struct peer *peer, const struct health_limits *limits, enum health_outcome outcome);
 /* By hand; counters start over. */
-void peer_set_health(struct peer *peer, bool healthy);
+bool peer_set_health(struct peer *peer, bool healthy);
 /* An answer has come after so long. */
 void peer_answered(struct peer *peer, int64_t took_us, int64_t now_ms);
 

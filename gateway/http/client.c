@@ -547,7 +547,6 @@ static void connect_new(struct client *client)
 {
     client->dial = (struct client_dial){
         .loop = loop_of(client),
-        .exchange = client->exchange,
         .request = &client->request,
         .tls = client_target_tls(client->target),
         .on_connected = on_connected,

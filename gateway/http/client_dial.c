@@ -7,9 +7,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
-#include "gateway/http/exchange.h"
 #include "gateway/http/socket_option.h"
 #include "gateway/io/loop.h"
 
@@ -52,8 +53,9 @@ static void start_handshake(struct client_dial *dial)
     const struct sockaddr_in6 *six = (const void *)&request->address;
 
     if (name.at != NULL && name.len > 0) {
-        /* h2o copies the name */
-        h2o_socket_ssl_handshake(dial->sock, dial->tls, exchange_copy(dial->exchange, name).at, on_handshake);
+        char *text = mem_strndup(name.at, name.len);
+        h2o_socket_ssl_handshake(dial->sock, dial->tls, text, on_handshake); /* which copies it */
+        free(text);
         return;
     }
     /* A name makes h2o the client, so there has to be one; tls_client.c takes it out again. */

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * client_dial - a connection to an upstream being made: TCP, then TLS when that is wanted. For client.c only.
+ * client_dial - a connection to an upstream being made: TCP, then TLS when that is wanted. For this folder
+ * only.
  *
  * Threads: the loop's.
  */
@@ -14,7 +15,6 @@
 struct client_dial {
     h2o_socket_t *sock; /* NULL: none, or given away */
     struct loop *loop;
-    struct exchange *exchange;
     const struct client_request *request;
     SSL_CTX *tls; /* NULL: plain */
     void (*on_connected)(struct client_dial *dial, h2o_socket_t *sock);

@@ -22,6 +22,17 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
+/* One that may be sent. */
+static bool has_host_name(const struct client_tls *client)
+{
+    char *name =
+        client->server_name.at != NULL ? mem_strndup(client->server_name.at, client->server_name.len) : NULL;
+    bool has = name != NULL && !is_address(name);
+
+    free(name);
+    return has;
+}
+
 /* Those of the service, or the node's, or the system's. */
 static bool set_authorities(SSL_CTX *tls, const struct client_tls *client, X509_STORE *authorities,
                             struct err *err)
@@ -79,7 +90,7 @@ static bool set_versions(SSL_CTX *tls, const struct client_tls *client, struct e
 static bool set_up(SSL_CTX *tls, const struct client_tls *client, X509_STORE *authorities, struct err *err)
 {
     (void)SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    if (client->server_name.at == NULL)
+    if (!has_host_name(client))
         SSL_CTX_set_info_callback(tls, drop_name);
     return set_versions(tls, client, err) &&
            (client->identity == NULL || tls_identity_use(client->identity, tls, err)) &&

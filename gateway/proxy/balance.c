@@ -22,11 +22,14 @@
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 #include "gateway/model/entities.h"
+#include "gateway/proxy/flip.h"
 #include "gateway/proxy/snapshot.h"
 
 enum {
     UNUSED_MS = 60000, /* what nobody has asked for since is let go */
     SWEEP_MS = 20000,
+    DNS_TYPE_A = 1, /* as on the wire */
+    DNS_TYPE_AAAA = 28,
 };
 
 /* A set as it is shared. */
@@ -36,6 +39,7 @@ struct shared_set {
     struct balance *balance;
     uint64_t version;    /* of the upstream */
     uint64_t generation; /* of the resolver */
+    bool is_checked;     /* some health check was on */
     bool has_names;
     const char **names; /* by entry of the balancer, of those that an SRV record names; NULL: none does */
 };
@@ -132,6 +136,7 @@ static void add_answer(struct making *making, size_t number, const struct resolv
 {
     struct balance_target *target = &making->shared->set.targets[number];
 
+    target->dns_type = answer != NULL ? answer->type : 0;
     target->name = answer == NULL      ? BALANCE_UNKNOWN
                    : answer->count > 0 ? BALANCE_RESOLVED
                                        : BALANCE_UNRESOLVED;
@@ -181,6 +186,7 @@ static void resolve(struct making *making)
         if (!is_watched(target)) {
             if (network_address(str_of(target->host), &address))
                 add_member(making, &address, target->port, target->weight, i, NULL);
+            set->targets[i].dns_type = address.ss_family == AF_INET ? DNS_TYPE_A : DNS_TYPE_AAAA;
             continue;
         }
         shared->has_names = true;
@@ -217,14 +223,14 @@ static void keep_names(struct making *making)
     }
 }
 
-/* Checks that nobody makes any more have left nobody out. */
-static void forget_health(const struct balancer *balancer)
+void balance_heal(const struct balanced *balanced, const struct balance_set *set, const char *cause)
 {
     size_t count;
-    const struct balancer_entry *entries = balancer_entries(balancer, &count);
+    const struct balancer_entry *entries = balancer_entries(set->balancer, &count);
 
     for (size_t i = 0; i < count; i++)
-        peer_set_health(entries[i].peer, /* healthy= */ true);
+        if (peer_set_health(entries[i].peer, /* healthy= */ true))
+            flip_tell(&(struct flip){balanced, entries[i].peer, &set->targets[entries[i].target].id, cause});
 }
 
 /* before: the set so far, or NULL. A reference for the caller. */
@@ -240,6 +246,7 @@ static struct shared_set *make(struct balance *balance, const struct balanced *b
     shared->balance = balance;
     shared->version = balanced->version;
     shared->generation = generation;
+    shared->is_checked = upstream_probes(upstream) || upstream_watches(upstream);
     shared->set.targets = mem_zalloc((room + 1) * sizeof(*shared->set.targets));
     pmap_each(balanced->targets, add_target, &making);
     qsort(shared->set.targets, shared->set.target_count, sizeof(*shared->set.targets), order_targets);
@@ -258,8 +265,11 @@ static struct shared_set *make(struct balance *balance, const struct balanced *b
     shared->set.balancer = is_same ? balancer_ref(before->set.balancer) : balancer_new(&spec, now_ms);
     if (upstream->use_srv_name)
         keep_names(&making);
-    if (!upstream_probes(upstream) && !upstream_watches(upstream))
-        forget_health(shared->set.balancer);
+    /* Whom checks have left out that nobody makes any more: nothing else would bring him back. */
+    if (before != NULL && before->is_checked && !shared->is_checked) {
+        balance_heal(balanced, &before->set, "checks switched off");
+        balance_heal(balanced, &shared->set, "checks switched off");
+    }
     for (size_t i = 0; i < shared->set.target_count; i++)
         resolver_answer_unref(making.answers[i]);
     free((void *)making.answers);
@@ -494,6 +504,23 @@ const struct balance_set *balance_find(struct balance_loop *at, const struct bal
     held->used_ms = now_ms;
     *cursor = held->cursor;
     return &held->shared->set;
+}
+
+bool balance_keep(struct balance_loop *at, const struct uuid *upstream)
+{
+    struct balance *balance = at->balance;
+
+    pthread_mutex_lock(&balance->mutex);
+    struct current *current = pmap_find(balance->current, upstream->bytes);
+    if (current != NULL)
+        current->used_ms = loop_now_ms(at->loop);
+    pthread_mutex_unlock(&balance->mutex);
+    return current != NULL;
+}
+
+uint64_t balance_generation(const struct balance_loop *at)
+{
+    return resolver_generation(at->balance->resolver);
 }
 
 struct str balance_awaited(const struct balance_set *set)

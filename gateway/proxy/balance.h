@@ -50,6 +50,8 @@ struct balance_target {
     char *host;
     int port, weight;
     enum balance_name name;
+    uint16_t
+        dns_type; /* of its records, as on the wire: A 1, AAAA 28, SRV 33; numeric: as if asked; 0: none */
 };
 
 /* Immutable, shared. Inside: balance.c. */
@@ -68,5 +70,11 @@ struct str balance_host(const struct balance_set *set, const struct balancer_ent
  */
 const struct balance_set *balance_find(struct balance_loop *at, const struct balanced *balanced, bool again,
                                        struct balancer_cursor **cursor);
+/* Everybody in the set is healthy from now on; who was not is told of, with the cause. */
+void balance_heal(const struct balanced *balanced, const struct balance_set *set, const char *cause);
+/* What loops share of that upstream is kept as if somebody had asked for it. False: there is nothing. */
+bool balance_keep(struct balance_loop *at, const struct uuid *upstream);
+/* Moves when any name has other addresses than before: balance_find() may find others, too. */
+uint64_t balance_generation(const struct balance_loop *at);
 /* No peer has an address yet, and this name may bring one: wait for it. STR_NONE: it is as it is. */
 struct str balance_awaited(const struct balance_set *set);

@@ -9,6 +9,7 @@
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/balance.h"
+#include "gateway/proxy/flip.h"
 #include "gateway/proxy/hash_key.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/inside.h"
@@ -142,6 +143,7 @@ static enum choice_result choose_peer(struct request *request, struct str *await
     }
     peer_begin(entry->peer);
     choice->peer = entry->peer;
+    choice->target = set->targets[entry->target].id;
     choice->began_us = loop_clock_us();
     ask->address_length = peer_address_write(&entry->peer->address, &ask->address);
     take_names(request, set, entry);
@@ -193,6 +195,21 @@ static bool outcome_of(enum client_failure failure, enum health_outcome *outcome
     return false;
 }
 
+static void report(struct request *request, enum health_outcome outcome)
+{
+    static const char *const causes[] = {
+        [HEALTH_SUCCESS] = "traffic: success",
+        [HEALTH_TCP_FAILURE] = "traffic: connection failed",
+        [HEALTH_TIMEOUT] = "traffic: timeout",
+        [HEALTH_HTTP_FAILURE] = "traffic: bad answer",
+    };
+    const struct choice *choice = &request->relay.choice;
+    const struct balanced *balanced = request->balanced;
+
+    if (peer_report(choice->peer, &balanced->upstream->passive.limits, outcome))
+        flip_tell(&(struct flip){balanced, choice->peer, &choice->target, causes[outcome]});
+}
+
 void choice_failed(struct request *request, enum client_failure failure)
 {
     struct peer *peer = request->relay.choice.peer;
@@ -201,7 +218,7 @@ void choice_failed(struct request *request, enum client_failure failure)
     if (peer == NULL)
         return;
     if (outcome_of(failure, &outcome)) {
-        peer_report(peer, &request->balanced->upstream->passive.limits, outcome);
+        report(request, outcome);
         /* By latency a peer that refuses at once must not look like the fastest. */
         peer_answered(peer, (int64_t)request->relay.ask.connect_ms * 1000, loop_now_ms(request->at->loop));
         note_tried(request);
@@ -217,9 +234,9 @@ void choice_answered(struct request *request, int status)
         return;
     const struct health_rules *rules = &request->balanced->upstream->passive;
     if (statuses_have(&rules->healthy, status))
-        peer_report(choice->peer, &rules->limits, HEALTH_SUCCESS);
+        report(request, HEALTH_SUCCESS);
     else if (statuses_have(&rules->unhealthy, status))
-        peer_report(choice->peer, &rules->limits, HEALTH_HTTP_FAILURE);
+        report(request, HEALTH_HTTP_FAILURE);
     peer_answered(choice->peer, loop_clock_us() - choice->began_us, loop_now_ms(request->at->loop));
 }
 

@@ -12,13 +12,15 @@
 #include <stdint.h>
 
 #include "gateway/base/str.h"
+#include "gateway/base/uuid.h"
 #include "gateway/http/client.h"
 
 struct peer;
 struct request;
 
 struct choice {
-    struct peer *peer; /* of the try that runs; held. NULL: none, or no upstream */
+    struct peer *peer;  /* of the try that runs; held. NULL: none, or no upstream */
+    struct uuid target; /* whose peer it is */
     int64_t began_us;
     size_t turn; /* of the service's addresses, the next try's */
     int waits;   /* for names of targets, so far */

@@ -21,6 +21,7 @@ struct access_log;
 struct balance;
 struct balance_loop;
 struct line_sink;
+struct prober;
 struct proxy;
 struct settings;
 struct tls_settings;
@@ -47,6 +48,7 @@ struct proxy {
     struct resolver *resolver;
     struct balance *balance;
     struct line_sink *access_sink; /* NULL: no access log */
+    struct prober *prober;         /* NULL: nobody is probed */
     int64_t swept_ms;              /* thread: main */
     struct http_front *front;
     struct tls_settings *tls;

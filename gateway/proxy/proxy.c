@@ -18,6 +18,7 @@
 #include "gateway/proxy/certificates.h"
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
+#include "gateway/proxy/prober.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/tls_settings.h"
@@ -111,6 +112,20 @@ bool proxy_check(const struct config *config, struct config_problems *problems)
     return ok;
 }
 
+static void open_prober(struct proxy *proxy, const struct proxy_options *options)
+{
+    struct prober_options prober = {
+        .place = options->place,
+        .balance = proxy->balance,
+        .tls = proxy->tls->upstream,
+        .loop = options->prober_loop,
+        .loop_number = options->loop_count,
+    };
+
+    prober.tls.identity = proxy->tls->client;
+    proxy->prober = prober_new(&prober);
+}
+
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err)
 {
     struct proxy *made = mem_zalloc(sizeof(*made));
@@ -138,6 +153,8 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
         proxy_close(made);
         return false;
     }
+    if (options->prober_loop != NULL)
+        open_prober(made, options);
     *proxy = made;
     return true;
 }
@@ -165,6 +182,11 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
     at->end.on_end = on_loop_end;
     loop_on_end(at->loop, &at->end); /* before the front's: that one ends what still uses the pool */
     return http_front_attach(proxy->front, at->loop, err);
+}
+
+struct prober *proxy_prober(struct proxy *proxy)
+{
+    return proxy->prober;
 }
 
 struct http_front *proxy_front(struct proxy *proxy)
@@ -267,6 +289,7 @@ void proxy_close(struct proxy *proxy)
         proxy->all_settings = settings->next;
         settings_free(settings);
     }
+    prober_free(proxy->prober);
     balance_free(proxy->balance);
     miss_limit_free(proxy->world.miss_limit);
     tls_settings_free(proxy->tls);

@@ -21,6 +21,7 @@ struct http_front;
 struct line_sink;
 struct listen_sockets;
 struct loop;
+struct prober;
 struct proxy;
 struct resolver;
 struct snapshot_place;
@@ -34,6 +35,7 @@ struct proxy_options {
     struct loop *const *loops;     /* opened, not started; one per worker */
     size_t loop_count;
     struct listen_sockets *sockets; /* for proxy_listen (listen_sockets.h); NULL: they are made */
+    struct loop *prober_loop; /* the next one of the place; NULL: nobody is probed */
 };
 
 /* Are the settings that proxy_open() reads files for right? Every mistake becomes a problem. */
@@ -42,6 +44,8 @@ bool proxy_check(const struct config *config, struct config_problems *problems) 
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err) MUST_CHECK;
 /* On each loop's own thread, when it starts: begins to accept. */
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err) MUST_CHECK;
+/* It is attached by the one who runs its loop. NULL: there is none. */
+struct prober *proxy_prober(struct proxy *proxy);
 /* For its figures. */
 struct http_front *proxy_front(struct proxy *proxy);
 /*

@@ -95,6 +95,8 @@ static void restart(void *arg, uint64_t head, int64_t head_tag)
     cache_restart(refresh->options.cache, head);
     snapshot_publish(refresh->options.place, draft_finish(refresh->loaded, head, head_tag));
     refresh->loaded = NULL;
+    if (refresh->options.on_restart != NULL)
+        refresh->options.on_restart(refresh->options.arg);
 }
 
 /* What a batch means for the snapshot. */
@@ -132,9 +134,7 @@ static enum concern invalidate(struct refresh *refresh, const struct bus_event *
             return CONCERNS_NOTHING;
         return event->has_id ? CONCERNS_ROWS : CONCERNS_EVERYTHING;
     case BUS_EVENT_BARRIER:
-        if (event->entity[0] != '\0' && refresh->options.on_word != NULL)
-            refresh->options.on_word(refresh->options.arg, event->entity);
-        break;
+        break; /* tell_words() */
     }
     return CONCERNS_NOTHING;
 }
@@ -200,6 +200,16 @@ static bool publish(struct refresh *refresh, const struct bus_batch *batch, enum
     return true;
 }
 
+/* Last: what was said may be about what the same batch has made. */
+static void tell_words(const struct refresh *refresh, const struct bus_batch *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const struct bus_event *event = &batch->events[i];
+        if (event->kind == BUS_EVENT_BARRIER && event->entity[0] != '\0' && refresh->options.on_word != NULL)
+            refresh->options.on_word(refresh->options.arg, event->entity);
+    }
+}
+
 static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_err)
 {
     struct refresh *refresh = arg;
@@ -217,7 +227,10 @@ static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_
               publish(refresh, batch, most, &err);
     renewals_fini(renewals);
     free(renewals);
-    return ok || bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+    if (!ok)
+        return bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+    tell_words(refresh, batch);
+    return true;
 }
 
 struct refresh *refresh_new(const struct refresh_options *options)

@@ -27,7 +27,9 @@ struct refresh_options {
     struct snapshot_place *place;
     const struct plugin *const *plugins; /* the registry in descending priority; only enabled ones */
     size_t plugin_count;
-    void (*on_word)(void *arg, const char *word); /* said by a node to all of them; NULL: nobody listens */
+    /* Said by a node to all of them, when the snapshot of its batch is published; NULL: nobody listens. */
+    void (*on_word)(void *arg, const char *word);
+    void (*on_restart)(void *arg); /* everything was loaded anew: words may have been missed; NULL likewise */
     void *arg;
 };
 

@@ -26,7 +26,8 @@ PARENTS = ["/routes/{routes}/service", "/plugins/{plugins}/service", "/plugins/{
 NOTED = {"/schemas/filters/{name}", "/debug/node/log-level", "/debug/node/log-level/{log_level}", "/debug/cluster/log-level/{log_level}", "/timers", "/config",
          "/workspaces", "/workspaces/{workspaces}", "/clustering/data-planes", "/clustering/status", "/filter-chains", "/filter-chains/{filter_chains}",
          *(f"/filter-chains/{{filter_chains}}/{name}" for name in ("route", "service")), *(f"/routes/{{routes}}/filters/{name}" for name in ("all", "disabled", "enabled")),
-         *(f"/{parent}/{{{parent}}}/filter-chains{rest}" for parent in ("routes", "services") for rest in ("", "/{filter_chains}"))}
+         *(f"/{parent}/{{{parent}}}/filter-chains{rest}" for parent in ("routes", "services") for rest in ("", "/{filter_chains}")),
+         "/upstreams/{upstreams}/health", *(f"/upstreams/{{upstreams}}/targets/{{targets}}{rest}" for rest in ("/healthy", "/unhealthy", "/{address}/healthy", "/{address}/unhealthy"))}
 CLOSED = ("/targets", "/targets/x", "/targets/x/upstream", "/snis/x/certificate")  # listed, as clients know them; nothing is there
 
 

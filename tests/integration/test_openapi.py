@@ -150,7 +150,7 @@ class Prepared:
         return [(name, paths.get(name, "/" + name), body) for name, body in self.bodies().items()]
 
     def path(self, form):
-        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x"}
+        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x", "address": "127.0.0.1:1"}
         if form in ("/schemas/plugins/{name}", "/plugins/schema/{name}"):
             more["name"] = "key-auth"
         if form == "/schemas/vaults/{name}":
