@@ -185,6 +185,40 @@ def test_a_draining_node_refuses_connections_and_ends_on_sigterm(own_cluster):
 
 
 @pytest.mark.slow
+def test_a_draining_node_leaves_tunnels_their_time(own_cluster):
+    cluster = own_cluster(redis=False, names=("a",), settings={"shutdown_timeout": 3})
+    ended = []
+
+    def echo(link):
+        link.sendall(UPGRADE)
+        while True:
+            part = link.recv(100)
+            if not part:
+                break
+            link.sendall(part)
+        ended.append(time.monotonic())
+
+    server = Scripted(echo)
+    assert cluster.a.admin("PUT", "/services/s", json={"url": server.url}).status == 200
+    cluster.route()
+    with socket.create_connection(("127.0.0.1", cluster.a.proxy_port), timeout=30) as link:
+        link.sendall(b"GET /r HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        got = b""
+        while b"\r\n\r\n" not in got:
+            got += link.recv(1)
+        began = time.monotonic()
+        cluster.a.signal(signal.SIGQUIT)
+        time.sleep(1)
+        link.sendall(b"still there")
+        assert link.recv(100) == b"still there"
+        assert is_closed_by_peer(link, 10 * PATIENCE)
+    assert cluster.a.process.wait(60) == 0
+    eventually(lambda: ended, what="the end at the upstream")
+    assert ended[0] - began > 2
+    server.close()
+
+
+@pytest.mark.slow
 def test_an_address_that_comes_after_the_end_of_the_loops_is_no_leak(own_cluster):
     """The name server answers while the node, its loops gone, still waits for a statement of a job."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:

@@ -306,3 +306,54 @@ def test_other_upgrades_do_not_pass(node, played):
                   b"GET %s HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"):
         assert raw(node.proxy_port, asked % path).endswith(b"ok")
         assert b"pgrade" not in server.head and b"HTTP2-Settings" not in server.head, server.head
+
+
+def test_a_client_that_waits_for_leave_to_send_gets_it(node, played):
+    """Expect: 100-continue is answered by the front, and not passed on."""
+    def serve(server, link):
+        left = 4
+        while left > 0:
+            left -= len(link.recv(left))
+        link.sendall(OK + b"Content-Length: 2\r\n\r\nok")
+
+    server, path = played(serve)
+    with socket.create_connection(("127.0.0.1", node.proxy_port), timeout=10) as link:
+        link.sendall(request(path, b"Expect: 100-continue\r\nContent-Length: 4\r\n", b"POST"))
+        got = b""
+        while b"\r\n\r\n" not in got:
+            got += link.recv(1)
+        assert got.startswith(b"HTTP/1.1 100 ")
+        link.sendall(b"body")
+        assert link.recv(65536).startswith(b"HTTP/1.1 200")
+    assert b"xpect" not in server.head
+
+
+def test_an_upload_that_cannot_be_spooled_costs_its_connection_only(node):
+    """libh2o has no other answer when a temporary file cannot be made or grow, and says so itself."""
+    node.cluster.service()
+    node.cluster.route("all", paths=["/"])
+    upload = request(b"/bytes/2/x", b"Content-Length: 40000000\r\n", b"POST") + b"x" * 40_000_000
+    away = node.directory + ".away"
+    os.rename(node.directory, away)
+    try:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            assert raw(node.proxy_port, upload) == b""
+        assert "failed to create temporary file" in node.log()
+        assert raw(node.proxy_port, request(b"/bytes/2/x")).endswith(b"xx")
+    finally:
+        os.rename(away, node.directory)
+    assert raw(node.proxy_port, upload).endswith(b"\r\n\r\nxx")
+
+
+def test_an_answer_may_come_before_the_request_has_been_read(node, played):
+    """And the connection that still carries the request is nobody else's."""
+    def serve(server, link):
+        server.sent += 1
+        link.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+        time.sleep(0.2)
+
+    server, path = played(serve)
+    for _ in range(5):
+        got = raw(node.proxy_port, request(path, b"Content-Length: 9000000\r\n", b"POST") + b"x" * 9_000_000)
+        assert got.startswith(b"HTTP/1.1 403") and got.endswith(b"\r\n\r\nno"), got[:300]
+    assert server.sent == 5
