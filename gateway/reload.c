@@ -54,15 +54,24 @@ static void take_config(struct node *node, struct config *config)
     node->config = config;
 }
 
+/* What a timer reloads every minute must not pile up. */
+static void keep_config(struct node *node, struct config *same)
+{
+    config_free(same);
+    proxy_reload_files(node->proxy, node->config);
+}
+
 static bool load_again(const struct node *node, struct config **config, struct access **access,
                        struct config_problems *problems)
 {
     if (!config_load(node->life->start->file, node->life->start->prefix, config, problems))
         return false;
-    if (access_load(*config, access, problems)) {
+    bool ok = proxy_check_live(*config, problems);
+    if (access_load(*config, access, problems) && ok) {
         access_warn(*access, *config);
         return true;
     }
+    access_unref(*access);
     config_free(*config);
     return false;
 }
@@ -80,7 +89,7 @@ void node_reload(struct node *node)
         if (changes.count > 0)
             take_config(node, config);
         else
-            config_free(config); /* what a timer reloads every minute must not pile up */
+            keep_config(node, config);
         logs_reopen(&node->logs);
         if (node->life->link != NULL)
             worker_tell_reloaded(node->life->link);

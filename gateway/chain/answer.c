@@ -36,9 +36,16 @@ enum plugin_result chain_answer_error(struct chain *chain, int status, const cha
 {
     const struct headers *headers = &exchange_request(chain->exchange)->headers;
     const struct header *accept = headers_find(headers, STR("Accept"));
+    const struct error_page_wish wish = {
+        .templates = chain->templates,
+        .accept = accept != NULL ? accept->value : STR_NONE,
+        .fallback = ERROR_PAGE_JSON,
+        .status = status,
+        .message = message,
+        .request_id = chain->request_id,
+    };
     struct str content_type;
-    struct str body = error_page(chain->exchange, accept != NULL ? accept->value : STR_NONE, ERROR_PAGE_JSON,
-                                 status, message, chain->request_id, &content_type);
+    struct str body = error_page(chain->exchange, &wish, &content_type);
 
     begin_answer(chain, status, content_type, body);
     chain->request_id_in_body = true;

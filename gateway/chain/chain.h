@@ -22,6 +22,7 @@
 #include "gateway/model/entities.h"
 
 struct chain_shared;
+struct error_templates;
 struct miss_limit;
 struct scope_index;
 
@@ -46,12 +47,13 @@ struct chain {
     const struct chain_world *world;
     const struct scope_index *scope; /* of the request's snapshot */
     struct exchange *exchange;
-    const struct route *route;            /* NULL: none */
-    const struct service *service;        /* NULL: none */
-    struct str path;                      /* normalised */
-    const struct chain_capture *captures; /* entry 0: the whole match */
-    size_t capture_count;                 /* 0: the route's path has no groups */
-    struct str client_address;            /* the real one, as far as can be known; at == NULL: unknown */
+    const struct error_templates *templates; /* NULL: our own pages */
+    const struct route *route;               /* NULL: none */
+    const struct service *service;           /* NULL: none */
+    struct str path;                         /* normalised */
+    const struct chain_capture *captures;    /* entry 0: the whole match */
+    size_t capture_count;                    /* 0: the route's path has no groups */
+    struct str client_address;               /* the real one, as far as can be known; at == NULL: unknown */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
     struct str upstream_query; /* behind '?'; at == NULL: none */

@@ -120,11 +120,11 @@ const char *error_page_text(struct exchange *exchange, int status)
     return exchange_printf(exchange, "The upstream server responded with %d", status).at;
 }
 
-void error_page_add_json(struct buf *json, struct str text)
+/* The inside of a JSON string. */
+static void add_json(struct buf *json, struct str text)
 {
     bool is_utf8 = str_is_utf8(text);
 
-    buf_add_byte(json, '"');
     for (size_t i = 0; i < text.len; i++) {
         unsigned char byte = (unsigned char)text.at[i];
         if (byte == '"' || byte == '\\')
@@ -136,6 +136,12 @@ void error_page_add_json(struct buf *json, struct str text)
         else
             buf_add_byte(json, (char)byte);
     }
+}
+
+void error_page_add_json(struct buf *json, struct str text)
+{
+    buf_add_byte(json, '"');
+    add_json(json, text);
     buf_add_byte(json, '"');
 }
 
@@ -173,57 +179,63 @@ static void add_marked_up(struct buf *page, struct str text)
     }
 }
 
-static void add_json_page(struct buf *page, struct str message, struct str request_id)
-{
-    buf_add_text(page, "{\n  \"message\":");
-    error_page_add_json(page, message);
-    buf_add_text(page, ",\n  \"request_id\":");
-    error_page_add_json(page, request_id);
-    buf_add_text(page, "\n}");
-}
-
-static void add_plain_page(struct buf *page, struct str message, struct str request_id)
-{
-    buf_printf(page, "%.*s\nrequest_id: %.*s\n", STR_ARG(message), STR_ARG(request_id));
-}
-
-static void add_html_page(struct buf *page, struct str message, struct str request_id)
-{
-    buf_add_text(page, "<!doctype html>\n<html>\n<head><meta charset=\"utf-8\"><title>Error</title></head>\n"
-                       "<body>\n<h1>Error</h1>\n<p>");
-    add_marked_up(page, message);
-    buf_add_text(page, ".</p>\n<p>request_id: ");
-    add_marked_up(page, request_id);
-    buf_add_text(page, "</p>\n</body>\n</html>\n");
-}
-
-static void add_xml_page(struct buf *page, struct str message, struct str request_id)
-{
-    buf_add_text(page, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>");
-    add_marked_up(page, message);
-    buf_add_text(page, "</message>\n  <requestid>");
-    add_marked_up(page, request_id);
-    buf_add_text(page, "</requestid>\n</error>\n");
-}
-
 static const struct {
     struct str content_type;
-    void (*add)(struct buf *page, struct str message, struct str request_id);
+    void (*add)(struct buf *page, struct str text);
+    const char *text;
 } pages[] = {
-    [ERROR_PAGE_JSON] = {{"application/json; charset=utf-8", 31}, add_json_page},
-    [ERROR_PAGE_PLAIN] = {{"text/plain; charset=utf-8", 25}, add_plain_page},
-    [ERROR_PAGE_HTML] = {{"text/html; charset=utf-8", 24}, add_html_page},
-    [ERROR_PAGE_XML] = {{"application/xml; charset=utf-8", 30}, add_xml_page},
+    [ERROR_PAGE_JSON] = {{"application/json; charset=utf-8", 31},
+                         add_json,
+                         "{\n  \"message\":\"%s\",\n  \"request_id\":\"%s\"\n}"},
+    [ERROR_PAGE_PLAIN] = {{"text/plain; charset=utf-8", 25}, buf_add_str, "%s\nrequest_id: %s\n"},
+    [ERROR_PAGE_HTML] =
+        {{"text/html; charset=utf-8", 24},
+         add_marked_up,
+         "<!doctype html>\n<html>\n<head><meta charset=\"utf-8\"><title>Error</title></head>\n"
+         "<body>\n<h1>Error</h1>\n<p>%s.</p>\n<p>request_id: %s</p>\n</body>\n</html>\n"},
+    [ERROR_PAGE_XML] = {{"application/xml; charset=utf-8", 30},
+                        add_marked_up,
+                        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>%s</message>\n"
+                        "  <requestid>%s</requestid>\n</error>\n"},
 };
 
-/* NOLINTNEXTLINE(readability-function-size): a page is just these seven; two callers, each in one place */
-struct str error_page(struct exchange *exchange, struct str accept, enum error_page_type fallback, int status,
-                      const char *message, struct str request_id, struct str *content_type)
+bool error_template_check(const char *text, struct err *err)
 {
-    enum error_page_type type = error_page_choose(accept, fallback);
+    size_t places = 0;
+
+    for (const char *at = strchr(text, '%'); at != NULL; at = strchr(at + 2, '%')) {
+        places += at[1] == 's' ? 1 : 0;
+        if (at[1] != 's' && at[1] != '%')
+            return err_set(err, ERR_INVALID, "a '%%' at byte %zu is followed by neither 's' nor '%%'",
+                           (size_t)(at - text));
+    }
+    return places <= 2 || err_set(err, ERR_INVALID, "it has %zu times %%s, of at most two", places);
+}
+
+static void fill(struct buf *page, enum error_page_type type, const char *text, const struct str values[2])
+{
+    size_t next = 0;
+
+    for (const char *mark = strchr(text, '%'); mark != NULL; mark = strchr(text, '%')) {
+        buf_add(page, text, (size_t)(mark - text));
+        if (mark[1] == 's')
+            pages[type].add(page, values[next++]);
+        else
+            buf_add_byte(page, '%');
+        text = mark + 2;
+    }
+    buf_add_text(page, text);
+}
+
+struct str error_page(struct exchange *exchange, const struct error_page_wish *wish, struct str *content_type)
+{
+    enum error_page_type type = error_page_choose(wish->accept, wish->fallback);
+    const char *message = wish->message != NULL ? wish->message : error_page_text(exchange, wish->status);
+    const struct str values[] = {str_of(message), wish->request_id};
+    const char *text = wish->templates != NULL ? wish->templates->text[type] : NULL;
     struct buf page = {0};
 
-    pages[type].add(&page, str_of(message != NULL ? message : error_page_text(exchange, status)), request_id);
+    fill(&page, type, text != NULL ? text : pages[type].text, values);
     struct str body = exchange_copy(exchange, buf_str(&page));
     buf_fini(&page);
     *content_type = pages[type].content_type;

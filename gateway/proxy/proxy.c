@@ -21,6 +21,7 @@
 #include "gateway/proxy/prober.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
+#include "gateway/proxy/templates.h"
 #include "gateway/proxy/tls_settings.h"
 
 enum {
@@ -103,13 +104,22 @@ static bool open_tls(struct proxy *proxy, const struct config *config, struct er
     return ok && tls_settings_complete(proxy->tls, config, err);
 }
 
+bool proxy_check_live(const struct config *config, struct config_problems *problems)
+{
+    struct error_templates templates = {0};
+    bool ok = templates_read(config, &templates, problems);
+
+    templates_fini(&templates);
+    return ok;
+}
+
 bool proxy_check(const struct config *config, struct config_problems *problems)
 {
     struct tls_settings *tls = tls_settings_load(config, problems);
     bool ok = tls != NULL;
 
     tls_settings_free(tls);
-    return ok;
+    return proxy_check_live(config, problems) && ok;
 }
 
 static void open_prober(struct proxy *proxy, const struct proxy_options *options)
@@ -221,6 +231,18 @@ void proxy_reload(struct proxy *proxy, const struct config *config)
 
     miss_limit_set(proxy->world.miss_limit, config->db_miss_limit);
     tell_loops(proxy, take_settings, &news);
+}
+
+void proxy_reload_files(struct proxy *proxy, const struct config *config)
+{
+    struct error_templates now = {0};
+    struct config_problems problems = {0};
+
+    bool ok = templates_read(config, &now, &problems);
+    if (ok && !templates_are_equal(&now, &proxy->all_settings->templates))
+        proxy_reload(proxy, config);
+    templates_fini(&now);
+    config_problems_fini(&problems);
 }
 
 void proxy_set_stale(struct proxy *proxy, bool stale)

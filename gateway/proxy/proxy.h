@@ -40,6 +40,8 @@ struct proxy_options {
 
 /* Are the settings that proxy_open() reads files for right? Every mistake becomes a problem. */
 bool proxy_check(const struct config *config, struct config_problems *problems) MUST_CHECK;
+/* Likewise for proxy_reload(). */
+bool proxy_check_live(const struct config *config, struct config_problems *problems) MUST_CHECK;
 /* Opens the listening sockets. */
 bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struct err *err) MUST_CHECK;
 /* On each loop's own thread, when it starts: begins to accept. */
@@ -52,6 +54,8 @@ struct http_front *proxy_front(struct proxy *proxy);
  * Live settings; what runs keeps those it began with. `config` is borrowed for the proxy's life.
  */
 void proxy_reload(struct proxy *proxy, const struct config *config);
+/* The settings are the same, but files that they name may not be. */
+void proxy_reload_files(struct proxy *proxy, const struct config *config);
 /* Now and then, on main: lets go of what is not used any more. now_ms: the clock of loops. */
 void proxy_tick(struct proxy *proxy, int64_t now_ms);
 /* Is the last good poll older than cluster_max_staleness? With cluster_stale_policy = refuse clients get 503.

@@ -128,6 +128,7 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     make_id(request);
     request->chain.world = &proxy->world;
     request->chain.exchange = exchange;
+    request->chain.templates = &request->settings->templates;
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
     chain_start(&request->chain);
     request->end.on_end = on_end;

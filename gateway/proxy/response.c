@@ -28,11 +28,17 @@ void response_make_error(struct request *request, enum response_source source, i
 {
     struct chain *chain = &request->chain;
     const struct header *accept = headers_find(&exchange_request(request->exchange)->headers, STR("Accept"));
-    enum error_page_type fallback = source == RESPONSE_OF_ENGINE ? type_for_engine(request) : ERROR_PAGE_JSON;
+    const struct error_page_wish wish = {
+        .templates = chain->templates,
+        .accept = accept != NULL ? accept->value : STR_NONE,
+        .fallback = source == RESPONSE_OF_ENGINE ? type_for_engine(request) : ERROR_PAGE_JSON,
+        .status = status,
+        .message = message,
+        .request_id = chain->request_id,
+    };
     struct str content_type;
 
-    chain->answer_body = error_page(request->exchange, accept != NULL ? accept->value : STR_NONE, fallback,
-                                    status, message, chain->request_id, &content_type);
+    chain->answer_body = error_page(request->exchange, &wish, &content_type);
     exchange_answer_init(request->exchange, &chain->answer, status);
     headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
     chain->answered = true;

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/config/header_tokens.h"
+#include "gateway/proxy/templates.h"
 
 static const struct {
     const char *media_type;
@@ -40,6 +42,19 @@ static void free_text(struct str text)
     free((void *)(uintptr_t)text.at); /* NOLINT(performance-no-int-to-ptr) */
 }
 
+/* They have been checked a moment ago. */
+static void read_templates(struct settings *settings, const struct config *config)
+{
+    struct config_problems problems = {0};
+
+    if (templates_read(config, &settings->templates, &problems))
+        return;
+    char *text = config_problem_text(&problems.at[0]);
+    log_error("settings: errors get our own page; %s", text);
+    free(text);
+    config_problems_fini(&problems);
+}
+
 struct settings *settings_new(const struct config *config)
 {
     struct settings *settings = mem_zalloc(sizeof(*settings));
@@ -49,6 +64,7 @@ struct settings *settings_new(const struct config *config)
     settings->server_token = owned(config->server_token);
     if (strcasecmp(config->nginx_http_charset, "off") != 0)
         settings->charset = owned(config->nginx_http_charset);
+    read_templates(settings, config);
     settings->error_type = error_type_of(config->error_default_type);
     settings->access_format = access_log_format(config->proxy_access_log, config->access_log_format);
     settings->real_ip_header = owned(config->real_ip_header);
@@ -71,6 +87,7 @@ void settings_free(struct settings *settings)
 {
     if (settings == NULL)
         return;
+    templates_fini(&settings->templates);
     free_text(settings->server_token);
     free_text(settings->charset);
     free_text(settings->real_ip_header);

@@ -22,6 +22,7 @@ struct settings {
     struct str server_token;
     struct str charset; /* of text answers that name none; at == NULL: they stay so */
     enum access_format access_format;
+    struct error_templates templates;
     enum error_page_type error_type; /* of engine errors, for clients that do not say */
     struct network *trusted;
     size_t trusted_count;
@@ -35,7 +36,7 @@ struct settings {
     struct settings *next; /* the proxy's list of all it has made */
 };
 
-/* Texts are copied. */
+/* Texts are copied, files are read: one that is no page any more, after it has been checked, is logged. */
 struct settings *settings_new(const struct config *config);
 void settings_free(struct settings *settings);
 

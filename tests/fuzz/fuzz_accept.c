@@ -27,7 +27,9 @@ static void demand(bool fact)
 static void try_page(struct exchange *exchange, struct str accept, const char *message)
 {
     struct str type;
-    struct str page = error_page(exchange, accept, ERROR_PAGE_JSON, 404, message, STR("id"), &type);
+    const struct error_page_wish wish = {
+        .accept = accept, .status = 404, .message = message, .request_id = STR("id")};
+    struct str page = error_page(exchange, &wish, &type);
 
     demand(page.len > 0 && type.len > 0);
     if (str_starts_with(type, STR("application/json"))) {

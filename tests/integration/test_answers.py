@@ -420,8 +420,48 @@ def check_hop_by_hop(node):
     node.upstream.reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
+def check_error_templates(node):
+    """4.3, each format; read again by each reload; a bad one is refused and named, and changes nothing."""
+    kinds = {"html": "text/html", "json": "application/json", "xml": "application/xml", "plain": "text/plain"}
+    paths = {kind: f"{node.cluster.directory}/page.{kind}" for kind in kinds}
+
+    def write(text):
+        for kind, path in paths.items():
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace("KIND", kind))
+
+    write("<KIND 100%%> %s at %s")
+    with_settings(node, **{f"error_template_{kind}": path for kind, path in paths.items()})
+    for kind, media_type in kinds.items():
+        for path, message in (("/nowhere", NO_ROUTE), ("/dead", "An invalid response was received from the upstream server")):
+            _, headers, body = get(node, path, [f"Accept: {media_type}"])
+            assert headers["content-type"] == [f"{media_type}; charset=utf-8"]
+            assert body == f"<{kind} 100%> {message} at {headers['x-kong-request-id'][0]}", (kind, path)
+    assert get(node, "/peerless")[0] == 401 and get(node, "/peerless")[2].startswith("<json ")  # a plugin's (check_failures)
+    write("KIND: %s")
+    assert node.command("reload").returncode == 0
+    assert get(node, "/nowhere")[2] == f"json: {NO_ROUTE}"
+    assert get(node, "/nowhere", ["Accept: text/html"], method="HEAD")[2] == ""
+    for text, reason in (("%d", "followed by neither"), ("%s%s%s", "at most two"), ("x" * 70000, "more than 65536 bytes"), ("\0", "no text"), (None, "No such file")):
+        if text is None:
+            node.settings["error_template_html"] = "/nonexistent/page"
+        else:
+            node.settings["error_template_html"] = paths["html"]
+            write(text)
+        refused = node.reload()
+        said = refused.stdout + refused.stderr
+        assert refused.returncode != 0 and "error_template_html" in said and reason in said, (text, said)
+        checked = node.command("check", node.conf)
+        assert checked.returncode != 0 and "error_template_html" in checked.stdout + checked.stderr
+        assert get(node, "/nowhere")[2] == f"json: {NO_ROUTE}"
+    del node.settings["error_template_html"]
+    with_settings(node)
+    assert get(node, "/nowhere")[2].startswith('{\n  "message"')
+
+
 CHECKS = [check_https_only, check_grpc_routes, check_refusals_of_the_front, check_failures, check_accept, check_answers_of_upstreams_stay, check_response_tokens,
-          check_upstream_tokens, check_debug, check_real_address, check_forwarding_headers, check_proxy_protocol, check_host, check_hop_by_hop]
+          check_upstream_tokens, check_debug, check_real_address, check_forwarding_headers, check_proxy_protocol, check_host, check_hop_by_hop,
+          check_error_templates]
 
 
 def test_the_tables_of_the_reference(node):

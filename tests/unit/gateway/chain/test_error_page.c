@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
@@ -90,7 +91,10 @@ static void without_accept_the_caller_decides(void **state)
 
 static struct str make(struct exchange *exchange, const char *accept, const char *message, struct str *type)
 {
-    return error_page(exchange, str_of(accept), ERROR_PAGE_JSON, 401, message, STR("0a1b"), type);
+    const struct error_page_wish wish = {
+        .accept = str_of(accept), .status = 401, .message = message, .request_id = STR("0a1b")};
+
+    return error_page(exchange, &wish, type);
 }
 
 static void each_format_has_its_shape(void **state)
@@ -191,8 +195,48 @@ static void every_status_has_its_usual_text(void **state)
 
     for (size_t i = 0; i < COUNT(usual); i++)
         assert_string_equal(error_page_text(*state, usual[i].status), usual[i].text);
-    struct str page = error_page(*state, STR("text/plain"), ERROR_PAGE_JSON, 502, NULL, STR("1"), &type);
+    const struct error_page_wish wish = {.accept = STR("text/plain"), .status = 502, .request_id = STR("1")};
+    struct str page = error_page(*state, &wish, &type);
     assert_text(page, "An invalid response was received from the upstream server\nrequest_id: 1\n");
+}
+
+static void templates_take_the_place_of_our_pages(void **state)
+{
+    static const struct {
+        const char *accept, *text, *wanted;
+        enum error_page_type type;
+    } rows[] = {
+        {"text/html", "<p>%s</p>", "<p>a&lt;b</p>", ERROR_PAGE_HTML},
+        {"text/html", "%%%s%%: %s;", "%a&lt;b%: 7&amp;;", ERROR_PAGE_HTML},
+        {"application/json", "{\"e\":\"%s\",\"i\":\"%s\"}", "{\"e\":\"a<b\",\"i\":\"7&\"}", ERROR_PAGE_JSON},
+        {"text/plain", "no mark", "no mark", ERROR_PAGE_PLAIN},
+        {"application/xml", "", "", ERROR_PAGE_XML},
+        {"text/plain", "html only", "a<b\nrequest_id: 7&\n", ERROR_PAGE_HTML},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct error_templates templates = {0};
+        char text[64];
+        (void)snprintf(text, sizeof(text), "%s", rows[i].text);
+        templates.text[rows[i].type] = text;
+        const struct error_page_wish wish = {.templates = &templates,
+                                             .accept = str_of(rows[i].accept),
+                                             .message = "a<b",
+                                             .request_id = STR("7&")};
+        struct str type;
+        assert_text(error_page(*state, &wish, &type), rows[i].wanted);
+    }
+}
+
+static void a_template_has_nothing_but_places_for_two_texts(void **state)
+{
+    static const char *const good[] = {"", "%s", "%s%s", "%%", "a%%%s%%%s", "%%%%%%s%s%s"};
+    static const char *const bad[] = {"%", "a%", "%d", "100%;", "%s%s%s", "%%%", "%S", "%.5s", "%1$s"};
+    struct err err;
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(error_template_check(good[i], &err));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(error_template_check(bad[i], &err));
 }
 
 int main(void)
@@ -208,6 +252,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(markup_in_a_message_stays_text, setup, teardown),
         cmocka_unit_test_setup_teardown(what_xml_cannot_hold_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(every_status_has_its_usual_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(templates_take_the_place_of_our_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_template_has_nothing_but_places_for_two_texts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
