@@ -14,14 +14,22 @@ import openapi
 from support import Cluster, Postgres, Redis, Upstream, default_entities
 
 
+# One question after the other, to one node: TSan would see what it sees in the others.
+IN_TURN = ("answers", "checklist", "admin_bodies", "credentials", "crud_certificates", "crud_consumers", "crud_keys", "crud_nested",
+           "crud_plugins", "crud_routes", "crud_services", "crud_upstreams", "crud_vaults", "openapi", "paging", "plugin_cors",
+           "plugin_hmac_auth", "plugin_jwt", "plugin_schemas", "schemas", "tags")
+
+
 def pytest_configure(config):
-    for mark in ("slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
+    for mark in ("in_turn: one question after the other, to one node", "slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
         config.addinivalue_line("markers", mark)
 
 
 def pytest_collection_modifyitems(config, items):
     wanted = config.getoption("-m")
     for item in items:
+        if item.path.stem.removeprefix("test_") in IN_TURN:
+            item.add_marker(pytest.mark.in_turn)
         for name in ("soak", "chaos"):
             if name in item.keywords and name not in wanted:
                 item.add_marker(pytest.mark.skip(reason=f"runs by tests/run {name}"))
