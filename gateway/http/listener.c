@@ -116,13 +116,9 @@ static void pause_if_short(struct front_loop *at, int why)
     timer_start(at->loop, &at->retry, RETRY_MS, on_retry);
 }
 
-/* is_text: libh2o, which looks at its options in this call only, is to read a line of the PROXY protocol. */
-static void begin(struct front_connection *connection, bool is_text)
+static void begin(struct front_connection *connection)
 {
-    h2o_accept_ctx_t *accept = &connection->listener->accept;
-
-    accept->expect_proxy_line = is_text ? 1 : 0;
-    h2o_accept(accept, connection->sock);
+    h2o_accept(&connection->listener->accept, connection->sock);
 }
 
 static void on_accept(h2o_socket_t *listener, const char *error)
@@ -159,7 +155,7 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         if (from->proxy_protocol)
             proxy_line_await(connection, begin);
         else
-            begin(connection, false);
+            begin(connection);
     }
 }
 

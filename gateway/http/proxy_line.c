@@ -7,8 +7,10 @@
 
 #include "gateway/http/proxy_line.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,19 +20,22 @@
 #include "gateway/http/front.h"
 
 enum {
+    TEXT_BYTES = 107, /* of version 1, newline included */
     FIXED_BYTES = 16, /* signature, version and command, family, length */
     FOUR_BYTES = 12,  /* two IPv4 addresses, two ports */
     SIX_BYTES = 36,
-    AWAITED_MS = 10000, /* as libh2o waits for version 1 and for TLS */
+    AWAITED_MS = 10000, /* as libh2o waits for TLS */
 };
 
 struct proxy_line {
     struct front_connection *connection;
-    void (*begin)(struct front_connection *connection, bool is_text);
+    void (*begin)(struct front_connection *connection);
     struct timer deadline;
     size_t used, wanted;
     char bytes[PROXY_LINE_MAX];
 };
+
+/* ---- version 2 ---- */
 
 static const char signature[12] = {'\r', '\n', '\r', '\n', '\0', '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
 
@@ -52,7 +57,7 @@ static void read_six(const char *from, struct sockaddr_storage *peer)
     memcpy(&six->sin6_port, from + 32, 2);
 }
 
-enum proxy_line_state proxy_line_read(struct str bytes, size_t *length, struct sockaddr_storage *peer)
+enum proxy_line_state proxy_line_read_binary(struct str bytes, size_t *length, struct sockaddr_storage *peer)
 {
     size_t known = bytes.len < sizeof(signature) ? bytes.len : sizeof(signature);
 
@@ -81,61 +86,144 @@ enum proxy_line_state proxy_line_read(struct str bytes, size_t *length, struct s
     return PROXY_LINE_READ;
 }
 
+/* ---- version 1 ---- */
+
+static struct str take_word(struct str *rest)
+{
+    size_t end = str_find(*rest, ' ', 0);
+    struct str word = str_part(*rest, 0, end != SIZE_MAX ? end : rest->len);
+
+    *rest = end != SIZE_MAX ? str_part(*rest, end + 1, rest->len) : STR_NONE;
+    return word;
+}
+
+static bool read_address(struct str word, int family, void *to)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (word.len >= sizeof(text))
+        return false;
+    (void)snprintf(text, sizeof(text), "%.*s", STR_ARG(word));
+    return inet_pton(family, text, to) == 1;
+}
+
+static bool read_port(struct str word, in_port_t *to)
+{
+    int64_t port;
+
+    if (word.len == 0 || word.at[0] < '0' || word.at[0] > '9' || !str_to_int(word, &port) ||
+        port > UINT16_MAX)
+        return false;
+    *to = htons((uint16_t)port);
+    return true;
+}
+
+/* "192.0.2.1 192.0.2.2 4711 443": of the source, but all four must be right. */
+static bool read_addresses(struct str rest, int family, struct sockaddr_storage *peer)
+{
+    struct sockaddr_in *four = (void *)peer;
+    struct sockaddr_in6 *six = (void *)peer;
+    struct in6_addr ours;
+    in_port_t our_port;
+
+    peer->ss_family = (sa_family_t)family;
+    return read_address(take_word(&rest), family,
+                        family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr) &&
+           read_address(take_word(&rest), family, &ours) &&
+           read_port(take_word(&rest), family == AF_INET ? &four->sin_port : &six->sin6_port) &&
+           read_port(take_word(&rest), &our_port) && rest.at == NULL;
+}
+
+enum proxy_line_state proxy_line_read_text(struct str line, struct sockaddr_storage *peer)
+{
+    struct sockaddr_storage read = {0};
+    bool ok = false;
+
+    if (line.len == 0 || line.at[line.len - 1] != '\n')
+        return line.len < TEXT_BYTES ? PROXY_LINE_MORE : PROXY_LINE_BAD;
+    if (line.len < 2 || line.at[line.len - 2] != '\r')
+        return PROXY_LINE_BAD;
+    struct str rest = str_part(line, 0, line.len - 2);
+    if (!str_equal(take_word(&rest), STR("PROXY")))
+        return PROXY_LINE_BAD;
+    struct str protocol = take_word(&rest);
+    if (str_equal(protocol, STR("TCP4")))
+        ok = read_addresses(rest, AF_INET, &read);
+    else if (str_equal(protocol, STR("TCP6")))
+        ok = read_addresses(rest, AF_INET6, &read);
+    else
+        ok = str_equal(protocol, STR("UNKNOWN")); /* whatever follows */
+    if (!ok)
+        return PROXY_LINE_BAD;
+    *peer = read;
+    return PROXY_LINE_READ;
+}
+
+/* ---- the connection ---- */
+
 /* libh2o's from here on. */
-static void go_on(struct proxy_line *line, bool is_text)
+static void go_on(struct proxy_line *line, struct sockaddr_storage *peer)
 {
     struct front_connection *connection = line->connection;
-    void (*begin)(struct front_connection *, bool) = line->begin;
+    void (*begin)(struct front_connection *) = line->begin;
+    socklen_t length = peer->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 
+    if (peer->ss_family != AF_UNSPEC)
+        h2o_socket_setpeername(connection->sock, (void *)peer, length);
     h2o_socket_read_stop(connection->sock);
     h2o_socket_dont_read(connection->sock, 0);
     connection->proxy_line = NULL;
     proxy_line_free(line);
-    begin(connection, is_text);
+    begin(connection);
 }
 
-static void take_peer(struct proxy_line *line, struct sockaddr_storage *peer)
+/* How many of the waiting bytes belong to it: of text, up to the newline. <= 0: as recv(2). */
+static ssize_t look_ahead(struct proxy_line *line, int fd)
 {
-    socklen_t length = peer->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    char *to = line->bytes + line->used;
 
-    if (peer->ss_family != AF_UNSPEC)
-        h2o_socket_setpeername(line->connection->sock, (void *)peer, length);
-    go_on(line, false);
+    ssize_t count = recv(fd, to, line->wanted - line->used, MSG_PEEK | MSG_DONTWAIT);
+    if (count <= 0 || line->bytes[0] == signature[0])
+        return count;
+    const char *end = memchr(to, '\n', (size_t)count);
+    return end != NULL ? end - to + 1 : count;
 }
 
-static void read_more(struct proxy_line *line)
+static enum proxy_line_state read_more(struct proxy_line *line, struct sockaddr_storage *peer)
 {
-    h2o_socket_t *sock = line->connection->sock;
-    struct sockaddr_storage peer;
-    ssize_t count =
-        recv(h2o_socket_get_fd(sock), line->bytes + line->used, line->wanted - line->used, MSG_DONTWAIT);
+    int fd = h2o_socket_get_fd(line->connection->sock);
+    ssize_t count = look_ahead(line, fd);
 
+    if (count > 0)
+        count = recv(fd, line->bytes + line->used, (size_t)count, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    line->used += count > 0 ? (size_t)count : 0;
-    enum proxy_line_state state =
-        count > 0 ? proxy_line_read((struct str){line->bytes, line->used}, &line->wanted, &peer)
-                  : PROXY_LINE_BAD;
-    if (state == PROXY_LINE_BAD)
-        h2o_socket_close(sock);
-    else if (state == PROXY_LINE_READ)
-        take_peer(line, &peer);
+        return PROXY_LINE_MORE;
+    if (count <= 0)
+        return PROXY_LINE_BAD;
+    line->used += (size_t)count;
+    struct str bytes = {line->bytes, line->used};
+    if (bytes.at[0] == signature[0])
+        return proxy_line_read_binary(bytes, &line->wanted, peer);
+    line->wanted = TEXT_BYTES;
+    return proxy_line_read_text(bytes, peer);
 }
 
 static void on_bytes(h2o_socket_t *sock, const char *error)
 {
     const struct front_connection *connection = sock->on_close.data;
-    struct proxy_line *line = connection->proxy_line;
-    char first;
+    struct sockaddr_storage peer;
 
     (void)error; /* not set: h2o does not read */
-    bool is_text = line->used == 0 &&
-                   recv(h2o_socket_get_fd(sock), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 &&
-                   first != signature[0];
-    if (is_text)
-        go_on(line, true);
-    else
-        read_more(line);
+    switch (read_more(connection->proxy_line, &peer)) {
+    case PROXY_LINE_MORE:
+        break;
+    case PROXY_LINE_READ:
+        go_on(connection->proxy_line, &peer);
+        break;
+    case PROXY_LINE_BAD:
+        h2o_socket_close(sock);
+        break;
+    }
 }
 
 static void on_late(struct timer *timer)
@@ -143,8 +231,7 @@ static void on_late(struct timer *timer)
     h2o_socket_close(CONTAINER_OF(timer, struct proxy_line, deadline)->connection->sock);
 }
 
-void proxy_line_await(struct front_connection *connection,
-                      void (*begin)(struct front_connection *connection, bool is_text))
+void proxy_line_await(struct front_connection *connection, void (*begin)(struct front_connection *connection))
 {
     struct proxy_line *line = mem_zalloc(sizeof(*line));
 

@@ -1,15 +1,15 @@
 #pragma once
 
 /*
- * proxy_line - who the peer of a load balancer's connection is, as the first bytes on it say: version 2 of
- * the PROXY protocol (binary). Version 1 (text) is read by libh2o, which knows no other.
+ * proxy_line - who the peer of a load balancer's connection is, as the first bytes on it say: the PROXY
+ * protocol, version 1 (a line of text) or 2 (binary). libh2o knows version 1 only, and takes connections that
+ * say nothing.
  *
- * Source: haproxy.org/download/2.8/doc/proxy-protocol.txt, section 2.2.
+ * Source: haproxy.org/download/2.8/doc/proxy-protocol.txt, sections 2.1 and 2.2.
  *
- * Threads: the parser: any; the rest: the connection's loop.
+ * Threads: the parsers: any; the rest: the connection's loop.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include <sys/socket.h>
@@ -24,23 +24,26 @@ enum {
 };
 
 enum proxy_line_state {
-    PROXY_LINE_MORE, /* what is there is the beginning of one; *length bytes are needed to go on */
-    PROXY_LINE_READ, /* it has *length bytes */
+    PROXY_LINE_MORE, /* what is there is the beginning of one */
+    PROXY_LINE_READ,
     PROXY_LINE_BAD,
 };
 
+/* *peer is AF_UNSPEC if none is named that we know: then the connection's own counts. */
+
+/* Version 1: `line` ends with the first newline, if it has one. */
+enum proxy_line_state proxy_line_read_text(struct str line, struct sockaddr_storage *peer);
 /*
- * Reads a header of version 2. *peer is AF_UNSPEC if it names none that we know: then the connection's own
- * counts. `bytes` are never more than *length.
+ * Version 2. MORE: *length bytes are needed to go on; READ: it has *length bytes. `bytes` are never more than
+ * *length was.
  */
-enum proxy_line_state proxy_line_read(struct str bytes, size_t *length, struct sockaddr_storage *peer);
+enum proxy_line_state proxy_line_read_binary(struct str bytes, size_t *length, struct sockaddr_storage *peer);
 
 /*
- * Waits for the first bytes of a fresh connection. begin: nothing has been read, or a whole header of version
- * 2, and its peer is the socket's; is_text: a line of version 1 must follow. What is neither, or is not there
- * in time, closes the connection.
+ * Waits for the first bytes of a fresh connection; begin() follows when they have been read and the socket
+ * has the peer that they name. What says nothing, or not in time, is closed.
  */
 void proxy_line_await(struct front_connection *connection,
-                      void (*begin)(struct front_connection *connection, bool is_text));
+                      void (*begin)(struct front_connection *connection));
 /* The connection is closed. NULL is fine. */
 void proxy_line_free(struct proxy_line *line);

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -54,8 +55,8 @@ def upstream_of_ours():
 def node(own_cluster, upstream_of_ours):
     cluster = own_cluster(redis=False, names=("a",), start=False)
     node = cluster.a
-    (node.proxied_port,) = free_ports(1)
-    node.usual_listen = f"127.0.0.1:{node.proxy_port}, 127.0.0.1:{node.tls_port} ssl, 127.0.0.1:{node.proxied_port} proxy_protocol"
+    node.proxied_port, node.proxied_tls_port = free_ports(2)
+    node.usual_listen = f"127.0.0.1:{node.proxy_port}, 127.0.0.1:{node.tls_port} ssl, 127.0.0.1:{node.proxied_port} proxy_protocol, 127.0.0.1:{node.proxied_tls_port} ssl proxy_protocol"
     node.settings = {"proxy_listen": node.usual_listen, "upstream_keepalive_pool_size": 0}
     cluster.start()
     node.upstream = upstream_of_ours
@@ -362,9 +363,37 @@ def check_proxy_protocol(node):
             assert node.upstream.lines("X-Real-IP") == [real], (line, settings)
             assert node.upstream.lines("X-Forwarded-For") == [real], (line, settings)
     with_settings(node)
-    for line in (b"PROXY TCP4 rubbish\r\n", V2_FOUR[:13] + b"\x21\x11\x00\x02ab", V2_FOUR[:12] + b"\x31\x11\x00\x0c" + V2_FOUR[16:], b"\r\n\r\n\0\r\nQUIX\n" + V2_FOUR[12:]):
+    for line in (b"", b"PROXY TCP4 rubbish\r\n", V2_FOUR[:13] + b"\x21\x11\x00\x02ab", V2_FOUR[:12] + b"\x31\x11\x00\x0c" + V2_FOUR[16:], b"\r\n\r\n\0\r\nQUIX\n" + V2_FOUR[12:]):
         answer = raw(node.proxied_port, line + b"GET /r HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", timeout=2)
         assert b" 200 " not in answer, (line, answer)
+
+
+def check_proxy_lines_in_pieces(node):
+    """However the bytes arrive, none of what follows is lost; over TLS as well."""
+    for line, peer in ((b"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80\r\n", "9.8.7.6"), (V2_SIX, "2001:db8::7")):
+        with socket.create_connection(("127.0.0.1", node.proxied_port), timeout=5) as link:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in line[:-1]:
+                link.sendall(bytes([byte]))
+                time.sleep(0.001)
+            link.sendall(line[-1:] + b"GET /r HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert link.recv(100).startswith(b"HTTP/1.1 200")
+            assert node.upstream.lines("X-Real-IP") == [peer]
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", node.proxied_tls_port), timeout=5) as link:
+            link.sendall(line)
+            with context.wrap_socket(link, server_hostname="localhost") as sealed:
+                sealed.sendall(b"GET /r HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+                assert sealed.recv(100).startswith(b"HTTP/1.1 200")
+                assert node.upstream.lines("X-Real-IP") == [peer]
+
+
+def check_queries(node):
+    """Section 2: byte for byte, whatever happens to the path."""
+    for query in ("?", "?a", "?a=1&a=1&b=%41%zz+%20", "??", "?a=b?c#"[:-1], "?%2e%2e/"):
+        get(node, f"/r/x%41{query}")
+        assert node.upstream.head.split("\r\n")[0] == f"GET /xA{query} HTTP/1.1", query
 
 
 def check_host(node):
@@ -460,7 +489,7 @@ def check_error_templates(node):
 
 
 CHECKS = [check_https_only, check_grpc_routes, check_refusals_of_the_front, check_failures, check_accept, check_answers_of_upstreams_stay, check_response_tokens,
-          check_upstream_tokens, check_debug, check_real_address, check_forwarding_headers, check_proxy_protocol, check_host, check_hop_by_hop,
+          check_upstream_tokens, check_debug, check_real_address, check_forwarding_headers, check_proxy_protocol, check_proxy_lines_in_pieces, check_queries, check_host, check_hop_by_hop,
           check_error_templates]
 
 

@@ -1,5 +1,5 @@
 /*
- * Version 2 of the PROXY protocol: what names a peer, what names none, and what is refused.
+ * The PROXY protocol: what names a peer, what names none, and what is refused.
  */
 
 #include <setjmp.h>
@@ -63,7 +63,7 @@ static enum proxy_line_state feed(struct str bytes, size_t step, struct sockaddr
         length = length < bytes.len ? length : bytes.len;
         assert_true(length > before);
         char *copy = mem_dup(bytes.at, length);
-        state = proxy_line_read((struct str){copy, length}, &wanted, peer);
+        state = proxy_line_read_binary((struct str){copy, length}, &wanted, peer);
         free(copy);
         assert_in_range(wanted, 16, PROXY_LINE_MAX);
     }
@@ -100,11 +100,68 @@ static void the_peer_is_the_source(void **state)
     assert_int_equal(ntohs(six->sin6_port), 0x1234);
 }
 
+static const struct {
+    const char *line;
+    enum proxy_line_state state;
+    int family;
+} texts[] = {
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80\r\n", PROXY_LINE_READ, AF_INET},
+    {"PROXY TCP6 2001:db8::7 ::1 4660 80\r\n", PROXY_LINE_READ, AF_INET6},
+    {"PROXY UNKNOWN\r\n", PROXY_LINE_READ, AF_UNSPEC},
+    {"PROXY UNKNOWN ffff::1 whatever it says\r\n", PROXY_LINE_READ, AF_UNSPEC},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80", PROXY_LINE_MORE, 0},
+    {"P", PROXY_LINE_MORE, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80 90\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 4660 80 \r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4  9.8.7.6 127.0.0.1 4660 80\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 65536 80\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 -1 80\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 127.0.0.1 1 +8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 9.8.7.6 x 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP4 ::1 ::1 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP6 9.8.7.6 ::1 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY TCP6 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ::1 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXY UDP4 9.8.7.6 127.0.0.1 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"proxy TCP4 9.8.7.6 127.0.0.1 1 8\r\n", PROXY_LINE_BAD, 0},
+    {"PROXYTCP4\r\n", PROXY_LINE_BAD, 0},
+    {"POST / HTTP/1.1\r\n", PROXY_LINE_BAD, 0},
+    {"\n", PROXY_LINE_BAD, 0},
+    {"\r\n", PROXY_LINE_BAD, 0},
+};
+
+static void lines_of_text_are_read_strictly(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct sockaddr_storage peer = {.ss_family = 99};
+        char *copy = mem_dup(texts[i].line, strlen(texts[i].line));
+        enum proxy_line_state got = proxy_line_read_text((struct str){copy, strlen(texts[i].line)}, &peer);
+        free(copy);
+        if (got != texts[i].state)
+            fail_msg("%s: %d", texts[i].line, (int)got);
+        assert_int_equal(peer.ss_family, got == PROXY_LINE_READ ? texts[i].family : 99);
+    }
+}
+
+static void a_line_without_end_is_not_waited_for(void **state)
+{
+    (void)state;
+    char wide[107];
+    struct sockaddr_storage peer;
+    memset(wide, 'x', sizeof(wide));
+    assert_int_equal(proxy_line_read_text((struct str){wide, sizeof(wide) - 1}, &peer), PROXY_LINE_MORE);
+    assert_int_equal(proxy_line_read_text((struct str){wide, sizeof(wide)}, &peer), PROXY_LINE_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_read_however_they_arrive),
         cmocka_unit_test(the_peer_is_the_source),
+        cmocka_unit_test(lines_of_text_are_read_strictly),
+        cmocka_unit_test(a_line_without_end_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
