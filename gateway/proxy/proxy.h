@@ -35,7 +35,7 @@ struct proxy_options {
     struct loop *const *loops;     /* opened, not started; one per worker */
     size_t loop_count;
     struct listen_sockets *sockets; /* for proxy_listen (listen_sockets.h); NULL: they are made */
-    struct loop *prober_loop; /* the next one of the place; NULL: nobody is probed */
+    struct loop *prober_loop;       /* the next one of the place; NULL: nobody is probed */
 };
 
 /* Are the settings that proxy_open() reads files for right? Every mistake becomes a problem. */
