@@ -21,7 +21,7 @@
 #include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
-#include "gateway/plugins/base64.h"
+#include "gateway/plugins/basic_login.h"
 #include "gateway/plugins/identity.h"
 
 /* ---- the entity ---- */
@@ -166,24 +166,6 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
 /* ---- who is it? ---- */
 
-struct login {
-    struct str username, password; /* username.len 0: there is none */
-};
-
-/* "Basic dXNlcjpwYXNz"; only the first colon divides. */
-static struct login read_login(struct exchange *exchange, const struct header *header)
-{
-    struct str line = header != NULL ? str_trim(header->value) : STR_NONE;
-
-    if (line.len < 5 || !(str_starts_with(line, STR("Basic")) || str_starts_with(line, STR("basic"))))
-        return (struct login){0};
-    struct str text = base64_decode(exchange, str_trim(str_part(line, 5, line.len)));
-    size_t colon = text.at != NULL ? str_find(text, ':', 0) : SIZE_MAX;
-    if (colon == SIZE_MAX)
-        return (struct login){0};
-    return (struct login){str_part(text, 0, colon), str_part(text, colon + 1, text.len)};
-}
-
 static bool is_password(const struct basicauth_credential *credential, struct str password)
 {
     char hex[HASH_LEN + 1];
@@ -194,7 +176,7 @@ static bool is_password(const struct basicauth_credential *credential, struct st
            CRYPTO_memcmp(credential->password, hex, HASH_LEN) == 0;
 }
 
-static enum identity authenticate(struct chain *chain, const struct login *login)
+static enum identity authenticate(struct chain *chain, const struct basic_login *login)
 {
     const void *object;
     enum identity identity = identity_find(chain, &basicauth_credentials_schema, login->username, &object);
@@ -228,10 +210,10 @@ static enum plugin_result access_phase(struct chain *chain, const void *object)
 
     if (identity_is_settled(chain, settings->anonymous))
         return PLUGIN_NEXT;
-    struct login login = read_login(chain->exchange, proxy);
+    struct basic_login login = basic_login_read(chain->exchange, proxy);
     bool is_proxy = login.username.len > 0;
     if (!is_proxy)
-        login = read_login(chain->exchange, own);
+        login = basic_login_read(chain->exchange, own);
     enum identity identity = login.username.len > 0 ? authenticate(chain, &login) : IDENTITY_UNKNOWN;
     if (identity == IDENTITY_UNKNOWN && settings->anonymous == NULL)
         return refuse(chain, proxy != NULL || own != NULL);

@@ -152,6 +152,32 @@ static void a_value_lives_as_long_as_its_holder(void **state)
     assert_int_equal(rig->released, 1);
 }
 
+static int released_otherwise;
+
+static void release_otherwise(void *object)
+{
+    released_otherwise++;
+    free(object);
+}
+
+static void an_answer_can_say_how_its_value_is_freed(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_waiter waiter;
+
+    released_otherwise = 0;
+    rig_fill(rig, 1, &waiter);
+    struct rig_object *object = mem_alloc(sizeof(*object));
+    *object = (struct rig_object){42, &rig->released};
+    const struct cache_answer answer = {
+        .position = 5, .bytes = sizeof(*object), .object = object, .release = release_otherwise};
+    cache_fill_done(rig->cache, rig->loads[rig->answered++].flight, &answer);
+    assert_int_equal(rig_get(rig, 1), 42);
+    rig_invalidate(rig, 1, 6);
+    assert_int_equal(released_otherwise, 1);
+    assert_int_equal(rig->released, 0);
+}
+
 static void a_value_ends_within_the_last_tenth_of_its_time(void **state)
 {
     struct rig *rig = *state;
@@ -431,6 +457,7 @@ int main(void)
         FACT(a_type_and_everything_can_be_invalidated, set_up),
         FACT(an_older_answer_does_not_replace_a_newer, set_up),
         FACT(a_value_lives_as_long_as_its_holder, set_up),
+        FACT(an_answer_can_say_how_its_value_is_freed, set_up),
         FACT(a_value_ends_within_the_last_tenth_of_its_time, set_up_ttl),
         FACT(absences_have_a_time_of_their_own, set_up_ttl),
         FACT(settings_change_while_running, set_up_ttl),

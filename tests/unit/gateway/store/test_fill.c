@@ -36,10 +36,11 @@ static void land(struct store_fill *fill)
 
 static struct flight flight = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
 
-static void send(struct store *store, struct tracked *tracked, int lookup, struct str value)
+static void send_as(struct store *store, const struct schema *schema, struct tracked *tracked, int lookup,
+                    struct str value)
 {
     tracked->flight = &flight;
-    tracked->fill.schema = &credential_schema;
+    tracked->fill.schema = schema;
     tracked->fill.lookup = lookup;
     tracked->fill.value = value;
     tracked->fill.on_done = land;
@@ -47,6 +48,11 @@ static void send(struct store *store, struct tracked *tracked, int lookup, struc
     flight.left++;
     pthread_mutex_unlock(&flight.lock);
     store_fill(store, &tracked->fill);
+}
+
+static void send(struct store *store, struct tracked *tracked, int lookup, struct str value)
+{
+    send_as(store, &credential_schema, tracked, lookup, value);
 }
 
 static void wait_for_all(void)
@@ -328,6 +334,38 @@ static void fills_in_a_view_see_the_state_of_the_view(void **state)
     cJSON_Delete(consumer);
 }
 
+/* All credentials of a consumer as one object; of no row there is none, and of one that is no id neither. */
+static void a_list_is_all_rows_with_the_value(void **state)
+{
+    struct schema list = credential_schema;
+    struct database *database = *state;
+    struct tracked found = {0}, none = {0}, nonsense = {0};
+    char owner[UUID_TEXT_SIZE];
+
+    list.lookups[0] = (struct lookup){.field = "consumer", .is_list = true};
+    make_credentials(database, 3);
+    cJSON *one = must_find(database, &credential_schema, "key", "k1");
+    (void)snprintf(owner, sizeof(owner), "%s",
+                   text_of(cJSON_GetObjectItemCaseSensitive(one, "consumer"), "id"));
+    struct store *store = open_store(database, 1, NULL);
+    send_as(store, &list, &found, 0, str_of(owner));
+    send_as(store, &list, &none, 0, STR("5b1e0000-0000-4000-8000-0000000000aa"));
+    send_as(store, &list, &nonsense, 0, STR("no id"));
+    wait_for_all();
+    assert_head(database, &found);
+    assert_head(database, &none);
+    assert_null(none.fill.object);
+    assert_false(nonsense.fill.failed);
+    assert_null(nonsense.fill.object);
+    cJSON *rows = cJSON_Parse(found.fill.object);
+    assert_true(cJSON_IsArray(rows));
+    assert_int_equal(cJSON_GetArraySize(rows), 3);
+    cJSON_Delete(rows);
+    cJSON_free(found.fill.object);
+    cJSON_Delete(one);
+    store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup(a_replica_without_the_log_is_not_asked_for_it, database_clear),
         cmocka_unit_test_setup(an_empty_log_is_a_failure, database_clear),
         cmocka_unit_test_setup(closing_fails_what_waits, database_clear),
+        cmocka_unit_test_setup(a_list_is_all_rows_with_the_value, database_clear),
         cmocka_unit_test_setup(fills_in_a_view_see_the_state_of_the_view, database_clear),
     };
 
