@@ -24,6 +24,7 @@
 #include "gateway/io/timer.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/balance.h"
+#include "gateway/proxy/by_hand.h"
 #include "gateway/proxy/certificates.h"
 #include "gateway/proxy/flip.h"
 #include "gateway/proxy/health_view.h"
@@ -33,9 +34,7 @@
 #include "gateway/proxy/snapshot.h"
 
 enum {
-    KEEP_MS = 20000,        /* how often upstreams with checks say that they are in use */
-    WAITING_WORDS_MAX = 64, /* words for names that have no address yet */
-    WORD_PATIENCE_MS = 10000,
+    KEEP_MS = 20000 /* how often upstreams with checks say that they are in use */
 };
 
 struct prober {
@@ -49,8 +48,7 @@ struct prober {
     int64_t looked_ms;
     struct pmap *by_id;  /* id of an upstream -> struct watched */
     struct list watched; /* the next to be served first */
-    struct list words;   /* struct waiting_word */
-    size_t word_count;
+    struct by_hand by_hand;
     size_t running; /* probes, of all upstreams */
 };
 
@@ -66,12 +64,6 @@ struct probe {
     struct watched *watched;
     struct probe_turn *turn;
     struct probe_client *client;
-};
-
-struct waiting_word {
-    struct list link;
-    struct health_word word;
-    int64_t until_ms;
 };
 
 /* Maps here do not count. */
@@ -339,69 +331,6 @@ static void serve_all(struct prober *prober, const struct snapshot *snapshot)
         list_add_last(&prober->watched, link);
 }
 
-/* ---- by hand ---- */
-
-/* False: the name has no address yet, so there is nothing to be set. */
-static bool set_by_hand(const struct balanced *balanced, const struct balance_set *set,
-                        const struct health_word *word)
-{
-    size_t count;
-    const struct balancer_entry *entries = balancer_entries(set->balancer, &count);
-
-    for (size_t i = 0; i < set->target_count; i++)
-        if (set->targets[i].name == BALANCE_UNKNOWN && uuid_equal(&set->targets[i].id, &word->target))
-            return false;
-    for (size_t i = 0; i < count; i++) {
-        struct peer *peer = entries[i].peer;
-        bool is_meant =
-            uuid_equal(&set->targets[entries[i].target].id, &word->target) &&
-            (!word->has_address || memcmp(&peer->address, &word->address, sizeof(word->address)) == 0);
-        if (is_meant && peer_set_health(peer, word->healthy))
-            flip_tell(&(struct flip){balanced, peer, &word->target, "by hand"});
-    }
-    return true;
-}
-
-/* False: not yet. */
-static bool obey(struct prober *prober, const struct snapshot *snapshot, const struct health_word *word)
-{
-    const struct shared_row *row = pmap_find(snapshot->targets, word->target.bytes);
-    const struct balanced *balanced =
-        row != NULL ? find_balanced(snapshot, &shared_target(row)->upstream) : NULL;
-
-    return balanced == NULL || set_by_hand(balanced, peers_of(prober, balanced), word);
-}
-
-static void obey_later(struct prober *prober, const struct health_word *word)
-{
-    struct waiting_word *waiting = mem_zalloc(sizeof(*waiting));
-
-    waiting->word = *word;
-    waiting->until_ms = loop_now_ms(prober->options.loop) + WORD_PATIENCE_MS;
-    list_add_last(&prober->words, &waiting->link);
-    prober->word_count++;
-}
-
-static void forget_word(struct prober *prober, struct waiting_word *waiting)
-{
-    list_remove(&waiting->link);
-    prober->word_count--;
-    free(waiting);
-}
-
-static void obey_waiting(struct prober *prober, const struct snapshot *snapshot)
-{
-    int64_t now_ms = loop_now_ms(prober->options.loop);
-    struct list *next;
-
-    for (struct list *link = prober->words.next; link != &prober->words; link = next) {
-        struct waiting_word *waiting = CONTAINER_OF(link, struct waiting_word, link);
-        next = link->next;
-        if (obey(prober, snapshot, &waiting->word) || now_ms > waiting->until_ms)
-            forget_word(prober, waiting);
-    }
-}
-
 /* ---- the loop ---- */
 
 static void on_step(struct timer *timer)
@@ -412,7 +341,7 @@ static void on_step(struct timer *timer)
     if (snapshot != NULL) {
         if (is_to_look(prober, snapshot))
             look(prober, snapshot);
-        obey_waiting(prober, snapshot);
+        by_hand_retry(&prober->by_hand, snapshot, prober->at, loop_now_ms(prober->options.loop));
         serve_all(prober, snapshot);
     }
     unpin(prober, snapshot);
@@ -426,8 +355,7 @@ static void on_loop_end(struct loop_end *end)
     timer_stop(&prober->step);
     while (!list_is_empty(&prober->watched))
         unwatch(CONTAINER_OF(prober->watched.next, struct watched, link));
-    while (!list_is_empty(&prober->words))
-        forget_word(prober, CONTAINER_OF(prober->words.next, struct waiting_word, link));
+    by_hand_fini(&prober->by_hand);
     balance_detach(prober->at);
     prober->at = NULL;
     client_pool_free(prober->pool);
@@ -441,7 +369,7 @@ struct prober *prober_new(const struct prober_options *options)
     prober->options = *options;
     random_seed(&prober->random, random_u64());
     list_init(&prober->watched);
-    list_init(&prober->words);
+    by_hand_init(&prober->by_hand);
     return prober;
 }
 
@@ -491,8 +419,8 @@ static void take_word(struct loop_message *message)
     struct prober *prober = news->prober;
     const struct snapshot *snapshot = prober->at != NULL ? pin(prober) : NULL; /* not what came too late */
 
-    if (snapshot != NULL && !obey(prober, snapshot, &news->word) && prober->word_count < WAITING_WORDS_MAX)
-        obey_later(prober, &news->word);
+    if (snapshot != NULL)
+        by_hand_set(&prober->by_hand, snapshot, prober->at, &news->word, loop_now_ms(prober->options.loop));
     unpin(prober, snapshot);
     free(news);
 }
