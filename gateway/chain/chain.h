@@ -56,6 +56,7 @@ struct chain {
     struct str client_address;               /* the real one, as far as can be known; at == NULL: unknown */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
+    struct str upstream_path;  /* unescaped; at == NULL: by route and service */
     struct str upstream_query; /* behind '?'; at == NULL: none */
     struct str upstream_body;
     bool body_changed;

@@ -5,26 +5,24 @@
 #include "gateway/plugin_schemas/pairs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/plugin_schemas/parts.h"
 
 enum {
     SHOWN_MAX = 200
 };
 
-const struct field_note part_pair_notes[] = {{"match", "\"^[^:]+:.*$\""}, {NULL, NULL}};
-
-struct pair {
-    struct str name, value;
-};
+const struct field_note pair_notes[] = {{"match", "\"^[^:]+:.*$\""}, {NULL, NULL}};
 
 static struct pair cut(const char *text)
 {
     size_t length = strcspn(text, ":");
     const char *value = text + length + strspn(text + length, ":");
 
-    return (struct pair){{text, length}, str_of(value)};
+    return (struct pair){.name = {text, length}, .value = str_of(value)};
 }
 
 static bool refuse(char message[256], const char *format, struct str what)
@@ -64,7 +62,7 @@ bool text_has_value(const cJSON *value, char message[256])
     return (pair.name.len > 0 && pair.value.len > 0) || refuse(message, "value", pair.name);
 }
 
-bool text_is_a_header(const cJSON *value, char message[256])
+static bool text_is_a_header(const cJSON *value, char message[256])
 {
     struct pair pair = cut(value->valuestring);
 
@@ -81,10 +79,49 @@ bool text_is_header_with_value(const cJSON *value, char message[256])
     return text_is_header_pair(value, message) && text_has_value(value, message);
 }
 
-bool text_is_header_rename(const cJSON *value, char message[256])
+static bool text_is_header_rename(const cJSON *value, char message[256])
 {
     struct pair pair = cut(value->valuestring);
 
     return text_is_header_pair(value, message) &&
            (is_header(pair.value) || refuse(message, "header", pair.value));
+}
+
+const struct field pair_header_name = {.name = "elements", .kind = FIELD_STRING, .check = text_is_a_header};
+const struct field pair_header_rename = {
+    .name = "elements", .kind = FIELD_STRING, .check = text_is_header_rename, .notes = pair_notes};
+
+/* ---- values ---- */
+
+struct pair_list pair_list_read(const cJSON *record, const char *name)
+{
+    const cJSON *texts = cJSON_GetObjectItemCaseSensitive(record, name);
+    struct pair_list list = {0};
+    const cJSON *text;
+
+    if (!cJSON_IsArray(texts) || texts->child == NULL)
+        return list;
+    list.at = mem_zalloc((size_t)cJSON_GetArraySize(texts) * sizeof(*list.at));
+    cJSON_ArrayForEach(text, texts)
+    {
+        if (!cJSON_IsString(text))
+            continue;
+        char *copy = mem_strdup(text->valuestring);
+        list.at[list.count] = cut(copy);
+        list.at[list.count++].text = copy;
+    }
+    return list;
+}
+
+void pair_list_fini(struct pair_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->at[i].text);
+    free(list->at);
+    *list = (struct pair_list){0};
+}
+
+struct str pair_value(const char *text)
+{
+    return cut(text).value;
 }

@@ -26,7 +26,6 @@ static const struct plugin_schema *const schemas[] = {
     &prometheus_plugin_schema,
     &proxy_cache_plugin_schema,
     &rate_limiting_plugin_schema,
-    &request_transformer_plugin_schema,
     &response_ratelimiting_plugin_schema,
     &response_transformer_plugin_schema,
     &session_plugin_schema,

@@ -7,81 +7,35 @@
 #include "gateway/plugin_schemas/pairs.h"
 #include "gateway/plugin_schemas/parts.h"
 
-static const struct field headers_element = {
-    .name = "elements", .kind = FIELD_STRING, .check = text_is_a_header};
-
-static const struct field remove_fields[] = {
-    /* clang-format off */
-    {.name = "json", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]", .elements = &part_text},
-    {.name = "headers", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]", .elements = &headers_element},
-    /* clang-format on */
-};
-
-static const struct field headers_element2 = {
-    .name = "elements", .kind = FIELD_STRING, .check = text_is_header_rename, .notes = part_pair_notes};
-
-static const struct field rename_fields[] = {
-    /* clang-format off */
-    {.name = "headers", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &headers_element2},
-    /* clang-format on */
-};
+static const char *const json_types[] = {"boolean", "number", "string", NULL};
 
 static const struct field json_element = {
-    .name = "elements", .kind = FIELD_STRING, .check = text_is_pair, .notes = part_pair_notes};
+    .name = "elements", .kind = FIELD_STRING, .check = text_is_pair, .notes = pair_notes};
+static const struct field json_type_element = {
+    .name = "elements", .kind = FIELD_STRING, .one_of = json_types};
+static const struct field header_element = {
+    .name = "elements", .kind = FIELD_STRING, .check = text_is_header_pair, .notes = pair_notes};
 
-static const char *const replace_json_types_elements_choices[] = {"boolean", "number", "string", NULL};
-
-static const struct field json_types_element = {
-    .name = "elements", .kind = FIELD_STRING, .one_of = replace_json_types_elements_choices};
-
-static const struct field headers_element3 = {
-    .name = "elements", .kind = FIELD_STRING, .check = text_is_header_pair, .notes = part_pair_notes};
-
-static const struct field replace_fields[] = {
-    /* clang-format off */
-    {.name = "json", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]", .elements = &json_element},
-    {.name = "json_types", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &json_types_element},
-    {.name = "headers", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &headers_element3},
-    /* clang-format on */
+/* clang-format off */
+static const struct field remove_fields[] = {
+    PAIR_LIST("json", part_text, "Names of members."),
+    PAIR_LIST("headers", pair_header_name, "Names of headers."),
 };
-
-static const struct field add_fields[] = {
-    /* clang-format off */
-    {.name = "json", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]", .elements = &json_element},
-    {.name = "json_types", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &json_types_element},
-    {.name = "headers", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &headers_element3},
-    /* clang-format on */
-};
-
-static const struct field append_fields[] = {
-    /* clang-format off */
-    {.name = "json", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]", .elements = &json_element},
-    {.name = "json_types", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &json_types_element},
-    {.name = "headers", .kind = FIELD_ARRAY, .flags = FIELD_REQUIRED, .fallback = "[]",
-     .elements = &headers_element3},
-    /* clang-format on */
+static const struct field rename_fields[] = {PAIR_LIST("headers", pair_header_rename, "old:new.")};
+static const struct field value_fields[] = {
+    PAIR_LIST("json", json_element, "name:value in JSON."),
+    PAIR_LIST("json_types", json_type_element, "What the values are, by position; string if nothing is said."),
+    PAIR_LIST("headers", header_element, "name:value in headers."),
 };
 
 static const struct field config_fields[] = {
-    /* clang-format off */
-    {.name = "remove", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = remove_fields,
-     .field_count = COUNT(remove_fields)},
-    {.name = "rename", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = rename_fields,
-     .field_count = COUNT(rename_fields)},
-    {.name = "replace", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = replace_fields,
-     .field_count = COUNT(replace_fields)},
-    {.name = "add", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = add_fields,
-     .field_count = COUNT(add_fields)},
-    {.name = "append", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = append_fields,
-     .field_count = COUNT(append_fields)},
-    /* clang-format on */
+    PAIR_RECORD("remove", remove_fields, "What is taken away."),
+    PAIR_RECORD("rename", rename_fields, "What is called otherwise."),
+    PAIR_RECORD("replace", value_fields, "What gets another value, if it is there."),
+    PAIR_RECORD("add", value_fields, "What is added, unless it is there."),
+    PAIR_RECORD("append", value_fields, "What gets one more value."),
 };
+/* clang-format on */
 
 static const struct field config_record = {
     .name = "config",

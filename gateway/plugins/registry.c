@@ -19,6 +19,7 @@
 #include "gateway/plugins/key_auth.h"
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
+#include "gateway/plugins/request_transformer.h"
 
 static const struct plugin *const plugins[] = {
     &bot_detection_plugin,         /* 2500 */
@@ -30,6 +31,7 @@ static const struct plugin *const plugins[] = {
     &ip_restriction_plugin,        /* 990 */
     &request_size_limiting_plugin, /* 951 */
     &acl_plugin,                   /* 950 */
+    &request_transformer_plugin,   /* 801 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };

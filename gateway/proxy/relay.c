@@ -256,12 +256,13 @@ static const struct client_callbacks callbacks = {on_head, on_body, on_failure};
 static void set_path(struct request *request)
 {
     const struct route *route = request->chain.route;
+    struct str own = request->chain.upstream_path; /* a plugin's; it is then the whole of it */
     const struct path_upstream parts = {
-        .service_path = str_of(request->chain.service->path),
-        .path = request->chain.path,
+        .service_path = own.at != NULL ? own : str_of(request->chain.service->path),
+        .path = own.at != NULL ? STR("/") : request->chain.path,
         .matched_length = request->matched_length,
         .has_route_path = request->has_route_path,
-        .strip = route->strip_path,
+        .strip = route->strip_path && own.at == NULL,
     };
     char *path = exchange_alloc(request->exchange, path_upstream_room(&parts));
 
