@@ -14,6 +14,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/cache/cache.h"
 #include "gateway/cli/cli.h"
+#include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
@@ -126,6 +127,14 @@ static const struct farewell *farewell_of(int number)
     return NULL;
 }
 
+static void refuse_upgrade(const struct node *node)
+{
+    struct err err;
+    if (!prefix_write(node->config->prefix, "upgrade_result",
+                      "[error] there is no supervisor, which an upgrade needs\n", &err))
+        log_warn("node: %s", err.text);
+}
+
 /* Until a signal says how to end, or the time has come (until_us, loop_clock_us): NULL then. */
 static const struct farewell *serve(struct node *node, int64_t until_us)
 {
@@ -133,7 +142,9 @@ static const struct farewell *serve(struct node *node, int64_t until_us)
     while (loop_clock_us() < until_us) {
         const struct timespec pause = {.tv_nsec = (node->woke_us != 0 ? WAKING_TICK_MS : TICK_MS) * 1000000};
         int number = sigtimedwait(&set, NULL, &pause);
-        if (farewell_of(number) != NULL)
+        if (number == SIGUSR2 && node->life->link == NULL)
+            refuse_upgrade(node);
+        else if (farewell_of(number) != NULL)
             return farewell_of(number);
         if (number == SIGHUP)
             node_reload(node);

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/mem.h"
 #include "gateway/cli/cli.h"
+#include "gateway/cli/handover.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listen_sockets.h"
@@ -42,9 +44,15 @@ static bool aim_stderr(const struct serving *serving, struct err *err)
 static bool bind_addresses(const struct serving *serving, struct err *err)
 {
     const struct config *config = serving->config;
-    return listen_bind(serving->sockets, "proxy_listen", &config->proxy_listen, err) &&
-           listen_bind(serving->sockets, "admin_listen", &config->admin_listen, err) &&
-           listen_bind(serving->sockets, "status_listen", &config->status_listen, err);
+    const struct handover *handover = serving->start->handover;
+    for (size_t i = 0; handover != NULL && i < handover->socket_count; i++)
+        listen_sockets_adopt(serving->sockets, handover->sockets[i]);
+    bool ok = listen_bind(serving->sockets, "proxy_listen", &config->proxy_listen, err) &&
+              listen_bind(serving->sockets, "admin_listen", &config->admin_listen, err) &&
+              listen_bind(serving->sockets, "status_listen", &config->status_listen, err);
+    if (ok)
+        listen_sockets_drop_unused(serving->sockets);
+    return ok;
 }
 
 /* ---- with a supervisor ---- */
@@ -106,22 +114,58 @@ static void close_sockets(void *arg)
     serving->sockets = NULL;
 }
 
+static pid_t try_program(void *arg)
+{
+    const struct serving *serving = arg;
+    return handover_try(serving->start->argv);
+}
+
+static void become_program(void *arg, pid_t worker, uint64_t restarts)
+{
+    const struct serving *serving = arg;
+    struct handover handover = {.lock = serving->start->lock, .worker = worker, .restarts = restarts};
+    size_t count = listen_sockets_count(serving->sockets);
+    struct err err;
+    for (size_t i = 0; i < count && i < HANDOVER_SOCKETS_MAX; i++) /* others are bound anew */
+        handover.sockets[handover.socket_count++] = listen_sockets_at(serving->sockets, i);
+    handover_do(serving->start->argv, &handover, &err);
+    log_error("supervisor: %s", err.text);
+}
+
+static void upgraded(void *arg, const char *error)
+{
+    const struct serving *serving = arg;
+    struct err err;
+    char *text = error != NULL ? mem_printf("[error] %s\n", error) : mem_strdup("");
+    if (!prefix_write(serving->config->prefix, "upgrade_result", text, &err))
+        log_warn("supervisor: %s", err.text);
+    free(text);
+}
+
 static int64_t crash_memory_ms(void *arg)
 {
     const struct serving *serving = arg;
     return serving->config->crash_memory;
 }
 
-static int supervise(struct serving *serving)
+static int supervise(struct serving *serving, const char *obstacle)
 {
+    const struct handover *handover = serving->start->handover;
     const struct supervisor_options options = {
         .work = work,
         .started = started,
         .reloaded = reloaded,
         .rotate = rotate,
         .ending = close_sockets,
+        .try_program = try_program,
+        .become_program = become_program,
+        .upgraded = upgraded,
         .crash_memory_ms = crash_memory_ms,
         .arg = serving,
+        .is_upgrade = handover != NULL,
+        .obstacle = obstacle,
+        .worker = handover != NULL ? handover->worker : 0,
+        .restarts = handover != NULL ? handover->restarts : 0,
     };
     int status = supervisor_run(&options);
     close_sockets(serving);
@@ -150,8 +194,13 @@ int node_serve(const struct cli_start *start)
     logs_set_format(serving.config);
     const sigset_t set = node_signals();
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    if (aim_stderr(&serving, &err) && bind_addresses(&serving, &err) && prefix_write_pid(start->lock, &err)) {
-        status = start->config->supervisor ? supervise(&serving) : serve_alone(&serving);
+    bool ok =
+        aim_stderr(&serving, &err) && bind_addresses(&serving, &err) && prefix_write_pid(start->lock, &err);
+    if (ok && !start->config->supervisor && start->handover == NULL) {
+        status = serve_alone(&serving);
+    } else if (ok ||
+               start->handover != NULL) { /* the old worker must not end for a mistake in new settings */
+        status = supervise(&serving, ok ? NULL : err.text);
     } else {
         start->ready(start->arg, err.text);
         close_sockets(&serving);

@@ -37,19 +37,27 @@ enum {
     WORD_RELOADED = 'r',
 };
 
+struct worker {
+    pid_t pid;                /* 0: none */
+    int words;                /* from it; -1: none come */
+    int64_t serves_since_ms;  /* 0: it does not yet */
+    char failure[WORD_BYTES]; /* why it could not serve; "": it has not said */
+};
+
 struct supervisor {
     const struct supervisor_options *options;
-    int signals;             /* signalfd */
-    pid_t worker;            /* 0: none */
-    int words;               /* from the worker; -1: none */
-    int64_t serves_since_ms; /* 0: it does not yet */
-    int64_t start_at_ms;     /* with no worker: when the next one is due */
-    unsigned crashes;        /* in a row */
+    int signals; /* signalfd */
+    struct worker current;
+    struct worker next;  /* is starting, to relieve the current one */
+    pid_t retired;       /* has been relieved and ends; 0: none */
+    pid_t trial;         /* finds out whether the program can be changed; 0: none */
+    int64_t start_at_ms; /* with no worker: when one is due */
+    unsigned crashes;    /* in a row */
     uint64_t restarts;
     bool has_started; /* the first worker has served, or failed */
+    bool is_upgrade;  /* somebody waits to hear what became of it */
     bool is_ending;   /* no worker is started any more */
     int status;
-    char failure[WORD_BYTES]; /* why the worker could not serve; "": it has not said */
 };
 
 static int64_t now_ms(void)
@@ -94,6 +102,13 @@ void worker_tell_reloaded(const struct supervisor_link *link)
     tell(link, WORD_RELOADED, "");
 }
 
+static void silence(struct worker *worker)
+{
+    if (worker->words >= 0)
+        close(worker->words);
+    worker->words = -1;
+}
+
 /* In the new process. It keeps nothing of the supervisor's but what `work` knows of. */
 static void live_as_worker(struct supervisor *supervisor, const struct supervisor_link *link)
 {
@@ -103,8 +118,8 @@ static void live_as_worker(struct supervisor *supervisor, const struct superviso
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != link->supervisor)
         _exit(1);
     close(supervisor->signals);
-    if (supervisor->words >= 0)
-        close(supervisor->words);
+    silence(&supervisor->current);
+    silence(&supervisor->next);
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
     (void)sigprocmask(SIG_UNBLOCK, &child, NULL);
@@ -113,7 +128,7 @@ static void live_as_worker(struct supervisor *supervisor, const struct superviso
 
 /* ---- starting ---- */
 
-static bool start_worker(struct supervisor *supervisor)
+static bool start_worker(struct supervisor *supervisor, struct worker *worker)
 {
     int ends[2];
     struct supervisor_link link = {.supervisor = getpid(), .restarts = supervisor->restarts};
@@ -132,10 +147,7 @@ static bool start_worker(struct supervisor *supervisor)
         close(ends[0]);
         return false;
     }
-    supervisor->worker = pid;
-    supervisor->words = ends[0];
-    supervisor->serves_since_ms = 0;
-    supervisor->failure[0] = '\0';
+    *worker = (struct worker){.pid = pid, .words = ends[0]};
     return true;
 }
 
@@ -148,11 +160,11 @@ static void say_started(struct supervisor *supervisor, const char *error)
 
 static void start_if_due(struct supervisor *supervisor)
 {
-    if (supervisor->is_ending || supervisor->worker != 0 || now_ms() < supervisor->start_at_ms)
+    if (supervisor->is_ending || supervisor->current.pid != 0 || now_ms() < supervisor->start_at_ms)
         return;
-    if (start_worker(supervisor)) {
+    if (start_worker(supervisor, &supervisor->current)) {
         if (supervisor->crashes > 0)
-            log_notice("supervisor: another worker has been started; pid=%d", (int)supervisor->worker);
+            log_notice("supervisor: another worker has been started; pid=%d", (int)supervisor->current.pid);
         return;
     }
     supervisor->crashes++;
@@ -160,17 +172,89 @@ static void start_if_due(struct supervisor *supervisor)
     log_error("supervisor: no worker can be started; error=%s", strerror(errno));
 }
 
-/* ---- what the worker says ---- */
+/* ---- upgrade ---- */
 
-static void take_word(struct supervisor *supervisor, const char *word)
+static void say_upgraded(struct supervisor *supervisor, const char *error)
+{
+    if (!supervisor->is_upgrade)
+        return;
+    supervisor->is_upgrade = false;
+    if (error == NULL)
+        log_notice("supervisor: upgraded; worker=%d", (int)supervisor->current.pid);
+    else
+        log_error("supervisor: not upgraded; %s", error);
+    supervisor->options->upgraded(supervisor->options->arg, error);
+}
+
+static void begin_upgrade(struct supervisor *supervisor)
+{
+    bool is_busy = supervisor->is_upgrade || supervisor->retired != 0;
+
+    if (supervisor->is_ending)
+        return;
+    if (is_busy) {
+        supervisor->options->upgraded(supervisor->options->arg, "the upgrade before is not over yet");
+        return;
+    }
+    supervisor->is_upgrade = true;
+    supervisor->trial = supervisor->options->try_program(supervisor->options->arg);
+    if (supervisor->trial == 0)
+        say_upgraded(supervisor, "the program cannot be run");
+}
+
+static void judge_trial(struct supervisor *supervisor, int status)
+{
+    supervisor->trial = 0;
+    if (supervisor->is_ending)
+        return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        supervisor->options->become_program(supervisor->options->arg, supervisor->current.pid,
+                                            supervisor->restarts);
+    say_upgraded(supervisor, "the program there is now does not start; see the log");
+}
+
+/* The other half, in the new program. */
+static void go_on(struct supervisor *supervisor)
+{
+    const struct supervisor_options *options = supervisor->options;
+
+    supervisor->has_started = options->is_upgrade;
+    supervisor->is_upgrade = options->is_upgrade;
+    supervisor->restarts = options->restarts;
+    if (options->worker == 0)
+        return;
+    supervisor->current = (struct worker){.pid = options->worker, .words = -1, .serves_since_ms = now_ms()};
+    if (options->obstacle != NULL)
+        say_upgraded(supervisor, options->obstacle);
+    else if (!start_worker(supervisor, &supervisor->next))
+        say_upgraded(supervisor, strerror(errno));
+}
+
+/* The next worker serves. */
+static void relieve(struct supervisor *supervisor)
+{
+    silence(&supervisor->current);
+    supervisor->retired = supervisor->current.pid;
+    supervisor->current = supervisor->next;
+    supervisor->next = (struct worker){.words = -1};
+    if (supervisor->retired != 0)
+        (void)kill(supervisor->retired, SIGUSR2);
+}
+
+/* ---- what workers say ---- */
+
+static void take_word(struct supervisor *supervisor, struct worker *worker, const char *word)
 {
     switch (word[0]) {
     case WORD_READY:
-        supervisor->serves_since_ms = now_ms();
+        worker->serves_since_ms = now_ms();
+        if (worker == &supervisor->next)
+            relieve(supervisor);
         say_started(supervisor, NULL);
+        say_upgraded(supervisor, NULL);
         return;
     case WORD_FAILURE:
-        (void)snprintf(supervisor->failure, sizeof(supervisor->failure), "%s", word + 1);
+        (void)snprintf(worker->failure, sizeof(worker->failure), "%s", word + 1);
         return;
     case WORD_RELOADED:
         supervisor->options->reloaded(supervisor->options->arg);
@@ -180,25 +264,24 @@ static void take_word(struct supervisor *supervisor, const char *word)
     }
 }
 
-/* All it has said so far. */
-static void hear(struct supervisor *supervisor)
+/* All it has said so far. Once it serves, the next worker is the current one. */
+static void hear(struct supervisor *supervisor, struct worker *worker)
 {
     char word[WORD_BYTES];
     ssize_t length = 1;
 
-    while (supervisor->words >= 0 && length > 0) {
-        length = recv(supervisor->words, word, sizeof(word) - 1, MSG_DONTWAIT);
+    while (worker->words >= 0 && length > 0) {
+        length = recv(worker->words, word, sizeof(word) - 1, MSG_DONTWAIT);
         if (length > 0) {
             word[length] = '\0';
-            take_word(supervisor, word);
+            take_word(supervisor, worker, word);
         } else if (length == 0) { /* its end is near */
-            close(supervisor->words);
-            supervisor->words = -1;
+            silence(worker);
         }
     }
 }
 
-/* ---- its end ---- */
+/* ---- their end ---- */
 
 static void describe_end(int status, char text[WORD_BYTES])
 {
@@ -209,22 +292,25 @@ static void describe_end(int status, char text[WORD_BYTES])
         (void)snprintf(text, WORD_BYTES, "exit_status=%d", WEXITSTATUS(status));
 }
 
+static const char *why(const struct worker *worker)
+{
+    return worker->failure[0] != '\0' ? worker->failure : "the node ended while starting; see its log";
+}
+
 /* It was told to end, or has never begun: so has the supervisor. */
-static void end_with(struct supervisor *supervisor, int status)
+static void end_with(struct supervisor *supervisor, const struct worker *worker, int status)
 {
     supervisor->is_ending = true;
     supervisor->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (!supervisor->has_started) {
-        say_started(supervisor, supervisor->failure[0] != '\0'
-                                    ? supervisor->failure
-                                    : "the node ended while starting; see its log");
+        say_started(supervisor, why(worker));
         supervisor->status = 1;
     }
 }
 
-static void count_crash(struct supervisor *supervisor, int status)
+static void count_crash(struct supervisor *supervisor, const struct worker *worker, int status)
 {
-    int64_t served_ms = supervisor->serves_since_ms > 0 ? now_ms() - supervisor->serves_since_ms : 0;
+    int64_t served_ms = worker->serves_since_ms > 0 ? now_ms() - worker->serves_since_ms : 0;
     char how[WORD_BYTES];
 
     if (served_ms >= supervisor->options->crash_memory_ms(supervisor->options->arg))
@@ -236,21 +322,50 @@ static void count_crash(struct supervisor *supervisor, int status)
     describe_end(status, how);
     log_error("supervisor: the worker has ended unasked; %s served_ms=%" PRId64
               " in_a_row=%u next_in_ms=%" PRId64 "%s%s",
-              how, served_ms, supervisor->crashes, pause_ms, supervisor->failure[0] != '\0' ? " why=" : "",
-              supervisor->failure);
+              how, served_ms, supervisor->crashes, pause_ms, worker->failure[0] != '\0' ? " why=" : "",
+              worker->failure);
 }
 
-static void bury(struct supervisor *supervisor, int status)
+static void bury_current(struct supervisor *supervisor, int status)
 {
-    hear(supervisor);
-    if (supervisor->words >= 0)
-        close(supervisor->words);
-    supervisor->words = -1;
-    supervisor->worker = 0;
-    if (supervisor->is_ending || !supervisor->has_started)
-        end_with(supervisor, status);
-    else
-        count_crash(supervisor, status);
+    struct worker worker;
+
+    hear(supervisor, &supervisor->current);
+    silence(&supervisor->current);
+    worker = supervisor->current;
+    supervisor->current = (struct worker){.words = -1};
+    if (supervisor->is_ending || !supervisor->has_started) {
+        end_with(supervisor, &worker, status);
+        return;
+    }
+    supervisor->current = supervisor->next; /* if there is one, it is about to serve */
+    supervisor->next = (struct worker){.words = -1};
+    count_crash(supervisor, &worker, status);
+    if (supervisor->current.pid == 0 && supervisor->trial == 0)
+        say_upgraded(supervisor, why(&worker));
+}
+
+static void bury_next(struct supervisor *supervisor)
+{
+    struct worker worker;
+
+    silence(&supervisor->next);
+    worker = supervisor->next;
+    supervisor->next = (struct worker){.words = -1};
+    say_upgraded(supervisor, why(&worker));
+}
+
+static void bury(struct supervisor *supervisor, pid_t pid, int status)
+{
+    hear(supervisor, &supervisor->next); /* it may have become the current one before it died */
+    if (pid == supervisor->current.pid)
+        bury_current(supervisor, status);
+    else if (pid == supervisor->next.pid)
+        bury_next(supervisor);
+    else if (pid == supervisor->retired)
+        supervisor->retired = 0;
+    else if (pid == supervisor->trial)
+        judge_trial(supervisor, status);
 }
 
 /* As process 1 of a container we are also given the children of others. */
@@ -260,16 +375,18 @@ static void reap(struct supervisor *supervisor)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == supervisor->worker)
-            bury(supervisor, status);
+        bury(supervisor, pid, status);
 }
 
 /* ---- signals ---- */
 
 static void pass_on(const struct supervisor *supervisor, int number)
 {
-    if (supervisor->worker != 0)
-        (void)kill(supervisor->worker, number); /* not reaped yet, so it is there */
+    const pid_t all[] = {supervisor->current.pid, supervisor->next.pid, supervisor->retired};
+
+    for (size_t i = 0; i < COUNT(all); i++)
+        if (all[i] != 0)
+            (void)kill(all[i], number); /* not reaped yet, so it is there */
 }
 
 static void take_signal(struct supervisor *supervisor, int number)
@@ -291,6 +408,9 @@ static void take_signal(struct supervisor *supervisor, int number)
         supervisor->options->rotate(supervisor->options->arg);
         pass_on(supervisor, number);
         return;
+    case SIGUSR2:
+        begin_upgrade(supervisor);
+        return;
     default: /* SIGCHLD */
         reap(supervisor);
         return;
@@ -307,7 +427,7 @@ static void take_signals(struct supervisor *supervisor)
 
 static bool open_signals(struct supervisor *supervisor)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGCHLD};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     sigset_t set;
 
     (void)sigemptyset(&set);
@@ -321,29 +441,38 @@ static bool open_signals(struct supervisor *supervisor)
 static void wait_for_news(const struct supervisor *supervisor)
 {
     struct pollfd watched[] = {{.fd = supervisor->signals, .events = POLLIN},
-                               {.fd = supervisor->words, .events = POLLIN}}; /* below 0: not watched */
+                               {.fd = supervisor->current.words, .events = POLLIN}, /* below 0: not watched */
+                               {.fd = supervisor->next.words, .events = POLLIN}};
     int64_t wait_ms = -1;
 
-    if (supervisor->worker == 0) {
+    if (supervisor->current.pid == 0 && !supervisor->is_ending) {
         wait_ms = supervisor->start_at_ms - now_ms();
         wait_ms = wait_ms > 0 ? wait_ms : 0;
     }
     (void)poll(watched, COUNT(watched), (int)wait_ms); /* an error is news, too */
 }
 
+static bool is_over(const struct supervisor *supervisor)
+{
+    return supervisor->is_ending && supervisor->current.pid == 0 && supervisor->next.pid == 0 &&
+           supervisor->retired == 0;
+}
+
 int supervisor_run(const struct supervisor_options *options)
 {
-    struct supervisor supervisor = {.options = options, .words = -1};
+    struct supervisor supervisor = {.options = options, .current = {.words = -1}, .next = {.words = -1}};
 
     if (!open_signals(&supervisor)) {
         options->started(options->arg, strerror(errno));
         return 1;
     }
+    go_on(&supervisor);
     start_if_due(&supervisor);
     reap(&supervisor); /* who ended before anybody listened for it */
-    while (!supervisor.is_ending || supervisor.worker != 0) {
+    while (!is_over(&supervisor)) {
         wait_for_news(&supervisor);
-        hear(&supervisor);
+        hear(&supervisor, &supervisor.current);
+        hear(&supervisor, &supervisor.next);
         take_signals(&supervisor);
         start_if_due(&supervisor);
     }

@@ -7,6 +7,9 @@
  * another: at once the first time, then later and later. It has no threads and does not serve, so a fork
  * takes nothing along that could be broken. It knows nothing of gateways.
  *
+ * An upgrade keeps the process: once the new program has shown that it can start, the supervisor becomes it,
+ * starts a worker beside the old one, and retires that when the new one serves.
+ *
  * Threads: one per process.
  */
 
@@ -32,15 +35,30 @@ struct supervisor_options {
     void (*rotate)(void *arg);
     /* The worker was told to end: what the supervisor holds for the next one can go. */
     void (*ending)(void *arg);
+    /*
+     * An upgrade, which SIGUSR2 asks for: a process that ends with 0 if the program there is now could take
+     * over (0: there is none), then becoming it, with the worker that serves; that returns only if it has
+     * failed.
+     */
+    pid_t (*try_program)(void *arg);
+    void (*become_program)(void *arg, pid_t worker, uint64_t restarts);
+    /* What has become of it; NULL: the new worker serves. */
+    void (*upgraded)(void *arg, const char *error);
     /* A crash after so much service counts as the first one. */
     int64_t (*crash_memory_ms)(void *arg);
     void *arg;
+    /* The worker of the program whose place this one has taken: the new one's first worker relieves it. */
+    pid_t worker;
+    uint64_t restarts;
+    bool is_upgrade;
+    const char *obstacle; /* why it stays with the old worker after all; NULL: nothing */
 };
 
 /*
  * Until a signal has ended the worker: TERM, INT and QUIT are passed on and end it, HUP and USR1 are passed
- * on. All of them must be blocked before, and stay so in the worker, who is killed if its supervisor dies.
- * Returns the exit status: the worker's, or 128 and the signal that ended it.
+ * on; SIGUSR2 begins an upgrade, and in the worker means that another one goes on. All must be blocked
+ * before, and stay so in the worker, who is killed if its supervisor dies. Returns the exit status: the
+ * worker's, or 128 and the signal that ended it.
  */
 int supervisor_run(const struct supervisor_options *options);
 

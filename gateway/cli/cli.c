@@ -25,6 +25,7 @@ static const struct command {
     {"stop",       command_stop,       "stop [-c FILE] [-p PREFIX]            ends the node at once"},
     {"quit",       command_quit,       "quit [-c FILE] [-p PREFIX] [-t S] [-w S]  ends it when running requests are done"},
     {"restart",    command_restart,    "restart [options of start]             stop, then start --daemon"},
+    {"upgrade",    command_upgrade,    "upgrade [-c FILE] [-p PREFIX]         the program there is now, and all settings, without losing a request"},
     {"reload",     command_reload,     "reload [-c FILE] [-p PREFIX]          applies changed settings"},
     {"health",     command_health,     "health [-c FILE] [-p PREFIX]"},
     {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
@@ -176,7 +177,7 @@ static bool read_words(int argc, char **argv, struct command_line *line)
 int cli_main(int argc, char **argv, const struct cli_program *program)
 {
     struct command_line line = {
-        .db_timeout_s = 60, .lock_timeout_s = 60, .timeout_s = 10, .program = program};
+        .db_timeout_s = 60, .lock_timeout_s = 60, .timeout_s = 10, .argv = argv, .program = program};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_usage(argc < 2 ? stderr : stdout);

@@ -12,6 +12,7 @@
 
 struct config;
 struct config_problems;
+struct handover;
 struct schemas;
 
 /* How a node is to be run; serve() is node.h's. */
@@ -21,6 +22,9 @@ struct cli_start {
     const char *prefix;    /* as given with -p, or NULL */
     bool to_file;          /* log to the prefix instead of stderr */
     int lock;              /* open pid file (prefix.h); serve() owns it */
+    char *const *argv;     /* of the program, for an upgrade */
+    const struct handover
+        *handover; /* what the program before this one has left (handover.h); NULL: nothing */
     /* Called once when the node serves (error NULL) or cannot; then no more. */
     void (*ready)(void *arg, const char *error);
     void *arg;

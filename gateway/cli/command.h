@@ -24,6 +24,7 @@ struct command_line {
     int word_count;
     bool run_migrations, daemon, yes, quiet, force, all, describe;
     int64_t db_timeout_s, lock_timeout_s, timeout_s, wait_s;
+    char *const *argv; /* of the program */
     const struct cli_program *program;
 };
 
@@ -41,6 +42,7 @@ int command_restart(const struct command_line *line);
 int command_prepare(const struct command_line *line);
 int command_stop(const struct command_line *line);
 int command_quit(const struct command_line *line);
+int command_upgrade(const struct command_line *line);
 int command_reload(const struct command_line *line);
 int command_health(const struct command_line *line);
 int command_check(const struct command_line *line);

@@ -7,7 +7,7 @@
  *   logs/error.log     with --daemon
  *   ssl/               the self-signed pair of TLS listeners
  *   node_id            made once
- *   reload_result      what the last reload did, for `freshet reload`
+ *   reload_result      what the last reload did, for `freshet reload`; likewise upgrade_result
  *
  * Threads: one caller.
  */

@@ -1,6 +1,7 @@
 /*
  * process - commands that act on the node running in a prefix. They find it by the locked pid file and speak
- * to it by signals: TERM ends it at once, QUIT lets running requests finish, HUP applies changed settings.
+ * to it by signals: TERM ends it at once, QUIT lets running requests finish, HUP applies changed settings,
+ * USR2 puts the program there is now in its place.
  */
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 enum {
     STOP_LIMIT_MS = 10000,
     RELOAD_LIMIT_MS = 10000,
+    UPGRADE_LIMIT_MS = 120000, /* two programs wait for the database, one after the other */
     STEP_MS = 20
 };
 
@@ -107,39 +109,57 @@ int command_quit(const struct command_line *line)
     return result;
 }
 
-/* What the node wrote about its reload; "error" in the first line: nothing was applied. */
-static int print_reload_result(const char *prefix)
+/* Orders that the node answers with a file; "error" in its first line: nothing was changed. */
+static const struct order {
+    int signal;
+    const char *answer;
+    int64_t limit_ms;
+    const char *success;
+} reload_order = {SIGHUP, "reload_result", RELOAD_LIMIT_MS, "Freshet reloaded"},
+  upgrade_order = {SIGUSR2, "upgrade_result", UPGRADE_LIMIT_MS, "Freshet upgraded"};
+
+static int print_answer(const char *prefix, const struct order *order)
 {
     char *text = NULL;
-    for (int64_t waited = 0; text == NULL && waited < RELOAD_LIMIT_MS; waited += STEP_MS) {
+    for (int64_t waited = 0; text == NULL && waited < order->limit_ms; waited += STEP_MS) {
         command_pause_ms(STEP_MS);
-        text = prefix_read(prefix, "reload_result");
+        text = prefix_read(prefix, order->answer);
     }
     if (text == NULL)
-        return command_fail("the node has not said what became of the reload; see its log");
+        return command_fail("the node has not said what became of it; see its log");
     bool refused = strncmp(text, "[error]", 7) == 0;
     (void)fputs(text, refused ? stderr : stdout);
     free(text);
     if (refused)
         return command_fail("nothing was changed");
-    puts("Freshet reloaded");
+    puts(order->success);
     return 0;
 }
 
-int command_reload(const struct command_line *line)
+static int give_order(const struct command_line *line, const struct order *order)
 {
     pid_t pid;
     char *prefix = find_running(line, &pid);
     if (prefix == NULL)
         return 1;
-    char *path = prefix_path(prefix, "reload_result");
+    char *path = prefix_path(prefix, order->answer);
     (void)unlink(path);
     free(path);
-    int result = kill(pid, SIGHUP) == 0
-                     ? print_reload_result(prefix)
+    int result = kill(pid, order->signal) == 0
+                     ? print_answer(prefix, order)
                      : command_fail("cannot signal process %d: %s", (int)pid, strerror(errno));
     free(prefix);
     return result;
+}
+
+int command_reload(const struct command_line *line)
+{
+    return give_order(line, &reload_order);
+}
+
+int command_upgrade(const struct command_line *line)
+{
+    return give_order(line, &upgrade_order);
 }
 
 int command_health(const struct command_line *line)

@@ -16,6 +16,7 @@
 #include "gateway/base/err.h"
 #include "gateway/base/mem.h"
 #include "gateway/cli/command.h"
+#include "gateway/cli/handover.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 
@@ -104,28 +105,67 @@ int command_prepare(const struct command_line *line)
     return result;
 }
 
-int command_start(const struct command_line *line)
+/* Nobody waits for a program that takes the place of another one: the node says itself what came of it. */
+static void say_nothing(void *arg, const char *error)
 {
-    struct config *config = command_whole_config(line, line->file);
-    if (config == NULL)
-        return command_fail("the settings above are wrong; nothing was started");
-    struct cli_start start = {
-        .config = config, .file = line->file, .prefix = line->prefix, .ready = say_ready, .lock = -1};
+    (void)arg;
+    (void)error;
+}
+
+/* In the process, and with the lock, of the program before this one. */
+static int take_over(const struct command_line *line, struct cli_start *start,
+                     const struct handover *handover)
+{
+    start->handover = handover;
+    start->lock = handover->lock;
+    start->to_file = line->daemon;
+    start->ready = say_nothing;
+    return line->program->serve(start);
+}
+
+static int try_to_start(const struct command_line *line, struct config *config)
+{
+    bool ready = migrations_ready(line, config);
+    config_free(config);
+    return ready ? 0 : 1;
+}
+
+static int start_anew(const struct command_line *line, struct cli_start *start)
+{
+    struct config *config = start->config;
     struct err err;
     if (!prepare(config)) {
         config_free(config);
         return 1;
     }
-    if (!prefix_lock(config->prefix, &start.lock, &err)) {
+    if (!prefix_lock(config->prefix, &start->lock, &err)) {
         config_free(config);
         return command_fail("%s", err.text);
     }
     if (!migrations_ready(line, config)) {
-        close(start.lock);
+        close(start->lock);
         config_free(config);
         return 1;
     }
-    return line->daemon ? serve_in_background(line, &start) : line->program->serve(&start);
+    return line->daemon ? serve_in_background(line, start) : line->program->serve(start);
+}
+
+int command_start(const struct command_line *line)
+{
+    struct handover handover;
+    handover_take(&handover);
+    struct config *config = command_whole_config(line, line->file);
+    if (config == NULL)
+        return command_fail("the settings above are wrong; nothing was started");
+    struct cli_start start = {.config = config,
+                              .file = line->file,
+                              .prefix = line->prefix,
+                              .ready = say_ready,
+                              .lock = -1,
+                              .argv = line->argv};
+    if (handover.is_trial)
+        return try_to_start(line, config);
+    return handover.is_needed ? take_over(line, &start, &handover) : start_anew(line, &start);
 }
 
 int command_restart(const struct command_line *line)

@@ -213,6 +213,8 @@ bool listen_sockets_take(struct listen_sockets *sockets, const struct listen_add
     if (!read_name(address, &name, &length, err))
         return false;
     struct entry *entry = find(sockets, true, &name, length);
+    if (entry == NULL)
+        entry = find(sockets, false, &name, length);
     if (entry != NULL) {
         fd = entry->fd;
         entry->fd = -1;

@@ -375,6 +375,7 @@ class Node:
         self.directory = os.path.join(cluster.directory, name)
         self.proxy_port, self.tls_port, self.admin_port, self.status_port = free_ports(4)
         self.settings = {}
+        self.program = PROGRAM
         self.process = None
         self.log_path = os.path.join(cluster.directory, f"{name}.log")
         self.conf = os.path.join(cluster.directory, f"{name}.conf")
@@ -419,7 +420,7 @@ class Node:
     def start(self, wait=True):
         self.write_settings()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([PROGRAM, "start", "-c", self.conf], stdout=log, stderr=log,
+            self.process = subprocess.Popen([self.program, "start", "-c", self.conf], stdout=log, stderr=log,
                                             env=self.environment())
         if wait:
             self.wait_ready()

@@ -103,7 +103,7 @@ def test_a_crash_undoes_no_reload_and_does_no_restart(one):
     node.write_settings()  # changed, but nobody has asked for it to be applied
     crash(node)
     assert node.proxy("GET", "/none").headers["Server"] == "mine/1"
-    assert node.admin("GET", "/").json["configuration"]["mem_cache_size"] != 64 << 20
+    assert node.admin("GET", "/").json["configuration"]["mem_cache_size"] == "128m"
     with open(node.conf, "a", encoding="utf-8") as file:
         file.write("log_level = loud\n")
     crash(node)

@@ -38,8 +38,8 @@ static void help_is_the_usage_and_success(void **state)
 
 static void every_command_of_ours_is_in_the_usage(void **state)
 {
-    static const char *const commands[] = {"start", "stop",    "quit",       "restart", "reload", "health",
-                                           "check", "prepare", "migrations", "config",  "version"};
+    static const char *const commands[] = {"start",  "stop",  "quit",    "restart",    "reload", "upgrade",
+                                           "health", "check", "prepare", "migrations", "config", "version"};
     (void)state;
     (void)terminal_run("help", NULL);
     for (size_t i = 0; i < COUNT(commands); i++) {

@@ -83,7 +83,7 @@ static int run(const char *command)
     return terminal_run(command, "-c", terminal.file, NULL);
 }
 
-static const char *const commands[] = {"stop", "quit", "reload", "health"};
+static const char *const commands[] = {"stop", "quit", "reload", "upgrade", "health"};
 
 static void without_a_prefix_there_is_nobody_to_speak_to(void **state)
 {

@@ -26,6 +26,10 @@ struct story {
     int started, ended, reloads, rotations;
     uint64_t restarts; /* as the last worker knows it */
     char failure[64];
+    int trials, changes; /* of the program */
+    int relieved;        /* old workers that were told to go */
+    int upgrades;        /* answers to who has asked for one */
+    pid_t old;
     int (*work)(struct story *story, const struct supervisor_link *link);
 };
 
@@ -67,6 +71,35 @@ static int64_t crash_memory_ms(void *arg)
     return 60000;
 }
 
+/* The program there is now: starts the first time, and no more. */
+static pid_t try_program(void *arg)
+{
+    struct story *story = arg;
+
+    story->trials++;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(story->trials == 1 ? 0 : 1);
+    return pid;
+}
+
+static void become_program(void *arg, pid_t worker, uint64_t restarts)
+{
+    struct story *story = arg;
+
+    (void)restarts;
+    story->changes++;
+    story->old = worker;
+}
+
+static void upgraded(void *arg, const char *error)
+{
+    struct story *story = arg;
+
+    story->upgrades++;
+    (void)snprintf(story->failure, sizeof(story->failure), "%s", error != NULL ? error : "");
+}
+
 /* Waits for a signal as a node does. */
 static int next_signal(void)
 {
@@ -78,19 +111,37 @@ static int next_signal(void)
     (void)sigaddset(&set, SIGQUIT);
     (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGUSR1);
+    (void)sigaddset(&set, SIGUSR2);
     (void)sigwait(&set, &number);
     return number;
 }
 
-/* The supervisor's exit status. It runs in a process of its own, for its signals' sake. */
-static int run(struct story *story, int (*life)(struct story *story, const struct supervisor_link *link))
+/* What the program before this one has left: ends when it is relieved. */
+static pid_t start_old_worker(struct story *story)
 {
-    const struct supervisor_options options = {
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    int number = next_signal();
+    story->relieved += number == SIGUSR2;
+    _exit(0);
+}
+
+/* The supervisor's exit status. It runs in a process of its own, for its signals' sake. */
+static int run_as(struct story *story, bool is_upgrade,
+                  int (*life)(struct story *story, const struct supervisor_link *link))
+{
+    struct supervisor_options options = {
         .work = work,
         .started = started,
         .reloaded = reloaded,
         .rotate = rotate,
         .ending = ending,
+        .try_program = try_program,
+        .become_program = become_program,
+        .upgraded = upgraded,
+        .is_upgrade = is_upgrade,
         .crash_memory_ms = crash_memory_ms,
         .arg = story,
     };
@@ -100,11 +151,18 @@ static int run(struct story *story, int (*life)(struct story *story, const struc
     pid_t pid = fork();
     if (pid == 0) {
         log_set_level(LOG_EMERG);
+        if (is_upgrade)
+            options.worker = start_old_worker(story);
         _exit(supervisor_run(&options));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int run(struct story *story, int (*life)(struct story *story, const struct supervisor_link *link))
+{
+    return run_as(story, false, life);
 }
 
 static int cannot_start(struct story *story, const struct supervisor_link *link)
@@ -204,6 +262,70 @@ static void orders_are_passed_on(void **state)
     assert_int_equal(story->rotations, 1);
 }
 
+/* Asks for an upgrade twice; the second program is no good. */
+static int ask_for_upgrades(struct story *story, const struct supervisor_link *link)
+{
+    worker_tell_ready(link);
+    for (int answers = 1; answers <= 2; answers++) {
+        (void)kill(link->supervisor, SIGUSR2);
+        for (int i = 0; i < 500 && ((volatile struct story *)story)->upgrades < answers; i++)
+            (void)poll(NULL, 0, 10);
+    }
+    (void)kill(link->supervisor, SIGTERM);
+    return next_signal() == SIGTERM ? 0 : 1;
+}
+
+static void a_program_is_tried_before_it_takes_over(void **state)
+{
+    struct story *story = *state;
+
+    assert_int_equal(run(story, ask_for_upgrades), 0);
+    assert_int_equal(story->trials, 2);
+    assert_int_equal(story->changes, 1);
+    assert_true(story->old > 0);
+    assert_int_equal(story->upgrades, 2); /* here the change itself has failed, too */
+    assert_int_equal(story->lives, 1);
+}
+
+static int serve_briefly(struct story *story, const struct supervisor_link *link)
+{
+    worker_tell_ready(link);
+    for (int i = 0; i < 500 && ((volatile struct story *)story)->relieved == 0; i++)
+        (void)poll(NULL, 0, 10);
+    (void)kill(link->supervisor, SIGTERM);
+    return next_signal() == SIGTERM ? 0 : 1;
+}
+
+static void the_old_worker_is_relieved_when_the_new_one_serves(void **state)
+{
+    struct story *story = *state;
+
+    assert_int_equal(run_as(story, true, serve_briefly), 0);
+    assert_int_equal(story->relieved, 1);
+    assert_int_equal(story->upgrades, 1);
+    assert_string_equal(story->failure, "");
+    assert_int_equal(story->restarts, 0);
+}
+
+static int fail_beside_the_old_one(struct story *story, const struct supervisor_link *link)
+{
+    (void)story;
+    worker_tell_failure(link, "no database");
+    (void)kill(link->supervisor, SIGTERM); /* to come to an end; heard after what was said */
+    return 1;
+}
+
+static void the_old_worker_stays_when_the_new_one_cannot_serve(void **state)
+{
+    struct story *story = *state;
+
+    assert_int_equal(run_as(story, true, fail_beside_the_old_one), 0);
+    assert_int_equal(story->relieved, 0); /* TERM has ended it */
+    assert_int_equal(story->lives, 1);
+    assert_int_equal(story->upgrades, 1);
+    assert_string_equal(story->failure, "no database");
+}
+
 static void pauses_double_up_to_half_a_minute(void **state)
 {
     (void)state;
@@ -240,6 +362,9 @@ int main(void)
         TEST(whoever_ends_unasked_is_replaced),
         TEST(the_workers_last_word_is_the_supervisors),
         TEST(orders_are_passed_on),
+        TEST(a_program_is_tried_before_it_takes_over),
+        TEST(the_old_worker_is_relieved_when_the_new_one_serves),
+        TEST(the_old_worker_stays_when_the_new_one_cannot_serve),
         TEST(pauses_double_up_to_half_a_minute),
     };
 
