@@ -22,7 +22,9 @@
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 
+struct exchange;
 struct exchange_backend;
+struct exchange_request;
 struct exchange_outcome;
 struct h2o_exchange;
 struct headers;
@@ -41,7 +43,7 @@ struct front_server {
     struct front_address {
         int fd;
         int port;
-        bool tls, proxy_protocol;
+        bool tls, http2, proxy_protocol;
     } * addresses;
     size_t address_count;
 };
@@ -57,6 +59,7 @@ struct front_loop {
         struct front_server *server;
         struct front_loop *at;
         bool proxy_protocol;
+        bool http2; /* offered */
     } * listeners;
     size_t listener_count;
     struct list connections;
@@ -68,6 +71,8 @@ struct front_loop {
     int idle_limit_ms;       /* likewise */
     struct timer sweep;      /* closes idle connections while draining */
     struct timer retry;      /* accepts again after a shortage of descriptors */
+    struct timer h2_tick;    /* h2_watch.c; while h2_count is not 0 */
+    int h2_count;            /* connections that speak HTTP/2 */
     uint64_t shortages;      /* pauses since the one that was logged */
     void (*on_empty)(void *arg);
     void *on_empty_arg;
@@ -85,12 +90,22 @@ struct front_connection {
     struct front_listener *listener; /* it came in by */
     struct front_server *server;
     h2o_socket_t *sock;
-    struct h2o_exchange *exchange; /* the running one; NULL: none */
+    struct list exchanges;         /* that run; over HTTP/1 at most one */
     struct tunnel *tunnel;         /* NULL: it speaks HTTP */
     struct proxy_line *proxy_line; /* NULL: none is awaited */
     uint64_t request_count;
     int idle_ms; /* while draining, as far as sweeps have seen */
     bool tls;
+    struct {
+        bool spoken;
+        SSL *ssl;            /* h2o's */
+        uint64_t credited;   /* bytes received that belong to requests that began, or need no account */
+        bool cut;            /* it is shut; h2o has not noticed yet */
+        uint64_t taken_back; /* requests that the client did not want answered */
+        int64_t active_ms;   /* when a request began or ended, or the connection did */
+        uint64_t written;    /* bytes, when that was last looked at; `written_ms`: since then no more were */
+        int64_t written_ms;
+    } h2;
     bool addresses_known;
     struct sockaddr_storage peer;
     char peer_address[INET6_ADDRSTRLEN];
@@ -115,12 +130,26 @@ struct http_front {
 /* h2o_exchange.c: h2o's handler of a server, and the end of what a client that is gone had asked for. */
 int front_on_request(h2o_handler_t *handler, h2o_req_t *req);
 void front_abandon(struct h2o_exchange *exchange);
+/* All that run on a connection. */
+void front_abandon_all(struct front_connection *connection);
+/* Is an answer being written? */
+bool front_is_sending(const struct front_connection *connection);
 /* An exchange on a request of h2o's; backend NULL: the usual one. `below` is for the backend. */
 struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below);
 /* How its connection is protected. */
 void front_read_tls(const struct exchange *exchange, struct exchange_outcome *outcome);
 /* Puts the lines into h2o's response: no framing, no Date. */
 void front_set_headers(h2o_req_t *req, const struct headers *headers);
+
+/* h2o_request.c: the exchange's request as h2o has it; its pieces are borrowed from req. */
+void front_read_request(h2o_req_t *req, struct front_connection *connection, struct exchange *exchange);
+/* Path and query of a target. */
+void front_split_target(struct exchange_request *request);
+/* Before anything of the head is copied: is it too large? Then its headers are dropped. */
+struct guard_refusal front_bound_head(h2o_req_t *req, const struct guard_limits *limits);
+/* What of the request counts, or why it does not pass. */
+struct guard_refusal front_check(h2o_req_t *req, struct front_connection *connection,
+                                 const struct exchange *exchange, struct guard_request *checked);
 
 /* request_chunks.c: asserts that libh2o decodes chunked bodies by our rules. */
 void front_check_decoder(void);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "gateway/http/header.h"
 #include "gateway/http/token.h"
 
 struct seen {
@@ -90,6 +91,15 @@ static bool split_absolute(struct str target, struct str *authority, struct str 
     return authority->len > 0 && token_is_authority(*authority);
 }
 
+static struct guard_refusal check_method(struct str method)
+{
+    if (!token_is_valid(method))
+        return bad_request;
+    if (str_equal(method, STR("CONNECT")) || str_equal(method, STR("TRACE")))
+        return not_allowed;
+    return passed;
+}
+
 static struct guard_refusal read_request_line(struct str line, struct guard_request *request)
 {
     size_t first = str_find(line, ' ', 0);
@@ -106,11 +116,7 @@ static struct guard_refusal read_request_line(struct str line, struct guard_requ
         request->version = 0x100;
     else
         return bad_request;
-    if (!token_is_valid(request->method))
-        return bad_request;
-    if (str_equal(request->method, STR("CONNECT")) || str_equal(request->method, STR("TRACE")))
-        return not_allowed;
-    return passed;
+    return check_method(request->method);
 }
 
 static bool read_header_line(struct str line, struct seen *seen)
@@ -208,5 +214,43 @@ struct guard_refusal guard_check(struct str bytes, const struct guard_limits *li
     checked.chunked = seen.transfer_encodings > 0;
     checked.expects_continue = seen.expects_continue;
     *request = checked;
+    return passed;
+}
+
+/* What speaks of a connection has no place in HTTP/2 (RFC 9113, section 8.2.2). */
+static bool is_of_connection(const struct header *header)
+{
+    static const struct str names[] = {STR("connection"), STR("keep-alive"), STR("proxy-connection"),
+                                       STR("transfer-encoding"), STR("upgrade")};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (str_equal(header->name, names[i]))
+            return true;
+    return str_equal(header->name, STR("te")) && !str_equal_nocase(header->value, STR("trailers"));
+}
+
+static bool is_field(const struct header *header)
+{
+    for (size_t i = 0; i < header->name.len; i++)
+        if (header->name.at[i] >= 'A' && header->name.at[i] <= 'Z')
+            return false;
+    return token_is_valid(header->name) && token_is_value(header->value) && !is_of_connection(header);
+}
+
+struct guard_refusal guard_check_parts(const struct guard_request *parts, const struct headers *headers,
+                                       const struct guard_limits *limits)
+{
+    struct guard_refusal refusal = check_method(parts->method);
+
+    if (refusal.status != 0)
+        return refusal;
+    if (parts->target.len > limits->line_bytes)
+        return target_too_long;
+    for (size_t i = 0; i < headers->count; i++)
+        if (headers->at[i].value.len > limits->line_bytes || !is_field(&headers->at[i]))
+            return bad_request;
+    if (parts->host.at == NULL || !token_is_authority(parts->host) ||
+        !is_origin_form(parts->target, limits->raw_targets))
+        return bad_request;
     return passed;
 }

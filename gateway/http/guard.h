@@ -16,6 +16,10 @@
 #include "gateway/base/attributes.h"
 #include "gateway/base/str.h"
 
+enum {
+    GUARD_HEADERS_MAX = 100 /* as libh2o has it for HTTP/1 */
+};
+
 struct guard_limits {
     size_t head_bytes; /* the whole head */
     size_t line_bytes; /* the request line, and each header line */
@@ -38,6 +42,11 @@ struct guard_refusal {
     int status; /* 0: none */
     const char *text;
 };
+
+/* The same for HTTP/2, whose head comes in parts: names in lower case, no header of a connection. */
+struct headers;
+struct guard_refusal guard_check_parts(const struct guard_request *parts, const struct headers *headers,
+                                       const struct guard_limits *limits) MUST_CHECK;
 
 /* `bytes` begin with the head; what follows it is ignored. *request is written when nothing is refused. */
 struct guard_refusal guard_check(struct str bytes, const struct guard_limits *limits,

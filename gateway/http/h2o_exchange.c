@@ -24,6 +24,7 @@
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/front.h"
 #include "gateway/http/guard.h"
+#include "gateway/http/h2_watch.h"
 #include "gateway/http/tunnel.h"
 
 _Static_assert(sizeof(struct str) == sizeof(h2o_iovec_t) &&
@@ -32,8 +33,7 @@ _Static_assert(sizeof(struct str) == sizeof(h2o_iovec_t) &&
 
 enum {
     EXCHANGE_MAGIC = 0x65786368,
-    SPARE_HEADERS = 12, /* room for what a gateway adds to a request */
-    TLS_ALERT = 21,     /* types of records: RFC 8446, section 5.1 */
+    TLS_ALERT = 21, /* types of records: RFC 8446, section 5.1 */
     TLS_DATA = 23,
     TLS_HEAD_BYTES = 5,
     TLS_SEALED_ALERT_BYTES = 2 + 1 + 16, /* the alert, its type, the tag */
@@ -57,6 +57,7 @@ struct h2o_exchange {
     h2o_timeout_entry_t flush;
     uint64_t bytes_before;        /* what the connection had sent when the request came */
     h2o_timestamp_string_t *date; /* the upstream's own, until the head is written; NULL: h2o's */
+    struct list link;             /* the connection's; not linked: it never ran, or has ended */
     bool head_only;
     bool chunked;
     bool no_body; /* of the status, or HEAD */
@@ -139,8 +140,25 @@ static bool is_written_by_h2o(struct str name, int status)
     }
 }
 
+/* RFC 9113, sections 8.2 and 8.2.2. */
+static bool has_no_place_in_http2(struct str name)
+{
+    return str_equal_nocase(name, STR("connection")) || str_equal_nocase(name, STR("keep-alive")) ||
+           str_equal_nocase(name, STR("proxy-connection")) || str_equal_nocase(name, STR("upgrade"));
+}
+
+static struct str in_lower_case(h2o_req_t *req, struct str name)
+{
+    char *lower = h2o_mem_alloc_pool(&req->pool, name.len);
+
+    for (size_t i = 0; i < name.len; i++)
+        lower[i] = (char)h2o_tolower(name.at[i]);
+    return (struct str){lower, name.len};
+}
+
 void front_set_headers(h2o_req_t *req, const struct headers *headers)
 {
+    bool is_http2 = req->version >= 0x200;
     h2o_header_t *lines = h2o_mem_alloc_pool(&req->pool, (headers->count + 1) * sizeof(*lines));
     struct str *names = h2o_mem_alloc_pool(&req->pool, (headers->count + 1) * sizeof(*names));
     size_t count = 0;
@@ -148,9 +166,10 @@ void front_set_headers(h2o_req_t *req, const struct headers *headers)
     for (size_t i = 0; i < headers->count; i++) {
         const struct header *header = &headers->at[i];
 
-        if (is_written_by_h2o(header->name, req->res.status))
+        if (is_written_by_h2o(header->name, req->res.status) ||
+            (is_http2 && has_no_place_in_http2(header->name)))
             continue;
-        names[count] = header->name;
+        names[count] = is_http2 ? in_lower_case(req, header->name) : header->name;
         lines[count] = (h2o_header_t){
             .name = (h2o_iovec_t *)(void *)&names[count],
             .value = h2o_iovec_init(header->value.at, header->value.len),
@@ -361,6 +380,27 @@ static void backend_reply(struct exchange *exchange, const struct exchange_answe
     send_pieces(x, &bytes, x->no_body || body.len == 0 ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
+void front_abandon_all(struct front_connection *connection)
+{
+    struct list *next;
+
+    for (struct list *link = connection->exchanges.next; link != &connection->exchanges; link = next) {
+        next = link->next;
+        front_abandon(CONTAINER_OF(link, struct h2o_exchange, link));
+    }
+}
+
+bool front_is_sending(const struct front_connection *connection)
+{
+    list_each (link, &connection->exchanges) {
+        const struct h2o_exchange *x = CONTAINER_OF(link, struct h2o_exchange, link);
+
+        if (x->state == EXCHANGE_WRITING || x->state == EXCHANGE_CLOSED)
+            return true;
+    }
+    return false;
+}
+
 /* Since TLS 1.3 alerts look like data; their length gives them away, for no request begins with two bytes. */
 static bool is_farewell(h2o_socket_t *sock, const unsigned char *head, size_t count)
 {
@@ -376,11 +416,14 @@ static bool is_farewell(h2o_socket_t *sock, const unsigned char *head, size_t co
 static void on_client_event(h2o_socket_t *sock, const char *error)
 {
     struct front_connection *connection = sock->on_close.data;
-    struct h2o_exchange *x = connection->exchange;
+    struct h2o_exchange *x;
     unsigned char head[TLS_HEAD_BYTES];
 
     (void)error; /* not set: h2o does not read */
-    if (x == NULL || !x->watching)
+    if (list_is_empty(&connection->exchanges))
+        return;
+    x = CONTAINER_OF(connection->exchanges.next, struct h2o_exchange, link);
+    if (!x->watching)
         return;
     ssize_t count = recv(h2o_socket_get_fd(sock), head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
@@ -459,104 +502,15 @@ static void on_dispose(void *memory)
 
     unwatch(x);
     h2o_timeout_unlink(&x->flush);
+    bool answered = x->state == EXCHANGE_CLOSED;
     x->state = EXCHANGE_CLOSED;
-    if (x->connection->exchange == x)
-        x->connection->exchange = NULL;
+    if (list_is_linked(&x->link)) {
+        list_remove(&x->link);
+        if (x->connection->h2.spoken)
+            h2_watch_end(x->connection, answered);
+    }
     exchange_run_ends(&x->super);
     x->magic = 0;
-}
-
-static int read_address(const struct sockaddr_storage *address, char text[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_in *four = (const void *)address;
-    const struct sockaddr_in6 *six = (const void *)address;
-
-    if (address->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &four->sin_addr, text, INET6_ADDRSTRLEN);
-        return ntohs(four->sin_port);
-    }
-    if (address->ss_family != AF_INET6) {
-        text[0] = '\0';
-        return 0;
-    }
-    if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-        (void)inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
-    else
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, text, INET6_ADDRSTRLEN);
-    return ntohs(six->sin6_port);
-}
-
-/* Once per connection, at its first request: a PROXY line may have changed the peer until then. */
-static void learn_addresses(struct front_connection *connection, h2o_conn_t *conn)
-{
-    struct sockaddr_storage local = {0};
-
-    connection->addresses_known = true;
-    (void)conn->callbacks->get_peername(conn, (void *)&connection->peer); /* stays AF_UNSPEC when it fails */
-    (void)conn->callbacks->get_sockname(conn, (void *)&local);
-    connection->peer_port = read_address(&connection->peer, connection->peer_address);
-    connection->local_port = read_address(&local, connection->local_address);
-}
-
-static struct str str_of_iovec(h2o_iovec_t bytes)
-{
-    return (struct str){bytes.base, bytes.len};
-}
-
-static void read_headers(struct h2o_exchange *x)
-{
-    const h2o_headers_t *from = &x->req->headers;
-    struct headers *to = &x->super.request.headers;
-
-    to->owner = &x->super;
-    to->capacity = from->size + SPARE_HEADERS;
-    to->at = h2o_mem_alloc_pool(&x->req->pool, to->capacity * sizeof(*to->at));
-    for (size_t i = 0; i < from->size; i++) {
-        const h2o_header_t *line = &from->entries[i];
-
-        to->at[i].name =
-            (struct str){line->orig_name != NULL ? line->orig_name : line->name->base, line->name->len};
-        to->at[i].value = str_of_iovec(line->value);
-    }
-    to->count = from->size;
-}
-
-static void read_request(struct h2o_exchange *x)
-{
-    h2o_req_t *req = x->req;
-    struct front_connection *connection = x->connection;
-    struct exchange_request *request = &x->super.request;
-
-    request->method = str_of_iovec(req->method);
-    request->target = str_of_iovec(req->path);
-    request->host = str_of_iovec(req->authority);
-    request->version = req->version;
-    request->tls = connection->tls;
-    request->server_name = str_of(connection->server_name);
-    request->upgrade = str_of_iovec(req->upgrade);
-    request->body = str_of_iovec(req->entity);
-    request->peer = connection->peer;
-    request->peer_address = str_of(connection->peer_address);
-    request->peer_port = connection->peer_port;
-    request->local_address = str_of(connection->local_address);
-    request->local_port = connection->local_port;
-    request->received_us = loop_clock_us();
-    request->connection = req->conn->id;
-    x->head_only = str_equal(request->method, STR("HEAD"));
-    read_headers(x);
-}
-
-static void split_target(struct exchange_request *request)
-{
-    size_t mark = str_find(request->target, '?', 0);
-
-    if (mark == SIZE_MAX) {
-        request->path = request->target;
-        request->query = STR_NONE;
-    } else {
-        request->path = str_part(request->target, 0, mark);
-        request->query = str_part(request->target, mark + 1, request->target.len);
-    }
 }
 
 struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below)
@@ -572,10 +526,8 @@ struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backen
     x->req = req;
     x->connection = connection;
     x->bytes_before = connection->sock->bytes_written;
-    if (!connection->addresses_known)
-        learn_addresses(connection, req->conn);
-    read_request(x);
-    split_target(&x->super.request);
+    front_read_request(req, connection, &x->super);
+    x->head_only = str_equal(x->super.request.method, STR("HEAD"));
     x->super.peer_subject = exchange_copy(&x->super, str_of(connection->peer_subject)).at;
     x->super.peer_problem = connection->peer_problem;
     return &x->super;
@@ -599,16 +551,16 @@ static void refuse(struct h2o_exchange *x, struct front_server *server, struct g
 int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
 {
     struct front_server *server = ((struct front_handler *)(void *)handler)->server;
+    struct guard_refusal refusal = front_bound_head(req, &server->front->limits);
     struct h2o_exchange *x = of(front_exchange_new(req, NULL, NULL));
     struct exchange_request *request = &x->super.request;
-    h2o_socket_t *sock = x->connection->sock;
     struct guard_request checked;
 
-    x->connection->exchange = x;
+    list_add_last(&x->connection->exchanges, &x->link);
     x->super.request.requests = (uint32_t)++x->connection->request_count;
     (void)atomic_fetch_add_explicit(&x->connection->at->requests, 1, memory_order_relaxed);
-    struct guard_refusal refusal =
-        guard_check((struct str){sock->input->bytes, sock->input->size}, &server->front->limits, &checked);
+    if (refusal.status == 0)
+        refusal = front_check(req, x->connection, &x->super, &checked);
     if (refusal.status == 0 && req->entity.len > server->front->options.max_body_bytes)
         refusal = (struct guard_refusal){413, "Payload too large"};
     if (refusal.status != 0) {
@@ -622,7 +574,7 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
     request->expects_continue = checked.expects_continue;
     request->target = checked.target;
     request->host = checked.host;
-    split_target(request);
+    front_split_target(request);
     server->handle(&x->super, server->arg);
     return 0;
 }

@@ -27,6 +27,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/front.h"
+#include "gateway/http/h2_watch.h"
 #include "gateway/http/listen_sockets.h"
 #include "gateway/http/proxy_line.h"
 #include "gateway/http/tls.h"
@@ -80,6 +81,7 @@ static void on_close(void *arg)
 
     list_remove(&connection->link);
     proxy_line_free(connection->proxy_line);
+    h2_watch_forget(connection);
     free(connection->server_name);
     free(connection->peer_subject);
     free(connection);
@@ -144,6 +146,7 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         connection->server = from->server;
         connection->sock = sock;
         connection->tls = from->accept.ssl_ctx != NULL;
+        list_init(&connection->exchanges);
         list_add_last(&at->connections, &connection->link);
         sock->on_close.cb = on_close;
         sock->on_close.data = connection;
@@ -189,8 +192,8 @@ static void close_listeners(struct front_loop *at)
 
 static bool is_idle(const struct front_connection *connection)
 {
-    return connection->exchange == NULL && connection->tunnel == NULL && connection->sock->input->size == 0 &&
-           !h2o_socket_is_writing(connection->sock);
+    return list_is_empty(&connection->exchanges) && connection->tunnel == NULL &&
+           connection->sock->input->size == 0 && !h2o_socket_is_writing(connection->sock);
 }
 
 /* Not h2o_context_request_shutdown(): that also starts a second's timer for HTTP/2, which would outlive the
@@ -198,6 +201,7 @@ static bool is_idle(const struct front_connection *connection)
 static void request_shutdown(struct front_loop *at)
 {
     at->context.shutdown_requested = 1;
+    h2_watch_drain(at);
 }
 
 /* A request that the kernel has and h2o has not would be lost. */
@@ -209,10 +213,15 @@ static bool has_unread(int fd)
 }
 
 /* h2o leaves idle HTTP/1 connections to their timeout: their read side is shut, and h2o sees the end. */
-static void close_if_idle(const struct front_connection *connection)
+static void close_if_idle(struct front_connection *connection)
 {
     int fd = h2o_socket_get_fd(connection->sock);
 
+    if (connection->h2.spoken) {
+        if (!connection->at->draining && is_idle(connection))
+            h2_watch_cut(connection, "its time is over");
+        return; /* GOAWAY ends it */
+    }
     if (is_idle(connection) && !has_unread(fd))
         (void)shutdown(fd, SHUT_RD); /* fails when the peer was faster */
 }
@@ -253,8 +262,7 @@ static void break_off(struct front_loop *at)
             continue;
         }
         (void)shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR); /* fails when it was done before */
-        if (connection->exchange != NULL)
-            front_abandon(connection->exchange);
+        front_abandon_all(connection);
     }
 }
 
@@ -278,6 +286,7 @@ static void on_loop_end(struct loop_end *end)
         log_warn("http: connections left at the end of a loop; count=%d", at->connection_count);
         return;
     }
+    h2_watch_end_loop(at);
     h2o_multithread_queue_t *queue = at->context.queue;
     h2o_context_dispose(&at->context);
     free(queue); /* h2o_multithread_destroy_queue() of 2.2.5 leaves this to nobody */
@@ -328,8 +337,9 @@ static bool open_addresses(struct front_server *server, const struct http_server
         server->address_count++;
         if (!open_address(server->front, &options->addresses[i], &server->addresses[i], err))
             return err_wrap(err, "%s", options->name);
-        if (options->addresses[i].http2)
-            log_notice("http: HTTP/2 is not offered to clients; server=%s port=%d", options->name,
+        server->addresses[i].http2 = options->addresses[i].http2 && options->addresses[i].tls;
+        if (options->addresses[i].http2 && !options->addresses[i].tls)
+            log_notice("http: HTTP/2 is offered with ssl only; server=%s port=%d", options->name,
                        server->addresses[i].port);
         if (options->addresses[i].tls && server->tls == NULL && !make_tls(server, options, err))
             return err_wrap(err, "%s", options->name);
@@ -401,8 +411,10 @@ struct http_front *http_front_new(const struct http_front_options *options)
     h2o_config_init(&front->conf);
     front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
     front->conf.http1.upgrade_to_http2 = 0;
-    if (options->request_timeout_ms > 0)
+    if (options->request_timeout_ms > 0) {
         front->conf.http1.req_timeout = (uint64_t)options->request_timeout_ms;
+        front->conf.http2.idle_timeout = (uint64_t)options->request_timeout_ms;
+    }
     /* h2o refuses a chunked body of exactly its limit; what is one byte too long is refused by us. */
     front->conf.max_request_entity_size = front->options.max_body_bytes + 1;
     if (options->spool_directory != NULL) {
@@ -452,6 +464,7 @@ static bool listen_on(struct front_loop *at, struct front_server *server, const 
                        strerror(errno));
     listener->at = at;
     listener->server = server;
+    listener->http2 = address->http2;
     listener->accept.ctx = &at->context;
     listener->accept.hosts = server->hosts;
     if (address->tls) {

@@ -19,6 +19,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/http/front.h"
+#include "gateway/http/h2_watch.h"
 #include "gateway/http/tls_identity.h"
 #include "gateway/http/tls_pem.h"
 #include "gateway/http/tls_policy.h"
@@ -79,6 +80,29 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     const struct front_server *server = connection->server;
     return server->show(server->arg, connection->at->loop, asked, ssl) ? SSL_CLIENT_HELLO_SUCCESS
                                                                        : SSL_CLIENT_HELLO_ERROR;
+}
+
+static const unsigned char http_1[] = "\x8http/1.1";
+static const unsigned char http_2[] = "\x2h2\x8http/1.1";
+
+/* Ours first. A client that offers neither gets HTTP/1.1 without a word. */
+static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *length,
+                        const unsigned char *offered, unsigned offered_length, void *arg)
+{
+    struct front_connection *connection = connection_of(ssl);
+    bool http2 = connection != NULL && connection->listener->http2;
+    const unsigned char *ours = http2 ? http_2 : http_1;
+    unsigned ours_length = (unsigned)(http2 ? sizeof(http_2) : sizeof(http_1)) - 1;
+    unsigned char *found;
+
+    (void)arg;
+    if (SSL_select_next_proto(&found, length, ours, ours_length, offered, offered_length) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *chosen = found;
+    if (*length == 2 && !connection->h2.spoken)
+        h2_watch_start(connection, ssl);
+    return SSL_TLSEXT_ERR_OK;
 }
 
 /* Leaves the name the client asked for with its connection. */
@@ -171,8 +195,6 @@ static bool set_identity(SSL_CTX *tls, const struct tls_server *server, struct e
 
 bool tls_server_new(const struct tls_server *server, SSL_CTX **tls, const char **setting, struct err *err)
 {
-    static char http1[] = "http/1.1";
-    static const h2o_iovec_t protocols[] = {{http1, sizeof(http1) - 1}, {NULL, 0}};
     static const unsigned char session_context[] = "freshet";
     static const struct tls_policy usual = {.suite = NULL};
     SSL_CTX *made = SSL_CTX_new(TLS_server_method());
@@ -183,7 +205,7 @@ bool tls_server_new(const struct tls_server *server, SSL_CTX **tls, const char *
     (void)SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     (void)SSL_CTX_set_session_id_context(made, session_context, sizeof(session_context) - 1);
     (void)SSL_CTX_set_tlsext_servername_callback(made, on_server_name);
-    h2o_ssl_register_alpn_protocols(made, protocols);
+    SSL_CTX_set_alpn_select_cb(made, on_protocols, NULL);
     if (!tls_policy_apply(server->policy != NULL ? server->policy : &usual, made,
                           setting != NULL ? setting : &wrong, err) ||
         !set_identity(made, server, err) ||

@@ -410,6 +410,7 @@ class Node:
     def environment(self):
         keep = {name: value for name, value in os.environ.items() if not name.startswith(("KONG_", "FRESHET_"))}
         keep.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+        keep.setdefault("LSAN_OPTIONS", f"print_suppressions=0:suppressions={ROOT}/tests/support/lsan.supp")
         keep.setdefault("TSAN_OPTIONS", "halt_on_error=0:second_deadlock_stack=1")
         return keep
 
