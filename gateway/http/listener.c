@@ -34,6 +34,7 @@
 #include "gateway/http/tunnel.h"
 
 enum {
+    NEVER_MS = 24 * 60 * 60 * 1000,
     ACCEPTS_PER_TURN = 16,
     DEFAULT_HEAD_BYTES = 32 * 1024,
     LINE_BYTES = 8 * 1024,
@@ -411,10 +412,10 @@ struct http_front *http_front_new(const struct http_front_options *options)
     h2o_config_init(&front->conf);
     front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
     front->conf.http1.upgrade_to_http2 = 0;
-    if (options->request_timeout_ms > 0) {
+    front->conf.http2.idle_timeout =
+        NEVER_MS; /* it would also end answers that pause; h2_watch.c sees to it */
+    if (options->request_timeout_ms > 0)
         front->conf.http1.req_timeout = (uint64_t)options->request_timeout_ms;
-        front->conf.http2.idle_timeout = (uint64_t)options->request_timeout_ms;
-    }
     /* h2o refuses a chunked body of exactly its limit; what is one byte too long is refused by us. */
     front->conf.max_request_entity_size = front->options.max_body_bytes + 1;
     if (options->spool_directory != NULL) {
