@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -328,6 +329,25 @@ static void nobody_listening_is_refused(void **state)
     assert_int_equal(atomic_load(&bench->relay.last_failure), CLIENT_REFUSED);
 }
 
+static void a_shortage_of_our_own_is_not_the_upstreams_failure(void **state)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    struct bench *bench = *state;
+    struct rlimit usual;
+
+    (void)relay_answer(bench, answer, sizeof(answer) - 1, "\r\n\r\nok");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    const struct rlimit none = {.rlim_cur = 3, /* poll(2) asks too */ .rlim_max = usual.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ask(bench);
+    (void)raw_receive(bench->client, got, sizeof(got), "no connection could be begun");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_non_null(strstr(got, "no connection could be begun"));
+    assert_int_equal(atomic_load(&bench->relay.last_failure), CLIENT_SHORTAGE);
+    (void)relay_answer(bench, answer, sizeof(answer) - 1, "\r\n\r\nok");
+    assert_non_null(strstr(got, "200 OK"));
+}
+
 static void a_client_that_leaves_cancels_the_upstream_request(void **state)
 {
     struct bench *bench = *state;
@@ -470,6 +490,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(silence_is_a_timeout, start_impatient, stop),
         cmocka_unit_test_setup_teardown(silence_inside_a_body_cuts_the_client, start_impatient, stop),
         WATCHED(nobody_listening_is_refused),
+        WATCHED(a_shortage_of_our_own_is_not_the_upstreams_failure),
         WATCHED(a_client_that_leaves_cancels_the_upstream_request),
         WATCHED(bodies_are_sent_in_slices_and_come_back_whole),
         WATCHED(a_slow_client_slows_the_upstream_down),
