@@ -201,6 +201,15 @@ void chain_header_filter(struct chain *chain)
             state->applying[i]->plugin->header_filter(chain, state->applying[i]->object);
 }
 
+void chain_body_filter(struct chain *chain)
+{
+    const struct chain_state *state = chain->wants_body ? state_of_answer(chain) : NULL;
+
+    for (size_t i = 0; state != NULL && i < state->applying_count; i++)
+        if (state->applying[i]->plugin->body_filter != NULL)
+            state->applying[i]->plugin->body_filter(chain, state->applying[i]->object);
+}
+
 void chain_log(struct chain *chain)
 {
     const struct chain_state *state = state_of_answer(chain);

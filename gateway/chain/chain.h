@@ -72,6 +72,7 @@ struct chain {
     struct str answer_body;
     bool answered;
     bool request_id_in_body; /* family A was used */
+    bool wants_body;         /* a header_filter asks for body_filter; a body over a bound is not shown */
     struct str request_id;   /* 32 hex digits */
 
     struct chain_shared *shared; /* chain_share() */
@@ -94,6 +95,8 @@ enum chain_result {
 enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain *chain, void *arg),
                                void *arg);
 void chain_header_filter(struct chain *chain);
+/* After header_filter, once answer_body is whole; if anybody wants it. */
+void chain_body_filter(struct chain *chain);
 void chain_log(struct chain *chain);
 
 /* ---- for plugins ---- */

@@ -39,6 +39,8 @@ struct plugin {
     enum plugin_result (*rewrite)(struct chain *chain, const void *object); /* global configurations only */
     enum plugin_result (*access)(struct chain *chain, const void *object);
     void (*header_filter)(struct chain *chain, const void *object);
+    /* The whole body of an answer, chain->answer_body, for whoever's header_filter has asked for it. */
+    void (*body_filter)(struct chain *chain, const void *object);
     void (*log)(struct chain *chain, const void *object);
 };
 

@@ -27,7 +27,6 @@ static const struct plugin_schema *const schemas[] = {
     &proxy_cache_plugin_schema,
     &rate_limiting_plugin_schema,
     &response_ratelimiting_plugin_schema,
-    &response_transformer_plugin_schema,
     &session_plugin_schema,
     &statsd_plugin_schema,
     &syslog_plugin_schema,

@@ -50,3 +50,8 @@ bool named_list_read_multipart(struct named_list *list, struct str content_type,
 struct str named_list_write_multipart(const struct named_list *list, struct str content_type);
 /* A text as JSON writes it. */
 struct str named_list_json_text(struct exchange *exchange, struct str text);
+/*
+ * One more value for what is there, as JSON: a text becomes a list of two, a list gets longer, an object
+ * stays; anything else becomes a list of the value.
+ */
+struct str named_list_json_append(struct exchange *exchange, struct str there, struct str value);

@@ -108,3 +108,18 @@ struct str named_list_write_json(const struct named_list *list)
     len = put(to, len, STR("}"));
     return (struct str){to, len};
 }
+
+struct str named_list_json_append(struct exchange *exchange, struct str there, struct str value)
+{
+    char first = there.len > 0 ? there.at[0] : '\0';
+
+    if (first == '{')
+        return there;
+    if (first == '"')
+        return exchange_printf(exchange, "[%.*s,%.*s]", STR_ARG(there), STR_ARG(value));
+    if (first != '[')
+        return exchange_printf(exchange, "[%.*s]", STR_ARG(value));
+    bool is_empty = str_trim(str_part(there, 1, there.len - 1)).len == 0;
+    return exchange_printf(exchange, "%.*s%s%.*s]", STR_ARG(str_part(there, 0, there.len - 1)),
+                           is_empty ? "" : ",", STR_ARG(value));
+}

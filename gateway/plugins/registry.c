@@ -20,6 +20,7 @@
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
 #include "gateway/plugins/request_transformer.h"
+#include "gateway/plugins/response_transformer.h"
 
 static const struct plugin *const plugins[] = {
     &bot_detection_plugin,         /* 2500 */
@@ -32,6 +33,7 @@ static const struct plugin *const plugins[] = {
     &request_size_limiting_plugin, /* 951 */
     &acl_plugin,                   /* 950 */
     &request_transformer_plugin,   /* 801 */
+    &response_transformer_plugin,  /* 800 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };

@@ -200,22 +200,6 @@ static bool are_header_values(const struct transform_rules *rules, const struct 
 
 /* ---- queries and bodies ---- */
 
-/* JSON: a text becomes a list of two, a list gets longer, an object stays; anything else becomes a list. */
-static struct str joined_json(struct exchange *exchange, struct str there, struct str value)
-{
-    char first = there.len > 0 ? there.at[0] : '\0';
-
-    if (first == '{')
-        return there;
-    if (first == '"')
-        return exchange_printf(exchange, "[%.*s,%.*s]", STR_ARG(there), STR_ARG(value));
-    if (first != '[')
-        return exchange_printf(exchange, "[%.*s]", STR_ARG(value));
-    bool is_empty = str_trim(str_part(there, 1, there.len - 1)).len == 0;
-    return exchange_printf(exchange, "%.*s%s%.*s]", STR_ARG(str_part(there, 0, there.len - 1)),
-                           is_empty ? "" : ",", STR_ARG(value));
-}
-
 static void append(struct named_list *list, struct str name, struct str value, enum body_type type)
 {
     struct named_value *there = type == BODY_JSON ? named_list_find(list, name) : NULL;
@@ -223,9 +207,10 @@ static void append(struct named_list *list, struct str name, struct str value, e
     if (type == BODY_MULTIPART)
         return;
     if (there != NULL)
-        there->value = joined_json(list->owner, there->value, value);
+        there->value = named_list_json_append(list->owner, there->value, value);
     else
-        named_list_add(list, name, type == BODY_JSON ? joined_json(list->owner, STR_NONE, value) : value);
+        named_list_add(list, name,
+                       type == BODY_JSON ? named_list_json_append(list->owner, STR_NONE, value) : value);
 }
 
 static void change_list(struct named_list *list, const struct transform_rules *rules,

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -140,6 +141,8 @@ static void on_failure(struct client *client, enum client_failure failure, void 
     log_debug("relay: a try has failed; service=%s host=%s try=%d reason=\"%s\"",
               request->chain.service->name != NULL ? request->chain.service->name : "-",
               request->chain.service->host, relay->tries, client_failure_text(failure));
+    if (relay->answering && relay->gather.active)
+        exchange_begin(request->exchange, &request->chain.answer, /* length= */ -1); /* to break it */
     if (relay->answering) {
         complain(request, failure);
         exchange_send(request->exchange, STR_NONE, EXCHANGE_BROKEN, NULL, NULL);
@@ -211,6 +214,12 @@ static void join(struct request *request, struct client *client)
     client_tunnel(client, &tunnel);
 }
 
+/* HEAD has no body that could be shown. */
+static bool wants_whole(const struct request *request)
+{
+    return request->chain.wants_body && !request->relay.ask.head_only;
+}
+
 static void on_head(struct client *client, const struct client_head *head, void *arg)
 {
     struct request *request = of(arg);
@@ -228,7 +237,34 @@ static void on_head(struct client *client, const struct client_head *head, void 
         join(request, client);
         return;
     }
+    if (wants_whole(request) && gather_begin(&relay->gather, head->body_length))
+        return;
     exchange_begin(request->exchange, &request->chain.answer, head->body_length);
+}
+
+/* There is more than is kept: what was gathered becomes the beginning of the first piece. */
+static struct str stop_gathering(struct request *request, struct str bytes)
+{
+    struct gather *gather = &request->relay.gather;
+    char *at = exchange_alloc(request->exchange, gather->len + bytes.len + 1);
+
+    gather->active = false;
+    exchange_begin(request->exchange, &request->chain.answer, /* length= */ -1);
+    if (gather->len > 0)
+        memcpy(at, gather->at, gather->len);
+    if (bytes.len > 0)
+        memcpy(at + gather->len, bytes.at, bytes.len);
+    return (struct str){at, gather->len + bytes.len};
+}
+
+static void reply_whole(struct request *request)
+{
+    struct chain *chain = &request->chain;
+    const struct gather *gather = &request->relay.gather;
+
+    chain->answer_body = (struct str){gather->at, gather->len};
+    chain_body_filter(chain);
+    exchange_reply(request->exchange, &chain->answer, chain->answer_body);
 }
 
 static void on_sent(struct exchange *exchange, void *arg)
@@ -244,9 +280,18 @@ static void on_sent(struct exchange *exchange, void *arg)
 static void on_body(struct client *client, struct str bytes, bool last, void *arg)
 {
     struct request *request = of(arg);
+    struct gather *gather = &request->relay.gather;
 
-    (void)client;
     request->whole = last;
+    if (gather->active && gather_add(gather, request->exchange, bytes)) {
+        if (last)
+            reply_whole(request);
+        else
+            client_consume(client);
+        return;
+    }
+    if (gather->active)
+        bytes = stop_gathering(request, bytes);
     exchange_send(request->exchange, bytes, last ? EXCHANGE_LAST : EXCHANGE_MORE, on_sent, request);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/io/timer.h"
 #include "gateway/proxy/choice.h"
+#include "gateway/proxy/gather.h"
 #include "gateway/proxy/origin.h"
 
 struct access_upstream;
@@ -45,6 +46,7 @@ struct relay {
     int noted;                            /* in `failed` */
     bool fresh;                           /* a kept connection has failed this request already */
     bool idempotent;                      /* of the method: may be sent again after it has gone out */
+    struct gather gather;                 /* an answer that is wanted whole */
     bool answering;                       /* the head has gone to the client */
     int64_t began_us;                     /* the first try: until here it was the gateway's time */
     int64_t head_us;

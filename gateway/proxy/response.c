@@ -149,6 +149,7 @@ void response_dress(struct request *request)
     struct headers *headers = &request->chain.answer.headers;
     const struct settings *settings = request->settings;
 
+    request->chain.wants_body = false;
     chain_header_filter(&request->chain);
     add_charset(request, headers);
     if (request->proxied && (settings->answer_headers & HEADER_VIA) != 0)
@@ -169,6 +170,7 @@ void response_send(struct request *request)
 {
     request->step = SIZE_MAX; /* a plugin that wakes it now finds nothing left to do */
     response_dress(request);
+    chain_body_filter(&request->chain);
     request->whole = true;
     exchange_reply(request->exchange, &request->chain.answer, request->chain.answer_body);
 }

@@ -147,7 +147,7 @@ def raw(port, data, timeout=10, tls=None):
 
 
 class Upstream:
-    """Answers with what it got, as JSON; lines "X-Answer: NAME=VALUE" become lines of the answer, X-Answer-Body its body. /status/N answers N, /delay/SECONDS waits, /bytes/N sends N bytes."""
+    """Answers with what it got, as JSON; lines "X-Answer: NAME=VALUE" become lines of the answer, X-Answer-Body its body. /echo answers what was sent, /status/N answers N, /delay/SECONDS waits, /bytes/N sends N bytes."""
 
     def __init__(self):
         self.port = None
@@ -175,6 +175,8 @@ class Upstream:
                     shown = b"x" * int(words[words.index("bytes") + 1])
                 self.send_response(status)
                 if status not in (204, 304):
+                    if words[-1] == "echo":
+                        shown = body
                     if "X-Answer-Body" in self.headers:
                         shown = self.headers["X-Answer-Body"].encode("latin-1")
                     if not any(line.lower().startswith("content-type=") for line in self.headers.get_all("X-Answer", [])):
