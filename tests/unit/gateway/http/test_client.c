@@ -401,9 +401,9 @@ static void bodies_are_sent_in_slices_and_come_back_whole(void **state)
     close(fd);
 }
 
-static void a_slow_client_slows_the_upstream_down(void **state)
+/* Sends an answer until nobody takes any more of it. */
+static int fill_the_way(struct bench *bench)
 {
-    struct bench *bench = *state;
     static char block[1 << 16];
     size_t sent = 0;
 
@@ -414,12 +414,32 @@ static void a_slow_client_slows_the_upstream_down(void **state)
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
 
         if (poll(&polled, 1, 300) <= 0)
-            break;
+            return fd;
         ssize_t count = send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (count > 0)
             sent += (size_t)count;
         assert_true(sent < 64 * 1000 * 1000); /* socket buffers on both sides, and ours */
     }
+}
+
+static void a_slow_client_slows_the_upstream_down(void **state)
+{
+    close(fill_the_way(*state));
+}
+
+/* What is being written to it belongs to the upstream's connection, which must outlive that. */
+static void a_client_that_ends_under_a_write_is_let_go_after_it(void **state)
+{
+    struct bench *bench = *state;
+    int fd = fill_the_way(bench);
+
+    (void)shutdown(bench->client, SHUT_WR);
+    (void)poll(NULL, 0, 100);
+    assert_int_equal(atomic_load(&bench->relay.gone), 0);
+    while (recv(bench->client, got, sizeof(got), 0) > 0)
+        continue;
+    assert_true(raw_reaches(&bench->relay.gone, 1));
+    assert_true(raw_is_closed(fd));
     close(fd);
 }
 
@@ -494,6 +514,7 @@ int main(void)
         WATCHED(a_client_that_leaves_cancels_the_upstream_request),
         WATCHED(bodies_are_sent_in_slices_and_come_back_whole),
         WATCHED(a_slow_client_slows_the_upstream_down),
+        WATCHED(a_client_that_ends_under_a_write_is_let_go_after_it),
         WATCHED(a_client_that_leaves_a_silent_answer_cancels_it),
         WATCHED(bytes_behind_an_answer_are_not_the_next_answer),
     };
