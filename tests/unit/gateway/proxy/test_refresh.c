@@ -114,7 +114,9 @@ struct node {
     uint64_t position;
     struct bus_event events[EVENTS];
     size_t event_count;
-    char words[64]; /* heard, each with a blank behind it */
+    char words[64];          /* heard, each with a blank behind it */
+    uint64_t position_heard; /* of the newest snapshot, when the last word was heard */
+    int restarts;
 };
 
 static void remember_load(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
@@ -128,8 +130,16 @@ static void remember_load(void *arg, struct cache_flight *flight, const struct c
 static void note_word(void *arg, const char *word)
 {
     struct node *node = arg;
+    const struct snapshot *newest_then = snapshot_newest(node->place);
     size_t length = strlen(node->words);
+    node->position_heard = newest_then != NULL ? newest_then->position : 0;
     (void)snprintf(node->words + length, sizeof(node->words) - length, "%s ", word);
+}
+
+static void note_restart(void *arg)
+{
+    struct node *node = arg;
+    node->restarts++;
 }
 
 static enum cache_judgement accept_any(void *arg, uint64_t position, int64_t tag)
@@ -160,6 +170,7 @@ static int open_node(void **state)
                                             .schemas = node->schemas,
                                             .place = node->place,
                                             .on_word = note_word,
+                                            .on_restart = note_restart,
                                             .arg = node,
                                             .plugins = installed,
                                             .plugin_count = 1};
@@ -516,6 +527,31 @@ static void a_word_is_heard_and_changes_nothing(void **state)
     assert_ptr_equal(newest(node), before);
 }
 
+static void a_word_is_heard_when_what_it_is_about_is_there(void **state)
+{
+    struct node *node = *state;
+    assert_true(try_resync(node));
+    assert_int_equal(node->restarts, 1);
+    set_row(&service_schema, 1, "{'host':'a.test'}");
+    (void)add_event(node, BUS_EVENT_BARRIER, "word", 0);
+    (void)add_event(node, BUS_EVENT_ROW, "services", 1);
+    assert_true(try_apply(node));
+    assert_string_equal(node->words, "word ");
+    assert_int_equal(node->position_heard, newest(node)->position);
+    assert_int_equal(node->restarts, 1);
+}
+
+static void a_batch_that_fails_says_no_word_yet(void **state)
+{
+    struct node *node = *state;
+    assert_true(try_resync(node));
+    (void)add_event(node, BUS_EVENT_BARRIER, "word", 0);
+    (void)add_event(node, BUS_EVENT_ROW, "services", 1);
+    database_is_away = true;
+    assert_false(try_apply(node));
+    assert_string_equal(node->words, "");
+}
+
 static void ignore_answer(struct cache_waiter *waiter, enum cache_status status,
                           const struct cache_value *value)
 {
@@ -651,6 +687,8 @@ int main(void)
         ON_NODE(wide_events_load_everything),
         ON_NODE(events_of_keyed_entities_make_no_snapshot),
         ON_NODE(a_word_is_heard_and_changes_nothing),
+        ON_NODE(a_word_is_heard_when_what_it_is_about_is_there),
+        ON_NODE(a_batch_that_fails_says_no_word_yet),
         ON_NODE(an_event_drops_the_entries_it_names),
         ON_NODE(an_entry_in_use_is_read_again_in_the_batchs_own_snapshot),
         ON_NODE(a_view_that_cannot_be_read_fails_the_batch_with_the_entry_gone),
