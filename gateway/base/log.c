@@ -80,12 +80,25 @@ static size_t add_text(char *to, size_t room, struct str text)
     return length;
 }
 
-/* Where a text may be cut without a torn character. */
+/* Bytes of a character that begins so (RFC 3629, section 3). */
+static size_t character_bytes(unsigned char first)
+{
+    if (first >= 0xf0)
+        return 4;
+    if (first >= 0xe0)
+        return 3;
+    return first >= 0xc0 ? 2 : 1;
+}
+
+/* How much of the first `length` bytes of a text can stay when it is cut there: no torn character. */
 static size_t cut_at(const char *text, size_t length)
 {
-    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
-        length--;
-    return length;
+    size_t lead = length;
+
+    while (lead > 0 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+        lead--;
+    bool is_torn = lead > 0 && length - lead + 1 < character_bytes((unsigned char)text[lead - 1]);
+    return is_torn ? lead - 1 : length;
 }
 
 /* The inside of a JSON string; bytes that are no UTF-8 become question marks. */

@@ -156,7 +156,7 @@ static void the_longest_texts_have_room(void **state)
     enum {
         LENGTH = 400 * 1024
     };
-    static const char *const kinds[] = {"\x01", "\xc2\x80", "x", "\xff"};
+    static const char *const kinds[] = {"\x01", "\xc2\x80", "x", "\xe2\x82\xac", "\xff"};
     char *wide = malloc(LENGTH);
     for (size_t i = 0; i < COUNT(kinds); i++) {
         for (size_t at = 0; at < LENGTH; at++)
@@ -171,6 +171,8 @@ static void the_longest_texts_have_room(void **state)
         const char *uri = cJSON_GetObjectItem(json, "uri")->valuestring;
         assert_true(strlen(uri) > 1000 && strlen(uri) <= 3 * 2048 + 3);
         assert_string_equal(uri + strlen(uri) - 3, "...");
+        bool is_replaced = strstr(uri, "\xef\xbf\xbd") != NULL; /* the cut is not inside a character */
+        assert_true(is_replaced == (kinds[i][0] == '\xff'));
         cJSON_Delete(json);
     }
     free(wide);
