@@ -509,6 +509,53 @@ static void a_drain_closes_idle_connections_and_waits_for_the_others(void **stat
     close(idle);
 }
 
+enum {
+    EARLY = 100 /* more than a loop accepts in two turns */
+};
+
+struct rush {
+    struct loop_message message;
+    struct relay *relay;
+    int fds[EARLY];
+    int late;
+};
+
+/* On the loop, which accepts nobody meanwhile. */
+static void rush_then_drain(struct loop_message *message)
+{
+    struct rush *rush = CONTAINER_OF(message, struct rush, message);
+
+    for (int i = 0; i < EARLY; i++) {
+        rush->fds[i] = raw_connect(rush->relay->port);
+        raw_send_text(rush->fds[i], "GET /local/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    http_front_drain(rush->relay->front, rush->relay->loop,
+                     &(struct http_drain){.last_accepts = true, .idle_ms = 1000});
+    const struct sockaddr_in name = {.sin_family = AF_INET,
+                                     .sin_port = htons((uint16_t)rush->relay->port),
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    rush->late = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)connect(rush->late, (const void *)&name, sizeof(name)); /* goes on in the background */
+}
+
+static void whoever_waits_to_be_accepted_when_a_drain_begins_is_answered(void **state)
+{
+    struct relay *relay = *state;
+    struct rush rush = {.message.run = rush_then_drain, .relay = relay};
+
+    loop_post(relay->loop, &rush.message);
+    (void)poll(NULL, 0, 600);
+    struct pollfd late = {.fd = rush.late, .events = POLLOUT};
+    assert_int_equal(poll(&late, 1, 0), 0); /* turned away by silence: it has not been let in, then reset */
+    close(rush.late);
+    for (int i = 0; i < EARLY; i++) {
+        (void)raw_receive(rush.fds[i], got, sizeof(got), NULL);
+        assert_non_null(strstr(got, "HTTP/1.1 200"));
+        assert_non_null(strcasestr(got, "connection: close"));
+        close(rush.fds[i]);
+    }
+}
+
 static void connections_beyond_the_cap_wait(void **state)
 {
     struct relay *relay = mem_zalloc(sizeof(*relay));
@@ -593,6 +640,7 @@ int main(void)
         FACT(a_client_that_goes_away_is_noticed),
         FACT(a_pipelining_client_is_not_taken_for_gone),
         FACT(a_drain_closes_idle_connections_and_waits_for_the_others),
+        FACT(whoever_waits_to_be_accepted_when_a_drain_begins_is_answered),
         FACT(a_shortage_of_descriptors_passes),
         cmocka_unit_test(a_proxy_line_names_the_client),
         cmocka_unit_test(connections_beyond_the_cap_wait),
