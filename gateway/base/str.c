@@ -16,24 +16,14 @@ enum {
     SMALLEST_CAPACITY = 64
 };
 
-bool str_equal_nocase(struct str a, struct str b)
+bool str_same_letters(const char *a, const char *b, size_t len)
 {
-    return a.len == b.len && (a.len == 0 || strncasecmp(a.at, b.at, a.len) == 0);
+    return strncasecmp(a, b, len) == 0;
 }
 
 bool str_starts_with(struct str s, struct str start)
 {
     return s.len >= start.len && (start.len == 0 || memcmp(s.at, start.at, start.len) == 0);
-}
-
-size_t str_find(struct str s, char byte, size_t from)
-{
-    const char *found;
-
-    if (from >= s.len)
-        return SIZE_MAX;
-    found = memchr(s.at + from, byte, s.len - from);
-    return found != NULL ? (size_t)(found - s.at) : SIZE_MAX;
 }
 
 static bool is_blank(char byte)

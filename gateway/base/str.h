@@ -41,11 +41,26 @@ static inline bool str_equal(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
-/* ASCII letters compare without case. */
-bool str_equal_nocase(struct str a, struct str b);
+/* For bytes of one length, at least one. */
+bool str_same_letters(const char *a, const char *b, size_t len);
+
+/* ASCII letters compare without case. Lengths and first letters tell nearly all names apart. */
+static inline bool str_equal_nocase(struct str a, struct str b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || (((a.at[0] ^ b.at[0]) & ~0x20) == 0 && str_same_letters(a.at, b.at, a.len)));
+}
+
 bool str_starts_with(struct str s, struct str start);
+
 /* Position of the first `byte` at or after `from`, or SIZE_MAX. */
-size_t str_find(struct str s, char byte, size_t from);
+static inline size_t str_find(struct str s, char byte, size_t from)
+{
+    const char *found = from < s.len ? (const char *)memchr(s.at + from, byte, s.len - from) : NULL;
+
+    return found != NULL ? (size_t)(found - s.at) : SIZE_MAX;
+}
+
 /* Without blanks and tabs at both ends. */
 struct str str_trim(struct str s);
 /* Decimal, optional sign, nothing else around it. */

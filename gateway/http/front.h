@@ -17,6 +17,7 @@
 #include <h2o.h>
 
 #include "gateway/base/list.h"
+#include "gateway/http/arena.h"
 #include "gateway/http/guard.h"
 #include "gateway/http/listener.h"
 #include "gateway/io/loop.h"
@@ -64,8 +65,9 @@ struct front_loop {
     size_t listener_count;
     struct list connections;
     int connection_count;
-    bool paused;    /* the cap is reached; listeners do not read */
-    bool listening; /* counted in the front's */
+    struct arena_stock arenas; /* of exchanges */
+    bool paused;               /* the cap is reached; listeners do not read */
+    bool listening;            /* counted in the front's */
     bool draining;
     int64_t listen_until_ms; /* while draining; loop_now_ms() */
     int idle_limit_ms;       /* likewise */

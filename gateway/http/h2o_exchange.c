@@ -13,7 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,6 +20,7 @@
 #include <h2o/http1.h>
 
 #include "gateway/base/metrics.h"
+#include "gateway/http/arena.h"
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/front.h"
 #include "gateway/http/guard.h"
@@ -47,17 +47,20 @@ enum h2o_exchange_state {
     EXCHANGE_CLOSED,  /* the last bytes were given to h2o, or the request is gone */
 };
 
+/* Home: its own arena. */
 struct h2o_exchange {
     struct exchange super;
     uint32_t magic;
+    struct arena *arena;
     enum h2o_exchange_state state;
     h2o_req_t *req;
     struct front_connection *connection;
     h2o_generator_t generator;
     h2o_timeout_entry_t flush;
-    uint64_t bytes_before;        /* what the connection had sent when the request came */
-    h2o_timestamp_string_t *date; /* the upstream's own, until the head is written; NULL: h2o's */
-    struct list link;             /* the connection's; not linked: it never ran, or has ended */
+    struct arena_stock *arenas; /* where its memory goes back to */
+    uint64_t bytes_before;      /* what the connection had sent when the request came */
+    struct str date;            /* the upstream's own, until the head is written; at == NULL: h2o's */
+    struct list link;           /* the connection's; not linked: it never ran, or has ended */
     bool head_only;
     bool chunked;
     bool no_body; /* of the status, or HEAD */
@@ -100,7 +103,10 @@ static void unwatch(struct h2o_exchange *x)
 
 static void *backend_alloc(struct exchange *exchange, size_t size)
 {
-    return h2o_mem_alloc_pool(&of(exchange)->req->pool, size);
+    struct h2o_exchange *x = of(exchange);
+    void *memory = arena_alloc(x->arena, size);
+
+    return memory != NULL ? memory : h2o_mem_alloc_pool(&x->req->pool, size);
 }
 
 void front_read_tls(const struct exchange *exchange, struct exchange_outcome *outcome)
@@ -211,23 +217,34 @@ static void set_head(struct h2o_exchange *x, const struct exchange_answer *answe
     }
 }
 
+static h2o_timestamp_string_t *make_date(struct h2o_exchange *x)
+{
+    h2o_timestamp_string_t *date = h2o_mem_alloc_shared(&x->req->pool, sizeof(*date), NULL);
+
+    memcpy(date->rfc1123, x->date.at, H2O_TIMESTR_RFC1123_LEN);
+    date->rfc1123[H2O_TIMESTR_RFC1123_LEN] = '\0';
+    date->log[0] = '\0';
+    return date;
+}
+
 /*
  * The Date of an origin must not be changed on the way (RFC 9110, section 6.6.1), and h2o writes one without
- * asking: from a string it keeps for the current turn, in whose place ours stands while the head is made.
+ * asking: from a string it keeps for the current turn, in whose place ours stands while the head is made. An
+ * origin whose clock is right mostly has the very same.
  */
 static void send_pieces(struct h2o_exchange *x, h2o_iovec_t *pieces, size_t count, h2o_send_state_t state)
 {
     h2o_context_t *context = x->req->conn->ctx;
-    h2o_timestamp_string_t *date = x->date;
 
-    if (date == NULL) {
+    if (x->date.at == NULL) {
         h2o_send(x->req, pieces, count, state);
         return;
     }
-    x->date = NULL;
     (void)h2o_get_timestamp(context, NULL, NULL); /* now, so that h2o does not do it in between */
     h2o_timestamp_string_t *usual = context->_timestamp_cache.value;
-    context->_timestamp_cache.value = date;
+    if (memcmp(x->date.at, usual->rfc1123, H2O_TIMESTR_RFC1123_LEN) != 0)
+        context->_timestamp_cache.value = make_date(x);
+    x->date = STR_NONE;
     h2o_send(x->req, pieces, count, state);
     context->_timestamp_cache.value = usual;
 }
@@ -237,12 +254,22 @@ static void keep_date(struct h2o_exchange *x, const struct exchange_answer *answ
     const struct header *date =
         answer->keep_server_header ? headers_find(&answer->headers, STR("Date")) : NULL;
 
-    if (date == NULL || date->value.len != H2O_TIMESTR_RFC1123_LEN)
-        return;
-    x->date = h2o_mem_alloc_shared(&x->req->pool, sizeof(*x->date), NULL);
-    memcpy(x->date->rfc1123, date->value.at, H2O_TIMESTR_RFC1123_LEN);
-    x->date->rfc1123[H2O_TIMESTR_RFC1123_LEN] = '\0';
-    x->date->log[0] = '\0';
+    if (date != NULL && date->value.len == H2O_TIMESTR_RFC1123_LEN)
+        x->date = date->value;
+}
+
+/* The line before a chunk, written from its end. */
+static h2o_iovec_t make_chunk_line(struct h2o_exchange *x, size_t size)
+{
+    char *end = x->chunk_line + sizeof(x->chunk_line);
+    char *at = end;
+
+    *--at = '\n';
+    *--at = '\r';
+    do
+        *--at = "0123456789abcdef"[size & 15];
+    while ((size >>= 4) > 0);
+    return h2o_iovec_init(at, (size_t)(end - at));
 }
 
 /* Gives x->bytes to h2o. The exchange may be gone on return unless there is more to come. */
@@ -262,9 +289,7 @@ static void send_now(struct h2o_exchange *x)
     if (x->more != EXCHANGE_MORE)
         unwatch(x);
     if (x->chunked && bytes.len > 0) {
-        int length = snprintf(x->chunk_line, sizeof(x->chunk_line), "%zx\r\n", bytes.len);
-
-        pieces[count++] = h2o_iovec_init(x->chunk_line, (size_t)length);
+        pieces[count++] = make_chunk_line(x, bytes.len);
     }
     if (bytes.len > 0)
         pieces[count++] = h2o_iovec_init(bytes.at, bytes.len);
@@ -496,12 +521,14 @@ static const struct exchange_backend h2o_backend = {
     .tunnel = backend_tunnel,
 };
 
+/* The request is gone. Nothing of h2o's uses the exchange's memory any more. */
 static void on_dispose(void *memory)
 {
-    struct h2o_exchange *x = memory;
+    struct h2o_exchange *x = *(struct h2o_exchange **)memory;
 
     unwatch(x);
     h2o_timeout_unlink(&x->flush);
+
     bool answered = x->state == EXCHANGE_CLOSED;
     x->state = EXCHANGE_CLOSED;
     if (list_is_linked(&x->link)) {
@@ -511,15 +538,21 @@ static void on_dispose(void *memory)
     }
     exchange_run_ends(&x->super);
     x->magic = 0;
+    arena_give(x->arenas, x->arena);
 }
 
 struct exchange *front_exchange_new(h2o_req_t *req, const struct exchange_backend *backend, void *below)
 {
     struct front_connection *connection = req->conn->callbacks->get_socket(req->conn)->on_close.data;
-    struct h2o_exchange *x = h2o_mem_alloc_shared(&req->pool, sizeof(*x), on_dispose);
+    struct arena *arena = arena_take(&connection->at->arenas);
+    struct h2o_exchange *x = arena_alloc(arena, sizeof(*x));
 
+    assert(x != NULL); /* it is the first */
+    *(struct h2o_exchange **)h2o_mem_alloc_shared(&req->pool, sizeof(void *), on_dispose) = x;
     memset(x, 0, sizeof(*x));
     x->magic = EXCHANGE_MAGIC;
+    x->arena = arena;
+    x->arenas = &connection->at->arenas;
     x->super.backend = backend != NULL ? backend : &h2o_backend;
     x->super.below = below;
     x->super.loop = connection->at->loop;

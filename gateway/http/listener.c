@@ -594,6 +594,7 @@ void http_front_free(struct http_front *front)
         front->loops = at->next;
         for (size_t i = 0; i < at->listener_count; i++)
             SSL_CTX_free(at->listeners[i].accept.ssl_ctx);
+        arena_stock_fini(&at->arenas);
         free(at->listeners);
         free(at);
     }

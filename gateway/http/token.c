@@ -5,6 +5,8 @@
 
 #include "gateway/http/token.h"
 
+#include <string.h>
+
 enum {
     TCHAR = 1,
     VALUE = 2,
@@ -60,8 +62,30 @@ bool token_is_valid(struct str s)
     return s.len > 0 && all_in(s, TCHAR);
 }
 
+/*
+ * May eight bytes hold one below ' ' (which a tab is, too) or a DEL? The sum of a byte's distance to what is
+ * sought borrows from its highest bit only if it is reached; a borrow from the byte before makes the answer a
+ * "maybe", never a wrong "no".
+ */
+static bool may_hold_controls(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t below_blank = (eight - ones * ' ') & ~eight;
+    uint64_t without_del = eight ^ ones * 0x7f;
+    uint64_t is_del = (without_del - ones) & ~without_del;
+
+    return ((below_blank | is_del) & ones * 0x80) != 0;
+}
+
 bool token_is_value(struct str s)
 {
+    uint64_t eight;
+
+    for (; s.len >= sizeof(eight); s = str_part(s, sizeof(eight), s.len)) {
+        memcpy(&eight, s.at, sizeof(eight));
+        if (may_hold_controls(eight) && !all_in(str_part(s, 0, sizeof(eight)), VALUE))
+            return false;
+    }
     return all_in(s, VALUE);
 }
 

@@ -7,6 +7,8 @@
 
 #include "gateway/proxy/response.h"
 
+#include <string.h>
+
 #include "gateway/chain/error_page.h"
 #include "gateway/config/header_tokens.h"
 #include "gateway/io/loop.h"
@@ -129,6 +131,17 @@ static bool names_charset(struct str parameters)
     return false;
 }
 
+static struct str with_charset(struct exchange *exchange, struct str type, struct str charset)
+{
+    struct str middle = STR("; charset=");
+    char *text = exchange_alloc(exchange, type.len + middle.len + charset.len);
+
+    memcpy(text, type.at, type.len);
+    memcpy(text + type.len, middle.at, middle.len);
+    memcpy(text + type.len + middle.len, charset.at, charset.len);
+    return (struct str){text, type.len + middle.len + charset.len};
+}
+
 static void add_charset(struct request *request, struct headers *headers)
 {
     struct header *type = headers_find(headers, STR("Content-Type"));
@@ -140,8 +153,7 @@ static void add_charset(struct request *request, struct headers *headers)
     size_t length = end != SIZE_MAX ? end : type->value.len;
     if (is_text(str_trim(str_part(type->value, 0, length))) &&
         !names_charset(str_part(type->value, length, type->value.len)))
-        type->value =
-            exchange_printf(request->exchange, "%.*s; charset=%.*s", STR_ARG(type->value), STR_ARG(charset));
+        type->value = with_charset(request->exchange, type->value, charset);
 }
 
 void response_dress(struct request *request)
