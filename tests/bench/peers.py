@@ -186,7 +186,7 @@ class OurNode:
         self.node, self.port, self.second_port = node, node.proxy_port, node.tls_port
 
     def workers(self):
-        return [self.node.process.pid]
+        return [self.node.worker_pid]
 
 
 class Load:
