@@ -84,6 +84,7 @@ static void fail(struct chain *chain, const struct plugin_instance *instance)
 static enum chain_result run(struct chain *chain, const struct plugin_instance *instance,
                              enum plugin_result (*phase)(struct chain *chain, const void *object))
 {
+    chain->running = instance;
     switch (phase(chain, instance->object)) {
     case PLUGIN_NEXT:
         return CHAIN_NEXT;

@@ -21,9 +21,11 @@
 #include "gateway/http/exchange.h"
 #include "gateway/model/entities.h"
 
+struct chain_kept;
 struct chain_shared;
 struct error_templates;
 struct miss_limit;
+struct window_counters;
 struct scope_index;
 
 /* What all chains of a node share. */
@@ -32,7 +34,8 @@ struct chain_world {
     const struct schemas *schemas;
     struct digest_salt salt;
     const struct clock *clock;
-    struct miss_limit *miss_limit; /* NULL: none */
+    struct miss_limit *miss_limit;    /* NULL: none */
+    struct window_counters *counters; /* of plugins that limit; NULL: none */
     char node_id[UUID_TEXT_SIZE];
     char host_name[256];
 };
@@ -75,7 +78,9 @@ struct chain {
     bool wants_body;         /* a header_filter asks for body_filter; a body over a bound is not shown */
     struct str request_id;   /* 32 hex digits */
 
-    struct chain_shared *shared; /* chain_share() */
+    struct chain_shared *shared;           /* chain_share() */
+    struct chain_kept *kept;               /* chain_keep() */
+    const struct plugin_instance *running; /* whose phase this is */
 
     /* Kept by chain.c: where the walk is, what it waits for, what it pinned. */
     struct chain_state *state;
@@ -112,6 +117,11 @@ void chain_resume(struct chain *chain);
 void chain_share(struct chain *chain, struct str name, struct str value);
 /* at == NULL: nobody has. */
 struct str chain_find_shared(const struct chain *chain, struct str name);
+
+/* What a plugin (`owner`, its struct) keeps from one phase to another, in the exchange's memory. NULL:
+ * nothing. */
+void chain_keep(struct chain *chain, const void *owner, void *value);
+void *chain_kept(const struct chain *chain, const void *owner);
 
 /* Headers of an answer are added to chain->answer.headers after the call. */
 /* Family B: compact JSON {"message":..}; message NULL: no body. */

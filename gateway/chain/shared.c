@@ -1,5 +1,6 @@
 /*
- * shared - what plugins leave for each other, and for the log, in one request: a short list, the last first.
+ * shared - what plugins leave for each other, for the log, and for themselves, in one request: short lists,
+ * the last first.
  */
 
 #include "gateway/chain/chain.h"
@@ -23,4 +24,26 @@ struct str chain_find_shared(const struct chain *chain, struct str name)
         if (str_equal(shared->name, name))
             return shared->value;
     return STR_NONE;
+}
+
+struct chain_kept {
+    struct chain_kept *next;
+    const void *owner;
+    void *value;
+};
+
+void chain_keep(struct chain *chain, const void *owner, void *value)
+{
+    struct chain_kept *kept = exchange_alloc(chain->exchange, sizeof(*kept));
+
+    *kept = (struct chain_kept){chain->kept, owner, value};
+    chain->kept = kept;
+}
+
+void *chain_kept(const struct chain *chain, const void *owner)
+{
+    for (const struct chain_kept *kept = chain->kept; kept != NULL; kept = kept->next)
+        if (kept->owner == owner)
+            return kept->value;
+    return NULL;
 }

@@ -9,6 +9,7 @@
 #include "gateway/plugin_schemas/rows.h"
 
 static const struct plugin_schema *const schemas[] = {
+    /* clang-format off */
     &acme_plugin_schema,
     &aws_lambda_plugin_schema,
     &azure_functions_plugin_schema,
@@ -25,7 +26,6 @@ static const struct plugin_schema *const schemas[] = {
     &pre_function_plugin_schema,
     &prometheus_plugin_schema,
     &proxy_cache_plugin_schema,
-    &rate_limiting_plugin_schema,
     &response_ratelimiting_plugin_schema,
     &session_plugin_schema,
     &statsd_plugin_schema,
@@ -33,6 +33,7 @@ static const struct plugin_schema *const schemas[] = {
     &tcp_log_plugin_schema,
     &udp_log_plugin_schema,
     &zipkin_plugin_schema,
+    /* clang-format on */
 };
 
 size_t plugin_schemas_count(void)

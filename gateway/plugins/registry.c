@@ -17,6 +17,7 @@
 #include "gateway/plugins/ip_restriction.h"
 #include "gateway/plugins/jwt.h"
 #include "gateway/plugins/key_auth.h"
+#include "gateway/plugins/rate_limiting.h"
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
 #include "gateway/plugins/request_transformer.h"
@@ -32,6 +33,7 @@ static const struct plugin *const plugins[] = {
     &ip_restriction_plugin,        /* 990 */
     &request_size_limiting_plugin, /* 951 */
     &acl_plugin,                   /* 950 */
+    &rate_limiting_plugin,         /* 910 */
     &request_transformer_plugin,   /* 801 */
     &response_transformer_plugin,  /* 800 */
     &request_termination_plugin,   /* 2 */

@@ -10,6 +10,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/chain/miss_limit.h"
+#include "gateway/chain/window_counters.h"
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
 #include "gateway/http/listener.h"
@@ -142,6 +143,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
 
     made->world = options->world;
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
+    made->world.counters = window_counters_new(WINDOW_COUNTERS_DEFAULT);
     made->place = options->place;
     made->resolver = options->resolver;
     made->access_sink = options->access_sink;
@@ -314,6 +316,7 @@ void proxy_close(struct proxy *proxy)
     prober_free(proxy->prober);
     balance_free(proxy->balance);
     miss_limit_free(proxy->world.miss_limit);
+    window_counters_free(proxy->world.counters);
     tls_settings_free(proxy->tls);
     free(proxy->loops);
     free(proxy);
