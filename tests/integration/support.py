@@ -480,7 +480,7 @@ class Node:
     def signal(self, number):
         """Pausing is for the one who serves; the supervisor passes on what both must know."""
         if number in (signal.SIGSTOP, signal.SIGCONT):
-            os.kill(self.worker_pid, number)
+            os.kill(self.worker_pid or self.process.pid, number)
         else:
             self.process.send_signal(number)
 

@@ -82,6 +82,10 @@ def test_no_revoked_key_is_served_beyond_the_bound(own_cluster):
         node.stop(dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT]))
         node.start()
 
+    def crash_worker(node):
+        os.kill(node.worker_pid or node.process.pid, signal.SIGKILL)
+        eventually(lambda: node.worker_pid, 30, what="another worker")
+
     def restart_redis():
         cluster.redis.stop()
         time.sleep(dice.uniform(0, 2))
@@ -95,6 +99,7 @@ def test_no_revoked_key_is_served_beyond_the_bound(own_cluster):
     faults = [
         lambda: pause(dice.choice(cluster.nodes).signal, dice.uniform(0.1, 3)),
         lambda: restart_node(dice.choice(cluster.nodes)),
+        lambda: crash_worker(dice.choice(cluster.nodes)),
         lambda: pause(cluster.redis.signal, dice.uniform(0.1, 3)),
         restart_redis,
         restart_postgres,
