@@ -58,6 +58,10 @@ def ends(link, seconds=15):
         return False
 
 
+def logged(node, text, times=1):
+    eventually(lambda: node.log().count(text) >= times, 5, what=f"a line with '{text}'")
+
+
 # ---- ordinary use ----
 
 def test_it_is_offered_only_where_it_is_flagged(node, cluster):
@@ -176,7 +180,7 @@ def test_rapid_reset(node):
             pass
         assert sent < 20000 or ends(link)
     assert node.cluster.upstream.requests - before < 1500
-    assert "most requests are taken back" in node.log()
+    logged(node, "most requests are taken back")
     healthy(node)
 
 
@@ -192,7 +196,7 @@ def test_requests_that_we_are_made_to_reset(node):
         except (ConnectionError, ssl.SSLError):
             pass
         assert ends(link)
-    assert node.log().count("most requests are taken back") > seen
+    logged(node, "most requests are taken back", seen + 1)
     healthy(node)
 
 
@@ -276,7 +280,7 @@ def test_uploads_that_do_not_end(node):
             pass
         assert sent < 400 * 1024 * 1024
     assert node.rss_kb() - before < 600 * 1024
-    assert node.log().count("a connection is cut") == seen + 1  # too much is under way, or for too long
+    logged(node, "a connection is cut", seen + 1)  # too much is under way, or for too long
     healthy(node)
 
 
@@ -290,7 +294,7 @@ def test_pings_are_no_reason_to_stay(node):
         except (ConnectionError, ssl.SSLError):
             pass
         assert 2 < time.monotonic() - began < 15
-    assert "no request in time" in node.log()
+    logged(node, "no request in time")
     healthy(node)
 
 
@@ -312,7 +316,7 @@ def test_an_answer_that_is_not_taken(node):
     with Link(node.tls_port, settings=struct.pack(">HI", 4, 0)) as link:
         link.ask(path="/t/bytes/1000000")
         assert ends(link, 20)
-    assert "an answer is not taken" in node.log()
+    logged(node, "an answer is not taken")
     healthy(node)
 
 
