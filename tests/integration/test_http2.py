@@ -233,8 +233,10 @@ def test_header_bomb(node):
 
 
 def test_too_many_headers_and_too_large_ones_get_431(node):
+    before = node.cluster.upstream.requests
     with Link(node.tls_port) as link:
         assert status(link.answer(link.ask(path="/t", more=[(f"x-{i}", "y") for i in range(101)]))[0]) == 431
+        assert node.cluster.upstream.requests == before  # which has a bound of its own
         assert status(link.answer(link.ask(path="/t", more=[(f"x-{i}", "y") for i in range(80)]))[0]) == 200
         assert status(link.answer(link.ask(path="/t", more=[(f"x-{i}", "y" * 1000) for i in range(14)]))[0]) == 200
 
@@ -276,7 +278,7 @@ def test_uploads_that_do_not_end(node):
                 except (TimeoutError, ssl.SSLWantReadError):
                     pass
                 link.link.settimeout(20)
-        except (ConnectionError, ssl.SSLError, AttributeError):
+        except (OSError, AttributeError):  # cut, or not read any more
             pass
         assert sent < 400 * 1024 * 1024
     assert node.rss_kb() - before < 600 * 1024
