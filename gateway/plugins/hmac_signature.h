@@ -15,9 +15,10 @@
 struct exchange;
 
 enum {
-    HMAC_NAMES_MAX = 100,        /* in `headers`: as many as a request can have */
-    HMAC_TEXT_MAX = 128 * 1024,  /* of a signed text: a short line could name a long header often */
-    HMAC_BODY_MAX = 1024 * 1024, /* of a body that is hashed on the loop: about 2 ms */
+    HMAC_NAMES_MAX = 100,       /* in `headers`: as many as a request can have */
+    HMAC_TEXT_MAX = 128 * 1024, /* of a signed text: a short line could name a long header often */
+    HMAC_BODY_MAX =
+        1024 * 1024, /* of a body that is hashed on the loop: 0.5 ms where the processor helps, else 3 */
 };
 
 struct hmac_signature {

@@ -24,15 +24,13 @@ static void demand(bool fact)
 
 static struct basic_login read_again(struct exchange *exchange, const struct basic_login *login)
 {
-    struct str text = exchange_printf(exchange, "%.*s:", STR_ARG(login->username));
-    size_t len = text.len + login->password.len;
+    size_t len = login->username.len + 1 + login->password.len;
     unsigned char *plain = exchange_alloc(exchange, len + 1);
     char *coded = exchange_alloc(exchange, 4 * (len / 3 + 1) + 8);
 
     memcpy(plain, login->username.at, login->username.len);
     plain[login->username.len] = ':';
     memcpy(plain + login->username.len + 1, login->password.at, login->password.len);
-    len = login->username.len + 1 + login->password.len;
     memcpy(coded, "Basic ", 6);
     int written = EVP_EncodeBlock((unsigned char *)coded + 6, plain, (int)len);
     const struct header header = {STR("Authorization"), {coded, 6 + (size_t)written}};

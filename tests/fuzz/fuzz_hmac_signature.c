@@ -43,7 +43,8 @@ static void try_signature(struct exchange *exchange, const struct hmac_signature
     if (text.at == NULL)
         return;
     demand(text.len > 0 && text.len <= HMAC_TEXT_MAX);
-    demand(hmac_signature_covers(signature, STR("date")) || memmem(text.at, text.len, "date: x", 7) == NULL);
+    if (hmac_signature_covers(signature, STR("x-seen")))
+        demand(memmem(text.at, text.len, ": and signed", 12) != NULL);
     (void)hmac_signature_matches(exchange, signature, secret, text);
 }
 
@@ -57,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct exchange *exchange = exchange_recorder_new(NULL, &request);
     struct hmac_signature signature;
 
-    headers_add(&exchange_request(exchange)->headers, STR("date"), STR("x"));
+    headers_add(&exchange_request(exchange)->headers, STR("X-Seen"), STR("and signed"));
     headers_add(&exchange_request(exchange)->headers, STR("Digest"), line);
     if (hmac_signature_parse(line, &signature)) {
         demand(is_within(signature.username, line) && is_within(signature.algorithm, line));
