@@ -351,7 +351,7 @@ static bool take_ttl(struct declaration *declaration, const struct declared *ent
 {
     cJSON *given =
         entity->schema->has_ttl ? cJSON_DetachItemFromObjectCaseSensitive(entity->document, "ttl") : NULL;
-    double seconds = cJSON_IsNumber(given) ? given->valuedouble : 0;
+    double seconds = given != NULL && cJSON_IsNumber(given) ? given->valuedouble : 0;
     bool is_good = (given == NULL || cJSON_IsNull(given) || cJSON_IsNumber(given)) && seconds >= 0 &&
                    seconds <= MAX_TTL_S && seconds == floor(seconds);
 

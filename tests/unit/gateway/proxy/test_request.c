@@ -400,7 +400,7 @@ static void a_drain_waits_for_what_runs(void **state)
     (void)state;
     raw_send_text(gateway->client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     int fd = gateway_take(gateway, seen, sizeof(seen));
-    proxy_drain(gateway->proxy, on_empty, &emptied);
+    proxy_drain(gateway->proxy, &(struct http_drain){.on_empty = on_empty, .arg = &emptied});
     raw_send_text(fd, OK);
     (void)raw_receive(gateway->client, got, sizeof(got), NULL); /* until it is closed */
     expect_has(got, "HTTP/1.1 200 OK\r\n");
