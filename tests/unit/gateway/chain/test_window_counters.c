@@ -26,17 +26,19 @@ static struct digest digest_of(uint64_t number)
 
 enum {
     THREADS = 4,
-    TRIES = 20000,
-    LIMIT = 1234,
-    KEYS = 16
+    TRIES = 400000,
+    LIMIT = 700000, /* fewer than all tries of a key, more than three threads have */
+    KEYS = 2
 };
 
 static struct window_counters *shared;
 static atomic_uint_fast64_t passed[KEYS];
+static pthread_barrier_t all_there;
 
 static void *take_many(void *arg)
 {
     (void)arg;
+    (void)pthread_barrier_wait(&all_there);
     for (uint64_t i = 0; i < TRIES; i++) {
         uint64_t used;
         struct digest key = digest_of(i % KEYS);
@@ -54,12 +56,14 @@ static void never_one_more_than_the_limit_and_never_one_less(void **state)
     (void)state;
 
     shared = window_counters_new(1024);
+    assert_int_equal(pthread_barrier_init(&all_there, NULL, THREADS), 0);
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, take_many, NULL), 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < KEYS; i++)
         assert_int_equal(atomic_load(&passed[i]), LIMIT);
+    pthread_barrier_destroy(&all_there);
     window_counters_free(shared);
 }
 
