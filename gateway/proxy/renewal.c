@@ -54,7 +54,9 @@ static void put_back(struct cache *cache, const struct cache_renewal *renewal, c
                                         .bytes = fill->bytes,
                                         .release = fill->schema->release};
 
-    if (fill->failed) /* a row that cannot be used: whoever asks next is told so */
+    /* A row that cannot be used: whoever asks next is told so. One that is gone: its key is what clients watch
+     * until it is no longer there (Admin API reference 3.6). */
+    if (fill->failed || fill->object == NULL)
         return;
     cache_renew(cache, renewal, &answer);
     metrics_add(METRIC_RENEWALS, 1);

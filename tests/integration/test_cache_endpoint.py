@@ -60,10 +60,11 @@ def test_an_absence_is_an_empty_object(cluster, keys):
     assert ask(cluster.a, "unknown") == 200
 
 
-def test_a_deleted_entity_vanishes_on_every_node(cluster, keys):
+@pytest.mark.parametrize("times", [1, 5], ids=["asked once", "in use"])
+def test_a_deleted_entity_vanishes_on_every_node(cluster, keys, times):
     _, made = keys
     for node in cluster.nodes:
-        assert ask(node, "k1") == 200
+        assert [ask(node, "k1") for _ in range(times)] == [200] * times
         assert node.admin("GET", f"/cache/{key_of('k1')}").status == 200
     assert cluster.a.admin("DELETE", f"/consumers/c/key-auth/{made[1]['id']}").status == 204
     assert_answer(cluster.a.admin("GET", f"/cache/{key_of('k1')}"), 404, NOT_FOUND)
