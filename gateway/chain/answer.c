@@ -4,6 +4,7 @@
 
 #include "gateway/chain/chain.h"
 #include "gateway/chain/error_page.h"
+#include "gateway/chain/grpc_error.h"
 #include "gateway/http/token.h"
 
 static void begin_answer(struct chain *chain, int status, struct str content_type, struct str body)
@@ -16,8 +17,20 @@ static void begin_answer(struct chain *chain, int status, struct str content_typ
     chain->request_id_in_body = false;
 }
 
+/* For a client that reads no page. */
+static enum plugin_result answer_grpc(struct chain *chain, int status, const char *message)
+{
+    grpc_error(chain->exchange, &chain->answer, status, message);
+    chain->answer_body = STR_NONE;
+    chain->answered = true;
+    chain->request_id_in_body = false;
+    return PLUGIN_ANSWERED;
+}
+
 enum plugin_result chain_answer_message(struct chain *chain, int status, const char *message)
 {
+    if (grpc_is_spoken(chain->exchange))
+        return answer_grpc(chain, status, message);
     if (message == NULL) {
         begin_answer(chain, status, STR_NONE, STR_NONE);
         return PLUGIN_ANSWERED;
@@ -45,8 +58,10 @@ enum plugin_result chain_answer_error(struct chain *chain, int status, const cha
         .request_id = chain->request_id,
     };
     struct str content_type;
-    struct str body = error_page(chain->exchange, &wish, &content_type);
 
+    if (grpc_is_spoken(chain->exchange))
+        return answer_grpc(chain, status, message);
+    struct str body = error_page(chain->exchange, &wish, &content_type);
     begin_answer(chain, status, content_type, body);
     chain->request_id_in_body = true;
     return PLUGIN_ANSWERED;

@@ -54,8 +54,8 @@ static void put_back(struct cache *cache, const struct cache_renewal *renewal, c
                                         .bytes = fill->bytes,
                                         .release = fill->schema->release};
 
-    /* A row that cannot be used: whoever asks next is told so. One that is gone: its key is what clients watch
-     * until it is no longer there (Admin API reference 3.6). */
+    /* A row that cannot be used: whoever asks next is told so. One that is gone: its key is what clients
+     * watch until it is no longer there (Admin API reference 3.6). */
     if (fill->failed || fill->object == NULL)
         return;
     cache_renew(cache, renewal, &answer);

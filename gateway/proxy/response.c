@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/chain/error_page.h"
+#include "gateway/chain/grpc_error.h"
 #include "gateway/config/header_tokens.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
@@ -40,6 +41,12 @@ void response_make_error(struct request *request, enum response_source source, i
     };
     struct str content_type;
 
+    if (grpc_is_spoken(request->exchange)) {
+        grpc_error(request->exchange, &chain->answer, status, message);
+        chain->answer_body = STR_NONE;
+        chain->answered = true;
+        return;
+    }
     chain->answer_body = error_page(request->exchange, &wish, &content_type);
     exchange_answer_init(request->exchange, &chain->answer, status);
     headers_add(&chain->answer.headers, STR("Content-Type"), content_type);

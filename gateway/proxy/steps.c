@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "gateway/chain/grpc_error.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
@@ -192,6 +193,14 @@ static enum step_result step_grpc(struct request *request)
         return refuse(request, 415, "Non-gRPC request matched gRPC route");
     if (from->version < 0x200)
         return demand(request, "Please use HTTP2 protocol", STR("HTTP/2"));
+    if ((request->chain.route->protocols & PROTOCOL_GRPC) == 0 &&
+        !str_equal(request->origin.scheme, STR("https"))) {
+        grpc_error_code(request->exchange, &request->chain.answer, GRPC_CANCELED,
+                        "gRPC request matched gRPCs route");
+        request->chain.answered = true;
+        response_send(request);
+        return STEP_DONE;
+    }
     return STEP_NEXT;
 }
 

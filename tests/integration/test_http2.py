@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -414,3 +415,26 @@ def test_drain_says_goaway_and_lets_requests_end(own_cluster, postgres):
         thread.join()
     eventually(lambda: one.process.poll() is not None, 20, what="the end of the node")
     assert one.process.returncode == 0
+
+
+def grpc(node, path, *more):
+    """Status and headers of an answer to a client that speaks gRPC; curl knows how heads are compressed."""
+    shown = subprocess.run(["curl", "-sk", "--http2", "-D", "-", "-H", "content-type: application/grpc", "-d", "x", *more,
+                            f"https://127.0.0.1:{node.tls_port}{path}"], capture_output=True, text=True, check=True).stdout
+    first, *lines = shown.strip().splitlines()
+    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+def test_errors_for_clients_that_speak_grpc(module_cluster, node):
+    status_, headers = grpc(node, "/nowhere")
+    assert status_ == 404
+    assert (headers["content-type"], headers["grpc-status"]) == ("application/grpc", "5")
+    assert headers["grpc-message"] == "no Route matched with those values"
+    assert headers["content-length"] == "0"
+    assert node.admin("POST", "/services", json={"name": "g", "protocol": "grpc", "host": "127.0.0.1", "port": 1}).status == 201
+    module_cluster.route("calls", "g", paths=["/calls"], protocols=["grpcs"], strip_path=False)
+    module_cluster.settle()
+    status_, headers = grpc(node, "/calls")
+    assert (status_, headers["grpc-status"]) == (503, "14")
+    answer = node.proxy("POST", "/calls", headers={"content-type": "text/plain"})
+    assert answer.status == 415
