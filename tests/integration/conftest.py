@@ -14,14 +14,15 @@ import openapi
 from support import Cluster, Postgres, Redis, Upstream, default_entities
 
 
-# One question after the other, to one node: TSan would see what it sees in the others.
-IN_TURN = ("answers", "checklist", "admin_bodies", "credentials", "crud_certificates", "crud_consumers", "crud_keys", "crud_nested",
-           "crud_plugins", "crud_routes", "crud_services", "crud_upstreams", "crud_vaults", "openapi", "paging", "plugin_cors",
-           "plugin_hmac_auth", "plugin_jwt", "plugin_schemas", "schemas", "tags")
+# One question after the other, or questions about whole processes: TSan would see what it sees in the others.
+IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_info", "answers", "audit", "checklist", "credentials", "crud_certificates",
+           "crud_consumers", "crud_keys", "crud_monkey", "crud_nested", "crud_plugins", "crud_routes", "crud_services", "crud_upstreams",
+           "crud_vaults", "dns", "hostile_upstreams", "openapi", "paging", "plugin_cors", "plugin_hmac_auth", "plugin_jwt",
+           "plugin_request_transformer", "plugin_schemas", "schemas", "slowness", "supervisor", "tags", "upgrade", "wire_checklist")
 
 
 def pytest_configure(config):
-    for mark in ("in_turn: one question after the other, to one node", "slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
+    for mark in ("in_turn: nothing for TSan", "slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
         config.addinivalue_line("markers", mark)
 
 

@@ -61,4 +61,4 @@ def test_numbers_of_connections_ascend(routed):
     routed.plugin("correlation-id", {"generator": "tracker"})
     numbers = [got(routed.a.proxy("GET", "/r"), "Kong-Request-ID")[0] for _ in range(3)]
     address, port, pid = numbers[0].split("-")[:3]
-    assert (address, port, pid) == ("127.0.0.1", str(routed.a.proxy_port), str(routed.a.process.pid))
+    assert (address, port, pid) == ("127.0.0.1", str(routed.a.proxy_port), str(routed.a.worker_pid))
