@@ -518,6 +518,7 @@ struct rush {
     struct relay *relay;
     int fds[EARLY];
     int late;
+    sem_t done;
 };
 
 /* On the loop, which accepts nobody meanwhile. */
@@ -536,6 +537,7 @@ static void rush_then_drain(struct loop_message *message)
                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     rush->late = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)connect(rush->late, (const void *)&name, sizeof(name)); /* goes on in the background */
+    sem_post(&rush->done);
 }
 
 static void whoever_waits_to_be_accepted_when_a_drain_begins_is_answered(void **state)
@@ -543,7 +545,10 @@ static void whoever_waits_to_be_accepted_when_a_drain_begins_is_answered(void **
     struct relay *relay = *state;
     struct rush rush = {.message.run = rush_then_drain, .relay = relay};
 
+    sem_init(&rush.done, 0, 0);
     loop_post(relay->loop, &rush.message);
+    sem_wait(&rush.done);
+    sem_destroy(&rush.done);
     (void)poll(NULL, 0, 600);
     struct pollfd late = {.fd = rush.late, .events = POLLOUT};
     assert_int_equal(poll(&late, 1, 0), 0); /* turned away by silence: it has not been let in, then reset */
