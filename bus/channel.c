@@ -614,16 +614,6 @@ void channel_tell_again(struct channel *channel, uint64_t position, int64_t tag)
         raise_event(channel->wake);
 }
 
-bool channel_is_up(struct channel *channel)
-{
-    bool up;
-
-    lock(channel);
-    up = channel->up;
-    unlock(channel);
-    return up;
-}
-
 void channel_read_stats(struct channel *channel, struct bus_stats *stats)
 {
     const struct bus_stats *mine = &channel->stats;

@@ -46,6 +46,5 @@ void channel_tell(struct channel *channel, uint64_t position, int64_t tag, const
 /* On behalf of a writer that has not told: a little later, unless somebody else was faster. */
 void channel_tell_again(struct channel *channel, uint64_t position, int64_t tag);
 
-bool channel_is_up(struct channel *channel);
 /* Fills in what the channel counts; leaves the other members alone. */
 void channel_read_stats(struct channel *channel, struct bus_stats *stats);

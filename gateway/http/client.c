@@ -67,7 +67,6 @@ struct client {
     struct client_dial dial;
     struct upstream *upstream;
     struct timer timer;
-    int64_t connected_us;
     bool reused;
     bool writing; /* h2o holds pieces of the request */
     bool write_failed;
@@ -536,7 +535,6 @@ static void on_connected(struct client_dial *dial, h2o_socket_t *sock)
     struct client *client = CONTAINER_OF(dial, struct client, dial);
 
     assert(client->magic == CLIENT_MAGIC);
-    client->connected_us = loop_clock_us();
     begin(client, upstream_new(client->target, sock));
 }
 
@@ -606,7 +604,6 @@ struct client *client_start(struct client_pool *pool, struct exchange *exchange,
     }
     metrics_add(METRIC_UPSTREAM_REUSES, 1);
     client->reused = true;
-    client->connected_us = loop_clock_us();
     begin(client, upstream);
     return client;
 }
@@ -644,11 +641,6 @@ void client_tunnel(struct client *client, const struct exchange_tunnel *options)
     end(client);
     upstream_close(upstream);
     client->exchange->backend->tunnel(client->exchange, sock, options);
-}
-
-int64_t client_connected_us(const struct client *client)
-{
-    return client->connected_us;
 }
 
 bool client_was_reused(const struct client *client)

@@ -121,7 +121,5 @@ void client_cancel(struct client *client);
 /* After a 101: joins both connections (tunnel.h). The client and the exchange end. */
 void client_tunnel(struct client *client, const struct exchange_tunnel *options);
 
-/* Microseconds (loop_clock_us) at which things happened, 0 if not yet. */
-int64_t client_connected_us(const struct client *client);
 bool client_was_reused(const struct client *client);
 const char *client_failure_text(enum client_failure failure);

@@ -205,16 +205,6 @@ void loop_on_end(struct loop *loop, struct loop_end *end)
     loop->ends = end;
 }
 
-void loop_forget_end(struct loop *loop, struct loop_end *end)
-{
-    for (struct loop_end **link = &loop->ends; *link != NULL; link = &(*link)->next) {
-        if (*link == end) {
-            *link = end->next;
-            return;
-        }
-    }
-}
-
 void loop_post(struct loop *loop, struct loop_message *message)
 {
     struct loop_message *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);

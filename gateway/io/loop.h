@@ -44,7 +44,6 @@ struct loop_end {
     void (*on_end)(struct loop_end *end);
 };
 void loop_on_end(struct loop *loop, struct loop_end *end);
-void loop_forget_end(struct loop *loop, struct loop_end *end);
 
 void loop_post(struct loop *loop, struct loop_message *message);
 bool loop_is_mine(const struct loop *loop);

@@ -131,9 +131,8 @@ static const struct field sni_fields[] = {
 
 static bool pack_sni(struct packer *packer, const cJSON *document, struct sni *sni, struct err *err)
 {
-    sni->certificate = pack_reference(document, "certificate");
     if (!document_id(document, &sni->id) || document_text(document, "name") == NULL ||
-        uuid_is_nil(&sni->certificate))
+        !document_reference(document, "certificate", &sni->certificate))
         return err_set(err, ERR_INVALID, "an SNI without id, name or certificate");
     sni->name = pack_lower(packer, document_text(document, "name"));
     return true;

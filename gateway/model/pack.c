@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 
 enum {
@@ -86,13 +85,6 @@ struct uuid *pack_ids(struct packer *packer, const cJSON *array, size_t *count)
             i++;
     }
     return ids;
-}
-
-struct uuid pack_reference(const cJSON *document, const char *name)
-{
-    struct uuid id = {{0}};
-    (void)document_id(cJSON_GetObjectItemCaseSensitive(document, name), &id);
-    return id;
 }
 
 cJSON *show_text(const char *text)

@@ -34,8 +34,6 @@ struct texts pack_texts(struct packer *packer, const cJSON *array);
 char *pack_lower(struct packer *packer, const char *text);
 /* The ids of an array; what is none is left out. */
 struct uuid *pack_ids(struct packer *packer, const cJSON *array, size_t *count);
-/* {"id":...}; nil when it is null or absent. */
-struct uuid pack_reference(const cJSON *document, const char *name);
 
 /* Texts and times back as JSON, for show(). */
 cJSON *show_texts(const struct texts *texts);

@@ -185,7 +185,7 @@ static bool pack(struct packer *packer, const cJSON *document, struct service *s
     service->tls_verify_set = cJSON_IsBool(cJSON_GetObjectItemCaseSensitive(document, "tls_verify"));
     service->tls_verify = document_bool(document, "tls_verify", false);
     service->tls_verify_depth = (int)document_int(document, "tls_verify_depth", -1);
-    service->client_certificate = pack_reference(document, "client_certificate");
+    (void)document_reference(document, "client_certificate", &service->client_certificate);
     service->authorities = pack_ids(packer, cJSON_GetObjectItemCaseSensitive(document, "ca_certificates"),
                                     &service->authority_count);
     service->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));

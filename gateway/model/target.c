@@ -70,9 +70,8 @@ static bool pack(struct packer *packer, const cJSON *document, struct target *ta
     const char *colon = text != NULL ? strrchr(text, ':') : NULL;
     int64_t port;
 
-    target->upstream = pack_reference(document, "upstream");
-    if (!document_id(document, &target->id) || uuid_is_nil(&target->upstream) || colon == NULL ||
-        !str_to_int(str_of(colon + 1), &port) || port < 0 || port > 65535)
+    if (!document_id(document, &target->id) || !document_reference(document, "upstream", &target->upstream) ||
+        colon == NULL || !str_to_int(str_of(colon + 1), &port) || port < 0 || port > 65535)
         return err_set(err, ERR_INVALID, "a target without id, upstream, host or port");
     bool is_bracketed = text[0] == '[' && colon - text > 2 && colon[-1] == ']';
     char *host = is_bracketed ? mem_strndup(text + 1, (size_t)(colon - text) - 2)

@@ -171,7 +171,7 @@ static bool pack(struct packer *packer, const cJSON *document, struct upstream *
     upstream->active = read_rules(member(checks, "active"));
     pack_probe(packer, member(checks, "active"), &upstream->probe);
     upstream->host_header = pack_text(packer, document_text(document, "host_header"));
-    upstream->client_certificate = pack_reference(document, "client_certificate");
+    (void)document_reference(document, "client_certificate", &upstream->client_certificate);
     upstream->use_srv_name = document_bool(document, "use_srv_name", false);
     upstream->created_at = document_int(document, "created_at", 0);
     upstream->updated_at = document_int(document, "updated_at", 0);

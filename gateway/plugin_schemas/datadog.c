@@ -18,15 +18,6 @@ static bool does_not_end_in_colon(const cJSON *value, char message[256])
 
 static const struct field_note tag_notes[] = {{"match", "\"^.*[^:]$\""}, {NULL, NULL}};
 
-static const char *const sampled_types[] = {"counter", "gauge", NULL};
-
-static const struct field if_sampled = {.name = "stat_type", .one_of = sampled_types};
-
-static const struct field needs_sample_rate = {.name = "sample_rate", .flags = FIELD_REQUIRED};
-
-static const struct check metric_checks[] = {
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_sampled, .then_field = &needs_sample_rate}};
-
 static const char metrics_default[] =
     "[{\"sample_rate\":1,\"tags\":[\"app:kong\"],\"consumer_identifier\":\"custom_id\",\"stat_type\":"
     "\"counter\",\"name\":\"request_count\"},{\"name\":\"latency\",\"tags\":[\"app:kong\"],\"consumer_"
@@ -46,9 +37,6 @@ static const char *const metrics_elements_stat_type_choices[] = {"counter", "gau
 static const struct field tags_element = {
     .name = "elements", .kind = FIELD_STRING, .check = does_not_end_in_colon, .notes = tag_notes};
 
-static const char *const metrics_elements_consumer_identifier_choices[] = {"consumer_id", "custom_id",
-                                                                           "username", NULL};
-
 static const struct field metrics_elements_fields[] = {
     /* clang-format off */
     {.name = "name", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .one_of = metrics_elements_name_choices},
@@ -56,7 +44,7 @@ static const struct field metrics_elements_fields[] = {
      .one_of = metrics_elements_stat_type_choices},
     {.name = "tags", .kind = FIELD_ARRAY, .elements = &tags_element},
     {.name = "sample_rate", .kind = FIELD_NUMBER, .has_between = true, .between_max = 1},
-    {.name = "consumer_identifier", .kind = FIELD_STRING, .one_of = metrics_elements_consumer_identifier_choices},
+    {.name = "consumer_identifier", .kind = FIELD_STRING, .one_of = part_consumer_identifiers},
     /* clang-format on */
 };
 
@@ -64,8 +52,8 @@ static const struct field metrics_element = {.name = "elements",
                                              .kind = FIELD_RECORD,
                                              .fields = metrics_elements_fields,
                                              .field_count = COUNT(metrics_elements_fields),
-                                             .checks = metric_checks,
-                                             .check_count = COUNT(metric_checks)};
+                                             .checks = part_metric_checks,
+                                             .check_count = COUNT(part_metric_checks)};
 
 static const struct field config_fields[] = {
     /* clang-format off */

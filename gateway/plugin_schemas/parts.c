@@ -96,3 +96,16 @@ bool part_refuse_unless(bool good, const cJSON *value, char message[256])
         (void)snprintf(message, 256, "invalid value: %s", value->valuestring);
     return good;
 }
+
+const struct field part_if_redis = {.name = "config.policy", .eq_json = "\"redis\""};
+const struct field part_needs_redis_host = {.name = "config.redis_host", .flags = FIELD_REQUIRED};
+const struct field part_needs_redis_port = {.name = "config.redis_port", .flags = FIELD_REQUIRED};
+const struct field part_needs_redis_timeout = {.name = "config.redis_timeout", .flags = FIELD_REQUIRED};
+
+static const char *const sampled_types[] = {"counter", "gauge", NULL};
+static const struct field if_sampled = {.name = "stat_type", .one_of = sampled_types};
+static const struct field needs_sample_rate = {.name = "sample_rate", .flags = FIELD_REQUIRED};
+
+const struct check part_metric_checks[1] = {
+    {.kind = CHECK_CONDITIONAL, .if_field = &if_sampled, .then_field = &needs_sample_rate}};
+const char *const part_consumer_identifiers[] = {"consumer_id", "custom_id", "username", NULL};

@@ -31,5 +31,11 @@ bool text_is_url(const cJSON *value, char message[256]);
 bool text_is_no_lua(const cJSON *value, char message[256]);
 /* Limits of a record: those of a longer period are not smaller. */
 bool part_periods_ascend(const cJSON *limits, char message[256]);
+/* With policy = redis: conditions of checks. */
+extern const struct field part_if_redis, part_needs_redis_host, part_needs_redis_port,
+    part_needs_redis_timeout;
+/* Of metrics for statsd and the like: samples have a rate. */
+extern const struct check part_metric_checks[1];
+extern const char *const part_consumer_identifiers[];
 /* What is said of a text that does not have the form it must have. */
 bool part_refuse_unless(bool good, const cJSON *value, char message[256]);

@@ -64,18 +64,10 @@ static const struct field config_record = {
     .field_count = COUNT(config_fields),
 };
 
-static const struct field if_redis = {.name = "config.policy", .eq_json = "\"redis\""};
-
-static const struct field needs_redis_host = {.name = "config.redis_host", .flags = FIELD_REQUIRED};
-
-static const struct field needs_redis_port = {.name = "config.redis_port", .flags = FIELD_REQUIRED};
-
-static const struct field needs_redis_timeout = {.name = "config.redis_timeout", .flags = FIELD_REQUIRED};
-
 static const struct check checks[] = {
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_host},
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_port},
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_timeout},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_host},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_port},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_timeout},
 };
 
 const struct plugin_schema response_ratelimiting_plugin_schema = {

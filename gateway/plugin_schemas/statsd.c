@@ -22,15 +22,6 @@ static bool is_range(const cJSON *value, char message[256])
 
 static const struct field_note range_notes[] = {{"match", "\"^[0-9]+-[0-9]+$\""}, {NULL, NULL}};
 
-static const char *const sampled_types[] = {"counter", "gauge", NULL};
-
-static const struct field if_sampled = {.name = "stat_type", .one_of = sampled_types};
-
-static const struct field needs_sample_rate = {.name = "sample_rate", .flags = FIELD_REQUIRED};
-
-static const struct check metric_checks[] = {
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_sampled, .then_field = &needs_sample_rate}};
-
 static const char metrics_default[] =
     "[{\"sample_rate\":1,\"name\":\"request_count\",\"stat_type\":\"counter\"},{\"stat_type\":\"timer\","
     "\"name\":\"latency\"},{\"sample_rate\":1,\"name\":\"request_size\",\"stat_type\":\"counter\"},{\"sample_"
@@ -60,9 +51,6 @@ static const char *const metrics_elements_name_choices[] = {"kong_latency",
 static const char *const metrics_elements_stat_type_choices[] = {"counter", "gauge", "histogram", "meter",
                                                                  "set",     "timer", NULL};
 
-static const char *const metrics_elements_consumer_identifier_choices[] = {"consumer_id", "custom_id",
-                                                                           "username", NULL};
-
 static const char *const metrics_elements_service_identifier_choices[] = {
     "service_id", "service_name", "service_host", "service_name_or_host", NULL};
 
@@ -75,7 +63,7 @@ static const struct field metrics_elements_fields[] = {
     {.name = "stat_type", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
      .one_of = metrics_elements_stat_type_choices},
     {.name = "sample_rate", .kind = FIELD_NUMBER, .has_gt = true},
-    {.name = "consumer_identifier", .kind = FIELD_STRING, .one_of = metrics_elements_consumer_identifier_choices},
+    {.name = "consumer_identifier", .kind = FIELD_STRING, .one_of = part_consumer_identifiers},
     {.name = "service_identifier", .kind = FIELD_STRING, .one_of = metrics_elements_service_identifier_choices},
     {.name = "workspace_identifier", .kind = FIELD_STRING, .one_of = metrics_elements_workspace_identifier_choices},
     /* clang-format on */
@@ -85,8 +73,8 @@ static const struct field metrics_element = {.name = "elements",
                                              .kind = FIELD_RECORD,
                                              .fields = metrics_elements_fields,
                                              .field_count = COUNT(metrics_elements_fields),
-                                             .checks = metric_checks,
-                                             .check_count = COUNT(metric_checks)};
+                                             .checks = part_metric_checks,
+                                             .check_count = COUNT(part_metric_checks)};
 
 static const struct field allow_status_codes_element = {
     .name = "elements", .kind = FIELD_STRING, .check = is_range, .notes = range_notes};
@@ -104,7 +92,7 @@ static const struct field config_fields[] = {
     {.name = "use_tcp", .kind = FIELD_BOOLEAN, .fallback = "false"},
     {.name = "hostname_in_prefix", .kind = FIELD_BOOLEAN, .fallback = "false"},
     {.name = "consumer_identifier_default", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
-     .fallback = "\"custom_id\"", .one_of = metrics_elements_consumer_identifier_choices},
+     .fallback = "\"custom_id\"", .one_of = part_consumer_identifiers},
     {.name = "service_identifier_default", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,
      .fallback = "\"service_name_or_host\"", .one_of = metrics_elements_service_identifier_choices},
     {.name = "workspace_identifier_default", .kind = FIELD_STRING, .flags = FIELD_REQUIRED,

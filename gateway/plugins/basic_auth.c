@@ -18,11 +18,11 @@
 
 #include "gateway/chain/chain.h"
 #include "gateway/model/document.h"
-#include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
 #include "gateway/plugins/basic_login.h"
 #include "gateway/plugins/identity.h"
+#include "gateway/plugins/user_credential.h"
 
 /* ---- the entity ---- */
 
@@ -73,34 +73,19 @@ static void hash_password(cJSON *document, const cJSON *given)
     (void)cJSON_ReplaceItemInObjectCaseSensitive(document, "password", cJSON_CreateString(hex));
 }
 
-static bool pack(struct packer *packer, const cJSON *document, struct basicauth_credential *credential,
+static bool pack(struct packer *packer, const cJSON *document, struct user_credential *credential,
                  struct err *err)
 {
-    if (!document_id(document, &credential->id) ||
-        !document_reference(document, "consumer", &credential->consumer) ||
-        document_text(document, "username") == NULL || document_text(document, "password") == NULL)
-        return err_set(err, ERR_INVALID, "a credential without id, consumer, username or password");
-    credential->username = pack_text(packer, document_text(document, "username"));
-    credential->password = pack_text(packer, document_text(document, "password"));
-    credential->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
-    credential->created_at = document_int(document, "created_at", 0);
-    return true;
+    if (document_text(document, "password") == NULL)
+        return err_set(err, ERR_INVALID, "a credential without password");
+    return user_credential_pack(packer, document, "password", credential, err);
 }
 
-PACK_DECODE(basicauth_credential, pack)
+PACK_DECODE(user_credential, pack)
 
 static cJSON *show(const void *object)
 {
-    const struct basicauth_credential *credential = object;
-    cJSON *shown = cJSON_CreateObject();
-
-    cJSON_AddItemToObject(shown, "id", show_id(&credential->id));
-    (void)cJSON_AddNumberToObject(shown, "created_at", (double)credential->created_at);
-    cJSON_AddItemToObject(shown, "consumer", show_reference(&credential->consumer));
-    cJSON_AddItemToObject(shown, "username", show_text(credential->username));
-    cJSON_AddItemToObject(shown, "password", show_text(credential->password));
-    cJSON_AddItemToObject(shown, "tags", show_texts(&credential->tags));
-    return show_without_nulls(shown);
+    return user_credential_show(object, "password");
 }
 
 const struct schema basicauth_credentials_schema = {
@@ -166,14 +151,13 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
 /* ---- who is it? ---- */
 
-static bool is_password(const struct basicauth_credential *credential, struct str password)
+static bool is_password(const struct user_credential *credential, struct str password)
 {
     char hex[HASH_LEN + 1];
     char id[UUID_TEXT_SIZE];
 
     hash(password, str_of(uuid_format(&credential->consumer, id)), hex);
-    return strlen(credential->password) == HASH_LEN &&
-           CRYPTO_memcmp(credential->password, hex, HASH_LEN) == 0;
+    return strlen(credential->secret) == HASH_LEN && CRYPTO_memcmp(credential->secret, hex, HASH_LEN) == 0;
 }
 
 static enum identity authenticate(struct chain *chain, const struct basic_login *login)
@@ -183,7 +167,7 @@ static enum identity authenticate(struct chain *chain, const struct basic_login 
 
     if (identity != IDENTITY_KNOWN)
         return identity;
-    const struct basicauth_credential *credential = object;
+    const struct user_credential *credential = object;
     if (!is_password(credential, login->password))
         return IDENTITY_UNKNOWN;
     return identity_take(chain, &credential->consumer, credential, str_of(credential->username));

@@ -13,11 +13,11 @@
 #include "gateway/chain/chain.h"
 #include "gateway/http/date.h"
 #include "gateway/model/document.h"
-#include "gateway/model/pack.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
 #include "gateway/plugins/hmac_signature.h"
 #include "gateway/plugins/identity.h"
+#include "gateway/plugins/user_credential.h"
 
 /* ---- the entity ---- */
 
@@ -32,34 +32,17 @@ static const struct field fields[] = {
     /* clang-format on */
 };
 
-static bool pack(struct packer *packer, const cJSON *document, struct hmacauth_credential *credential,
+static bool pack(struct packer *packer, const cJSON *document, struct user_credential *credential,
                  struct err *err)
 {
-    if (!document_id(document, &credential->id) ||
-        !document_reference(document, "consumer", &credential->consumer) ||
-        document_text(document, "username") == NULL)
-        return err_set(err, ERR_INVALID, "a credential without id, consumer or username");
-    credential->username = pack_text(packer, document_text(document, "username"));
-    credential->secret = pack_text(packer, document_text(document, "secret"));
-    credential->tags = pack_texts(packer, cJSON_GetObjectItemCaseSensitive(document, "tags"));
-    credential->created_at = document_int(document, "created_at", 0);
-    return true;
+    return user_credential_pack(packer, document, "secret", credential, err);
 }
 
-PACK_DECODE(hmacauth_credential, pack)
+PACK_DECODE(user_credential, pack)
 
 static cJSON *show(const void *object)
 {
-    const struct hmacauth_credential *credential = object;
-    cJSON *shown = cJSON_CreateObject();
-
-    cJSON_AddItemToObject(shown, "id", show_id(&credential->id));
-    (void)cJSON_AddNumberToObject(shown, "created_at", (double)credential->created_at);
-    cJSON_AddItemToObject(shown, "consumer", show_reference(&credential->consumer));
-    cJSON_AddItemToObject(shown, "username", show_text(credential->username));
-    cJSON_AddItemToObject(shown, "secret", show_text(credential->secret));
-    cJSON_AddItemToObject(shown, "tags", show_texts(&credential->tags));
-    return show_without_nulls(shown);
+    return user_credential_show(object, "secret");
 }
 
 const struct schema hmacauth_credentials_schema = {
@@ -190,7 +173,7 @@ static enum identity authenticate(const struct settings *settings, struct chain 
     enum identity identity = identity_find(chain, &hmacauth_credentials_schema, signature->username, &object);
     if (identity != IDENTITY_KNOWN)
         return identity;
-    const struct hmacauth_credential *credential = object;
+    const struct user_credential *credential = object;
     *words = wrong_proof;
     if (credential->secret == NULL ||
         !hmac_signature_matches(chain->exchange, signature, str_of(credential->secret), text) ||

@@ -95,14 +95,6 @@ static const struct field config_record = {
 static const char *const period_fields[] = {"config.second", "config.minute", "config.hour", "config.day",
                                             "config.month",  "config.year",   NULL};
 
-static const struct field if_redis = {.name = "config.policy", .eq_json = "\"redis\""};
-
-static const struct field needs_redis_host = {.name = "config.redis_host", .flags = FIELD_REQUIRED};
-
-static const struct field needs_redis_port = {.name = "config.redis_port", .flags = FIELD_REQUIRED};
-
-static const struct field needs_redis_timeout = {.name = "config.redis_timeout", .flags = FIELD_REQUIRED};
-
 static const struct field if_by_header = {.name = "config.limit_by", .eq_json = "\"header\""};
 
 static const struct field needs_header_name = {.name = "config.header_name", .flags = FIELD_REQUIRED};
@@ -123,11 +115,11 @@ static void refuse_policies(const cJSON *object, struct violations *violations)
 
 static const struct check checks[] = {
     {.kind = CHECK_AT_LEAST_ONE_OF, .names = period_fields},
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_host},
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_port},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_host},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_port},
     {.kind = CHECK_CONDITIONAL, .if_field = &if_by_header, .then_field = &needs_header_name},
     {.kind = CHECK_CONDITIONAL, .if_field = &if_by_path, .then_field = &needs_path},
-    {.kind = CHECK_CONDITIONAL, .if_field = &if_redis, .then_field = &needs_redis_timeout},
+    {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_timeout},
     {.kind = CHECK_CUSTOM, .run = refuse_policies},
 };
 

@@ -370,11 +370,6 @@ void balance_free(struct balance *balance)
     free(balance);
 }
 
-struct peer_table *balance_peers(struct balance *balance)
-{
-    return balance->peers;
-}
-
 struct sweep {
     int64_t since_ms;
     uint8_t key[16];

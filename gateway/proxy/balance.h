@@ -31,7 +31,6 @@ struct balance *balance_new(struct resolver *resolver);
 void balance_free(struct balance *balance);
 /* Now and then, any thread: forgets what nobody uses any more. */
 void balance_sweep(struct balance *balance, int64_t now_ms);
-struct peer_table *balance_peers(struct balance *balance);
 
 struct balance_loop *balance_attach(struct balance *balance, struct loop *loop);
 void balance_detach(struct balance_loop *at);

@@ -150,8 +150,3 @@ void store_fill(struct store *store, struct store_fill *fill)
 {
     fills_give(store->fills, fill);
 }
-
-struct store *session_store(struct store_session *session)
-{
-    return session->store;
-}

@@ -98,8 +98,6 @@ struct store_error {
 };
 void store_error_fini(struct store_error *error);
 
-struct store *session_store(struct store_session *session);
-
 /*
  * One transaction: body runs between BEGIN and COMMIT. It returns true to commit, false to roll back (no
  * change). Events of all changes made inside are appended on commit. Runs again from the start when Postgres

@@ -1,5 +1,6 @@
 /*
- * pre_function - the settings of pre-function (plugin reference, 24).
+ * pre_and_post_function - the settings of pre-function and post-function, which are the same (plugin
+ * reference, 24).
  */
 
 #include "gateway/plugin_schemas/rows.h"
@@ -40,6 +41,18 @@ const struct plugin_schema pre_function_plugin_schema = {
     .name = "pre-function",
     .version = "3.5.0",
     .priority = 1000000,
+    .config = &config_record,
+    .protocols = protocol_names,
+    .refuses_consumer = true,
+    .checks = checks,
+    .check_count = COUNT(checks),
+    .absence = part_no_lua,
+};
+
+const struct plugin_schema post_function_plugin_schema = {
+    .name = "post-function",
+    .version = "3.5.0",
+    .priority = -1000,
     .config = &config_record,
     .protocols = protocol_names,
     .refuses_consumer = true,
