@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/socket.h>
+
 #include "gateway/base/str.h"
 #include "gateway/base/uuid.h"
 #include "gateway/cache/cache.h"
@@ -46,6 +48,29 @@ struct chain_capture {
     struct str value; /* at == NULL: did not take part */
 };
 
+/* A try at an upstream, as the log of a request tells of it. */
+struct chain_try {
+    const struct chain_try *before; /* NULL: it was the first */
+    struct sockaddr_storage address;
+    int64_t began_us;  /* loop_clock_us() */
+    int64_t lasted_us; /* until the head of its answer or its failure */
+    int status;        /* 0: neither has come; a failure counts as 502 or 504 */
+    bool failed;
+};
+
+enum {
+    CHAIN_TRIES_KEPT = 8 /* of a request, the last one included */
+};
+
+/* The way to the upstream. Kept by the proxy; complete in the log phase. */
+struct chain_hop {
+    struct str scheme;            /* the client's: of a trusted proxy's word, else the connection's */
+    struct str uri;               /* path and query as sent; at == NULL: nobody was asked */
+    const struct chain_try *last; /* NULL: nobody was asked */
+    int64_t began_us;             /* loop_clock_us() of the first try; 0: none */
+    int64_t head_us;              /* when the answer's head had come; 0: it has not */
+};
+
 struct chain {
     const struct chain_world *world;
     const struct scope_index *scope; /* of the request's snapshot */
@@ -57,6 +82,7 @@ struct chain {
     const struct chain_capture *captures;    /* entry 0: the whole match */
     size_t capture_count;                    /* 0: the route's path has no groups */
     struct str client_address;               /* the real one, as far as can be known; at == NULL: unknown */
+    struct chain_hop hop;
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
     struct str upstream_path;  /* unescaped; at == NULL: by route and service */

@@ -14,6 +14,7 @@
 
 #include "gateway/base/attributes.h"
 #include "gateway/base/clock.h"
+#include "gateway/chain/chain.h"
 #include "gateway/http/exchange.h"
 #include "gateway/io/loop.h"
 
@@ -176,7 +177,7 @@ static void set_time(struct access_time *to, int64_t us)
     to->common_length = strftime(to->common, sizeof(to->common), "%d/%b/%Y:%H:%M:%S +0000", &parts);
 }
 
-static struct str protocol_of(int version)
+static struct str version_text(int version)
 {
     switch (version) {
     case 0x100:
@@ -221,12 +222,12 @@ static void put_address(struct writer *writer, const struct sockaddr_storage *ad
     put_number(writer, ntohs(six->sin6_port));
 }
 
-static void put_upstreams(struct writer *writer, const struct access_upstream *last)
+static void put_upstreams(struct writer *writer, const struct chain_try *last)
 {
-    const struct access_upstream *asked[ACCESS_UPSTREAMS_MAX];
+    const struct chain_try *asked[CHAIN_TRIES_KEPT];
     size_t count = 0;
 
-    for (; last != NULL && count < ACCESS_UPSTREAMS_MAX; last = last->before)
+    for (; last != NULL && count < CHAIN_TRIES_KEPT; last = last->before)
         asked[count++] = last;
     put_byte(writer, '[');
     while (count > 0) {
@@ -282,7 +283,7 @@ static const struct {
     MEMBER("request_ms",         MILLISECONDS, request_us),
     MEMBER("gateway_ms",         MILLISECONDS, gateway_us),
     MEMBER("upstream_ms",        MILLISECONDS, upstream_us),
-    MEMBER("upstream_addresses", UPSTREAMS,    upstream),
+    MEMBER("upstream_addresses", UPSTREAMS,    last_try),
     MEMBER("upstream_status",    NUMBER,       upstream_status),
     MEMBER("retries",            NUMBER,       retries),
     MEMBER("route",              NAME,         route),
@@ -333,10 +334,10 @@ static void put_value(struct writer *writer, enum kind kind, const void *value)
         put(writer, *(const bool *)value ? STR("true") : STR("false"));
         break;
     case KIND_PROTOCOL:
-        put_json(writer, protocol_of(*(const int *)value), NAME_BYTES);
+        put_json(writer, version_text(*(const int *)value), NAME_BYTES);
         break;
     case KIND_UPSTREAMS:
-        put_upstreams(writer, *(const struct access_upstream *const *)value);
+        put_upstreams(writer, *(const struct chain_try *const *)value);
         break;
     }
 }
@@ -368,7 +369,7 @@ static void write_combined(struct writer *writer, const struct access_line *line
     put_byte(writer, ' ');
     put_escaped(writer, line->target, TARGET_BYTES, '\"');
     put_byte(writer, ' ');
-    put(writer, protocol_of(line->version));
+    put(writer, version_text(line->version));
     put(writer, STR("\" "));
     put_number(writer, line->status);
     put_byte(writer, ' ');

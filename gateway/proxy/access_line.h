@@ -14,10 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sys/socket.h>
-
 #include "gateway/base/str.h"
 
+struct chain_try;
 struct exchange;
 
 enum access_format {
@@ -27,13 +26,6 @@ enum access_format {
 
 enum {
     ACCESS_LINE_ROOM = 32 * 1024, /* bytes a line has at most */
-    ACCESS_UPSTREAMS_MAX = 8,     /* addresses in a line */
-};
-
-/* An upstream that was asked; the last one first. */
-struct access_upstream {
-    const struct access_upstream *before; /* NULL: it was the first */
-    struct sockaddr_storage address;
 };
 
 /* at == NULL is null, "-" in a combined line. Texts are borrowed. Times are microseconds. */
@@ -44,15 +36,15 @@ struct access_line {
     int64_t peer_port;
     struct str user; /* who the client has proven to be */
     struct str method, scheme, host, target;
-    int version;                            /* as struct exchange_request has it */
-    int64_t status;                         /* 499: the client went away before there was an answer */
-    bool aborted;                           /* the answer was not sent whole */
-    int64_t bytes_in, bytes_out;            /* of the bodies */
-    int64_t request_us;                     /* from the request's head to the end */
-    int64_t gateway_us;                     /* of that, before the upstream was asked, or in all */
-    int64_t upstream_us;                    /* until it began to answer; -1: it did not, or was not asked */
-    const struct access_upstream *upstream; /* NULL: none was asked */
-    int64_t upstream_status;                /* of the last try; -1: none was asked */
+    int version;                      /* as struct exchange_request has it */
+    int64_t status;                   /* 499: the client went away before there was an answer */
+    bool aborted;                     /* the answer was not sent whole */
+    int64_t bytes_in, bytes_out;      /* of the bodies */
+    int64_t request_us;               /* from the request's head to the end */
+    int64_t gateway_us;               /* of that, before the upstream was asked, or in all */
+    int64_t upstream_us;              /* until it began to answer; -1: it did not, or was not asked */
+    const struct chain_try *last_try; /* NULL: no upstream was asked */
+    int64_t upstream_status;          /* of the last try; -1: none was asked */
     int64_t retries;
     struct str route, service, consumer; /* name, or id if there is none */
     struct str tls, tls_cipher, server_name;

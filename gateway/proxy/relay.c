@@ -18,7 +18,6 @@
 #include "gateway/base/pmap.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/entities.h"
-#include "gateway/proxy/access_log.h"
 #include "gateway/proxy/certificates.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
@@ -58,6 +57,8 @@ static void begin_try(struct request *request)
 
     relay->ask.fresh = relay->fresh;
     relay->tries++;
+    relay->now.address = relay->ask.address;
+    relay->now.began_us = relay->tries > 1 ? loop_clock_us() : request->chain.hop.began_us;
     relay->client = client_start(request->at->pool, request->exchange, &relay->ask, &callbacks, request);
 }
 
@@ -87,7 +88,6 @@ static bool may_retry(const struct request *request, enum client_failure failure
 }
 
 static bool try_elsewhere(struct request *request);
-static void note_failed(struct request *request, const struct sockaddr_storage *address);
 
 /* A request has failed. An upstream that is down fails all of them: one line a second stands for the rest. */
 static void complain(struct request *request, enum client_failure failure)
@@ -122,6 +122,26 @@ static int status_of(enum client_failure failure)
     }
 }
 
+static void end_try(struct chain_try *now, int status, bool failed, int64_t now_us)
+{
+    now->lasted_us = now_us - now->began_us;
+    now->status = status;
+    now->failed = failed;
+}
+
+/* The next try takes its place; the first ones are not remembered for ever. */
+static void keep_try(struct request *request)
+{
+    struct relay *relay = &request->relay;
+
+    if (relay->kept == CHAIN_TRIES_KEPT - 1)
+        return;
+    struct chain_try *kept = exchange_alloc(request->exchange, sizeof(*kept));
+    *kept = relay->now;
+    relay->now = (struct chain_try){.before = kept};
+    relay->kept++;
+}
+
 static void give_up(struct request *request, enum client_failure failure)
 {
     complain(request, failure);
@@ -133,10 +153,10 @@ static void on_failure(struct client *client, enum client_failure failure, void 
 {
     struct request *request = of(arg);
     struct relay *relay = &request->relay;
-    const struct sockaddr_storage failed = relay->ask.address;
 
     (void)client;
     relay->client = NULL;
+    end_try(&relay->now, status_of(failure), /* failed= */ true, loop_clock_us());
     choice_failed(request, failure);
     log_debug("relay: a try has failed; service=%s host=%s try=%d reason=\"%s\"",
               request->chain.service->name != NULL ? request->chain.service->name : "-",
@@ -162,7 +182,7 @@ static void on_failure(struct client *client, enum client_failure failure, void 
         return;
     }
     if (failure != CLIENT_STALE)
-        note_failed(request, &failed);
+        keep_try(request);
     begin_try(request);
 }
 
@@ -225,7 +245,8 @@ static void on_head(struct client *client, const struct client_head *head, void 
     struct request *request = of(arg);
     struct relay *relay = &request->relay;
 
-    relay->head_us = loop_clock_us();
+    request->chain.hop.head_us = loop_clock_us();
+    end_try(&relay->now, head->status, /* failed= */ false, request->chain.hop.head_us);
     relay->status = head->status;
     choice_answered(request, head->status);
     take_head(request, head);
@@ -406,20 +427,8 @@ static void address(struct request *request)
     };
 
     request->relay.ask.head = upstream_head_write(request->exchange, &head);
+    request->chain.hop.uri = upstream_head_uri(request->relay.ask.head);
     set_tls(request, preserved);
-}
-
-/* For the access log, whose line has room for the last try as well. */
-static void note_failed(struct request *request, const struct sockaddr_storage *address)
-{
-    struct relay *relay = &request->relay;
-
-    if (!access_log_is_on(request->at->access) || relay->noted == ACCESS_UPSTREAMS_MAX - 1)
-        return;
-    struct access_upstream *failed = exchange_alloc(request->exchange, sizeof(*failed));
-    *failed = (struct access_upstream){.before = relay->failed, .address = *address};
-    relay->failed = failed;
-    relay->noted++;
 }
 
 /* Another address of the service, or another peer of its upstream. false: there is none to be had. */
@@ -452,6 +461,7 @@ void relay_start(struct request *request)
     address(request);
     request->relay.idempotent = is_idempotent(from->method);
     request->proxied = true;
-    request->relay.began_us = loop_clock_us();
+    request->chain.hop.began_us = loop_clock_us();
+    request->chain.hop.last = &request->relay.now;
     begin_try(request);
 }

@@ -37,16 +37,13 @@ static void log_access(struct request *request)
 {
     const struct chain *chain = &request->chain;
     const struct relay *relay = &request->relay;
-    const struct access_upstream last = {.before = relay->failed, .address = relay->ask.address};
     int64_t received_us = exchange_request(request->exchange)->received_us;
     char route[UUID_TEXT_SIZE], service[UUID_TEXT_SIZE], consumer[UUID_TEXT_SIZE];
     struct access_line line;
 
-    if (request->origin.address.at == NULL) /* it did not come so far */
-        origin_read(request->exchange, request->settings, &request->origin);
     access_line_of(&line, request->exchange);
     line.request_id = chain->request_id;
-    line.client = request->origin.address;
+    line.client = chain->client_address;
     line.aborted = !request->whole;
     if (chain->route != NULL)
         line.route = name_of(chain->route->name, &chain->route->id, route);
@@ -55,13 +52,20 @@ static void log_access(struct request *request)
     if (chain->consumer != NULL)
         line.consumer = line.user = name_of(chain->consumer->username, &chain->consumer->id, consumer);
     if (request->proxied) {
-        line.gateway_us = relay->began_us - received_us;
-        line.upstream_us = relay->head_us != 0 ? relay->head_us - relay->began_us : -1;
-        line.upstream = &last;
+        line.gateway_us = chain->hop.began_us - received_us;
+        line.upstream_us = chain->hop.head_us != 0 ? chain->hop.head_us - chain->hop.began_us : -1;
+        line.last_try = chain->hop.last;
         line.upstream_status = relay->status != 0 ? relay->status : -1;
         line.retries = relay->tries > 1 ? relay->tries - 1 : 0;
     }
     access_log_add(request->at->access, request->settings->access_format, &line);
+}
+
+/* What was refused at the door did not come so far. */
+static void know_client(struct request *request)
+{
+    if (request->origin.address.at == NULL)
+        request_read_origin(request);
 }
 
 /* The client is answered, or gone: whatever still runs for it has ended before (client.h). */
@@ -77,6 +81,7 @@ static void on_end(struct exchange_end *end)
         resolver_cancel(&request->query);
     if (request->resolved != NULL)
         resolver_answer_unref(request->resolved);
+    know_client(request);
     chain_log(&request->chain);
     if (access_log_is_on(request->at->access))
         log_access(request);
@@ -112,6 +117,13 @@ void request_pin(struct request *request)
     request->chain.scope = request->snapshot->scope;
     if (before != NULL)
         snapshot_unpin(place, request->at->number, before);
+}
+
+void request_read_origin(struct request *request)
+{
+    origin_read(request->exchange, request->settings, &request->origin);
+    request->chain.client_address = request->origin.address;
+    request->chain.hop.scheme = request->origin.scheme;
 }
 
 static struct request *begin(struct proxy *proxy, struct exchange *exchange)

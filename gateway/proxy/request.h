@@ -22,7 +22,6 @@
 #include "gateway/proxy/gather.h"
 #include "gateway/proxy/origin.h"
 
-struct access_upstream;
 struct balanced;
 struct hop;
 struct proxy_loop;
@@ -38,19 +37,17 @@ enum {
 struct relay {
     struct client *client; /* the try that is under way or has answered; NULL: none */
     struct client_request ask;
-    struct client_tls tls;                /* what `ask` points to when it is wanted */
-    struct choice choice;                 /* whom it goes to */
-    const struct access_upstream *failed; /* whom the tries before went to, as far as the access log shows */
-    struct str path, prefix;              /* of its head */
-    int tries;                            /* begun so far */
-    int noted;                            /* in `failed` */
-    bool fresh;                           /* a kept connection has failed this request already */
-    bool idempotent;                      /* of the method: may be sent again after it has gone out */
-    struct gather gather;                 /* an answer that is wanted whole */
-    bool answering;                       /* the head has gone to the client */
-    int64_t began_us;                     /* the first try: until here it was the gateway's time */
-    int64_t head_us;
-    int status; /* of the last try; one without an answer counts as 502 or 504 */
+    struct client_tls tls;   /* what `ask` points to when it is wanted */
+    struct choice choice;    /* whom it goes to */
+    struct chain_try now;    /* the try that runs, or was the last */
+    int kept;                /* tries before it that are remembered */
+    struct str path, prefix; /* of its head */
+    int tries;               /* begun so far */
+    bool fresh;              /* a kept connection has failed this request already */
+    bool idempotent;         /* of the method: may be sent again after it has gone out */
+    struct gather gather;    /* an answer that is wanted whole */
+    bool answering;          /* the head has gone to the client */
+    int status;              /* of the last try; one without an answer counts as 502 or 504 */
 };
 
 struct request {
@@ -84,5 +81,7 @@ void request_handle(struct exchange *exchange, void *arg);
 void request_refuse(struct exchange *exchange, int status, const char *text, void *arg);
 /* Uses the newest snapshot from now on: while nothing has been read from the one before. */
 void request_pin(struct request *request);
+/* Who the client is, for the steps, the plugins and the log. */
+void request_read_origin(struct request *request);
 /* Runs the step that waited once more. */
 void request_resume(struct request *request);

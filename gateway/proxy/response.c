@@ -74,7 +74,7 @@ static void add_latencies(struct request *request, struct headers *headers)
 {
     unsigned wanted = request->settings->answer_headers;
     int64_t received_us = exchange_request(request->exchange)->received_us;
-    const struct relay *relay = &request->relay;
+    const struct chain_hop *hop = &request->chain.hop;
 
     if (!request->proxied) {
         if ((wanted & HEADER_RESPONSE_LATENCY) != 0)
@@ -82,13 +82,11 @@ static void add_latencies(struct request *request, struct headers *headers)
                         milliseconds(request, loop_clock_us() - received_us));
         return;
     }
-    int64_t head_us = relay->head_us != 0 ? relay->head_us : loop_clock_us();
+    int64_t head_us = hop->head_us != 0 ? hop->head_us : loop_clock_us();
     if ((wanted & HEADER_UPSTREAM_LATENCY) != 0)
-        headers_set(headers, STR("X-Kong-Upstream-Latency"),
-                    milliseconds(request, head_us - relay->began_us));
+        headers_set(headers, STR("X-Kong-Upstream-Latency"), milliseconds(request, head_us - hop->began_us));
     if ((wanted & HEADER_PROXY_LATENCY) != 0)
-        headers_set(headers, STR("X-Kong-Proxy-Latency"),
-                    milliseconds(request, relay->began_us - received_us));
+        headers_set(headers, STR("X-Kong-Proxy-Latency"), milliseconds(request, hop->began_us - received_us));
 }
 
 static void add_debug(struct request *request, struct headers *headers)

@@ -171,8 +171,7 @@ static enum step_result step_scheme(struct request *request)
 {
     const struct route *route = request->chain.route;
 
-    origin_read(request->exchange, request->settings, &request->origin);
-    request->chain.client_address = request->origin.address;
+    request_read_origin(request);
     bool wants_tls = (route->protocols & PROTOCOL_HTTPS) != 0 && (route->protocols & PROTOCOL_HTTP) == 0;
     if (!wants_tls || str_equal(request->origin.scheme, STR("https")))
         return STEP_NEXT;

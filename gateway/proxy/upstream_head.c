@@ -248,3 +248,10 @@ struct str upstream_head_write(struct exchange *exchange, const struct upstream_
     assert(writer.len <= room);
     return (struct str){memory, writer.len};
 }
+
+struct str upstream_head_uri(struct str head)
+{
+    size_t from = str_find(head, ' ', 0) + 1;
+
+    return str_part(head, from, str_find(head, ' ', from) - from);
+}

@@ -32,3 +32,5 @@ struct upstream_head {
 struct str upstream_head_upgrade(struct exchange *exchange);
 /* Request line, header lines, empty line; in the exchange's memory. */
 struct str upstream_head_write(struct exchange *exchange, const struct upstream_head *head);
+/* Path and query in a head that was written here. */
+struct str upstream_head_uri(struct str head);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
 
+#include "gateway/chain/chain.h"
 #include "gateway/proxy/access_log.h"
 
 #define WHEN 1764108640123456 /* 2025-11-25T22:10:40.123456Z */
@@ -80,8 +81,8 @@ static void json_lines_say_all_there_is_to_say(void **state)
 {
     (void)state;
     struct access_line line = usual();
-    struct access_upstream before = {0};
-    struct access_upstream last = {.before = &before};
+    struct chain_try before = {0};
+    struct chain_try last = {.before = &before};
     *(struct sockaddr_in *)(void *)&before.address = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(0x0a00010a)};
     struct sockaddr_in6 *six = (void *)&last.address;
@@ -97,7 +98,7 @@ static void json_lines_say_all_there_is_to_say(void **state)
         "\"gateway_ms\":0.045,\"upstream_ms\":null,\"upstream_addresses\":[],\"upstream_status\":null,"
         "\"retries\":0,\"route\":null,\"service\":null,\"consumer\":null,\"tls_version\":null,"
         "\"tls_cipher\":null,\"sni\":null,\"user_agent\":\"curl/8\",\"referer\":null}");
-    line.upstream = &last;
+    line.last_try = &last;
     line.upstream_us = 1000;
     line.upstream_status = 502;
     line.retries = 1;
