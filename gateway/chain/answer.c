@@ -7,9 +7,44 @@
 #include "gateway/chain/grpc_error.h"
 #include "gateway/http/token.h"
 
+/* What a head says of the body that is with it (RFC 9110, 8; RFC 9111, 5), and for nothing else. */
+static const char *const of_the_body[] = {
+    "Content-Type",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Location",
+    "Content-Range",
+    "Content-Disposition",
+    "Content-MD5",
+    "Digest",
+    "Accept-Ranges",
+    "ETag",
+    "Last-Modified",
+    "Cache-Control",
+    "Expires",
+    "Pragma",
+    "Age",
+    "Trailer",
+};
+
+/* In header_filter the head that is there becomes that of another answer. */
+static void renew_head(struct chain *chain, int status)
+{
+    struct exchange_answer *answer = &chain->answer;
+
+    if (!chain->filtering) {
+        exchange_answer_init(chain->exchange, answer, status);
+        return;
+    }
+    answer->status = status;
+    answer->reason = STR_NONE;
+    for (size_t i = 0; i < COUNT(of_the_body); i++)
+        (void)headers_remove(&answer->headers, str_of(of_the_body[i]));
+}
+
 static void begin_answer(struct chain *chain, int status, struct str content_type, struct str body)
 {
-    exchange_answer_init(chain->exchange, &chain->answer, status);
+    renew_head(chain, status);
     if (content_type.at != NULL && token_is_value(content_type))
         headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
     chain->answer_body = body;

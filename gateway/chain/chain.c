@@ -197,9 +197,11 @@ void chain_header_filter(struct chain *chain)
 {
     const struct chain_state *state = state_of_answer(chain);
 
+    chain->filtering = true;
     for (size_t i = 0; state != NULL && i < state->applying_count; i++)
         if (state->applying[i]->plugin->header_filter != NULL)
             state->applying[i]->plugin->header_filter(chain, state->applying[i]->object);
+    chain->filtering = false;
 }
 
 void chain_body_filter(struct chain *chain)

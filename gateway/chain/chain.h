@@ -99,7 +99,8 @@ struct chain {
      * phase. */
     struct exchange_answer answer;
     struct str answer_body;
-    bool answered;
+    bool answered;           /* by a plugin or the gateway; not by an upstream */
+    bool filtering;          /* header_filter runs: what is answered now takes the place of `answer` */
     bool request_id_in_body; /* family A was used */
     bool wants_body;         /* a header_filter asks for body_filter; a body over a bound is not shown */
     struct str request_id;   /* 32 hex digits */
@@ -125,6 +126,7 @@ enum chain_result {
 /* Runs access from where it stands. CHAIN_WAIT: `resume` will be called on the loop; then call this again. */
 enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain *chain, void *arg),
                                void *arg);
+/* `answered` may be true only afterwards: a plugin has put an answer in the place of the upstream's. */
 void chain_header_filter(struct chain *chain);
 /* After header_filter, once answer_body is whole; if anybody wants it. */
 void chain_body_filter(struct chain *chain);
@@ -149,7 +151,13 @@ struct str chain_find_shared(const struct chain *chain, struct str name);
 void chain_keep(struct chain *chain, const void *owner, void *value);
 void *chain_kept(const struct chain *chain, const void *owner);
 
-/* Headers of an answer are added to chain->answer.headers after the call. */
+/*
+ * Headers of an answer are added to chain->answer.headers after the call.
+ *
+ * In header_filter too, where the result is of no interest: then status and body are new, and what the head
+ * said of the body goes (its type, its age, how it is packed); the other lines stay, among them those of the
+ * plugins before, without which a browser could not read the answer. What an upstream sends is dropped.
+ */
 /* Family B: compact JSON {"message":..}; message NULL: no body. */
 enum plugin_result chain_answer_message(struct chain *chain, int status, const char *message);
 /* Family A: negotiated by Accept, with request id (data-plane reference 4.1, 4.2). */

@@ -22,6 +22,7 @@
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
 #include "gateway/proxy/inside.h"
+#include "gateway/proxy/replaced.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/response.h"
 #include "gateway/proxy/settings.h"
@@ -161,6 +162,10 @@ static void on_failure(struct client *client, enum client_failure failure, void 
     log_debug("relay: a try has failed; service=%s host=%s try=%d reason=\"%s\"",
               request->chain.service->name != NULL ? request->chain.service->name : "-",
               request->chain.service->host, relay->tries, client_failure_text(failure));
+    if (relay->replaced) {
+        replaced_send(request);
+        return;
+    }
     if (relay->answering && relay->gather.active)
         exchange_begin(request->exchange, &request->chain.answer, /* length= */ -1); /* to break it */
     if (relay->answering) {
@@ -253,6 +258,10 @@ static void on_head(struct client *client, const struct client_head *head, void 
     if (relay->choice.set_cookie.at != NULL)
         headers_add(&request->chain.answer.headers, STR("Set-Cookie"), relay->choice.set_cookie);
     response_dress(request);
+    if (request->chain.answered) {
+        replaced_begin(request, head);
+        return;
+    }
     relay->answering = true;
     if (head->upgraded) {
         join(request, client);
@@ -303,6 +312,10 @@ static void on_body(struct client *client, struct str bytes, bool last, void *ar
     struct request *request = of(arg);
     struct gather *gather = &request->relay.gather;
 
+    if (request->relay.replaced) {
+        replaced_drop(request, bytes, last);
+        return;
+    }
     request->whole = last;
     if (gather->active && gather_add(gather, request->exchange, bytes)) {
         if (last)

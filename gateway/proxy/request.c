@@ -100,6 +100,7 @@ static void on_gone(struct exchange *exchange, void *arg)
     if (request->relay.client != NULL)
         client_cancel(request->relay.client);
     request->relay.client = NULL;
+    timer_stop(&request->nap);
     request->step = SIZE_MAX; /* what still wakes it finds nothing to do */
 }
 

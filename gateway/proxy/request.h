@@ -47,6 +47,8 @@ struct relay {
     bool idempotent;         /* of the method: may be sent again after it has gone out */
     struct gather gather;    /* an answer that is wanted whole */
     bool answering;          /* the head has gone to the client */
+    bool replaced;           /* a plugin has answered instead of the upstream (replaced.h) */
+    size_t dropped_bytes;    /* of the body that is not wanted then */
     int status;              /* of the last try; one without an answer counts as 502 or 504 */
 };
 
@@ -59,7 +61,7 @@ struct request {
     const struct settings *settings;
     struct chain chain;
     size_t step;      /* of the table, the one that runs or waits */
-    struct timer nap; /* of a request that waits for the node to wake up */
+    struct timer nap; /* of a request that waits for the node to wake up, or for the end of a dropped body */
     struct origin origin;
     const struct hop *hop;           /* of the service; NULL: none */
     const struct balanced *balanced; /* the upstream that its host names; NULL: it is a host */

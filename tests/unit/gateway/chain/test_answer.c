@@ -213,6 +213,60 @@ static void a_name_that_is_no_header_value_is_not_told(void **state)
     memory_exchange_free(exchange);
 }
 
+/* ---- in header_filter ---- */
+
+static void mark(struct chain *chain, const void *object)
+{
+    headers_set(&chain->answer.headers, str_of(object),
+                exchange_printf(chain->exchange, "%d", chain->answer.status));
+}
+
+static void stop(struct chain *chain, const void *object)
+{
+    (void)object;
+    (void)chain_answer_message(chain, 429, NULL);
+}
+
+/* clang-format off */
+static const struct plugin before = {.schema = {.name = "before", .priority = 3}, .configure = walk_configure,
+                                     .dispose = free, .header_filter = mark};
+static const struct plugin stopping = {.schema = {.name = "stopping", .priority = 2}, .configure = walk_configure,
+                                       .dispose = free, .header_filter = stop};
+static const struct plugin after = {.schema = {.name = "after", .priority = 1}, .configure = walk_configure,
+                                    .dispose = free, .header_filter = mark};
+/* clang-format on */
+static const struct plugin *const filters[] = {&before, &stopping, &after};
+
+static void an_answer_in_header_filter_takes_the_place_of_the_one_there(void **state)
+{
+    struct memory_world filtering;
+    (void)state;
+    memory_world_open(&filtering, filters, COUNT(filters));
+    memory_world_configure(&filtering, &before, "{\"tag\":\"X-Before\"}", NULL, NULL);
+    memory_world_configure(&filtering, &stopping, "{\"tag\":\"-\"}", NULL, NULL);
+    memory_world_configure(&filtering, &after, "{\"tag\":\"X-After\"}", NULL, NULL);
+    struct memory_exchange *exchange = memory_exchange_new(&filtering, "GET", "/", "", NULL);
+    struct exchange_answer *answer = &exchange->chain.answer;
+    exchange_answer_init(exchange->exchange, answer, 200);
+    answer->reason = STR("Fine");
+    headers_add(&answer->headers, STR("content-type"), STR("image/gif"));
+    headers_add(&answer->headers, STR("cache-control"), STR("max-age=60"));
+    headers_add(&answer->headers, STR("Set-Cookie"), STR("a=b"));
+
+    chain_header_filter(&exchange->chain);
+    assert_true(exchange->chain.answered);
+    assert_int_equal(answer->status, 429);
+    assert_null(answer->reason.at);
+    assert_int_equal(exchange->chain.answer_body.len, 0);
+    walk_assert_str(memory_exchange_answer_header(exchange, "Content-Type"), NULL);
+    walk_assert_str(memory_exchange_answer_header(exchange, "Cache-Control"), NULL);
+    walk_assert_str(memory_exchange_answer_header(exchange, "Set-Cookie"), "a=b");
+    walk_assert_str(memory_exchange_answer_header(exchange, "X-Before"), "200");
+    walk_assert_str(memory_exchange_answer_header(exchange, "X-After"), "429");
+    memory_exchange_free(exchange);
+    memory_world_close(&filtering);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +282,7 @@ int main(void)
         cmocka_unit_test(nobody_at_all_leaves_no_identity_header),
         cmocka_unit_test(the_last_plugin_to_authenticate_counts),
         cmocka_unit_test(a_name_that_is_no_header_value_is_not_told),
+        cmocka_unit_test(an_answer_in_header_filter_takes_the_place_of_the_one_there),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -47,6 +47,9 @@ struct gateway_options {
     const char *settings; /* beside those all have */
     const char *service;  /* members of its row beside those all have; NULL: host 127.0.0.1 */
     const char *route;    /* likewise; NULL: everything under "/" */
+    /* A list of one, with counting_configure() and counting_dispose(), for ever; NULL: one that does nothing.
+     */
+    const struct plugin *const *plugins;
 };
 
 static inline void gateway_put(struct draft *draft, const struct schema *schema, unsigned number,
@@ -61,7 +64,8 @@ static inline void gateway_put(struct draft *draft, const struct schema *schema,
 
 static inline void gateway_publish(struct gateway *gateway, const struct gateway_options *options)
 {
-    static const struct draft_options draft_options = {.plugins = installed, .plugin_count = 1};
+    const struct plugin *const *plugins = options->plugins != NULL ? options->plugins : installed;
+    const struct draft_options draft_options = {.plugins = plugins, .plugin_count = 1};
     struct draft *draft = draft_new(&draft_options, snapshot_newest(gateway->place), DRAFT_CHANGED);
     struct buf text = {0};
     buf_printf(&text, "{'name':'up','enabled':true,'port':%d,%s}", gateway->upstream_port,
@@ -76,7 +80,8 @@ static inline void gateway_publish(struct gateway *gateway, const struct gateway
                                         "'https_redirect_status_code':426,'service':{'id':'$2$'}");
     gateway_put(draft, &route_schema, GATEWAY_ROUTE, text.at);
     buf_clear(&text);
-    buf_printf(&text, "{'name':'counting','enabled':true,'config':{'number':%d}}", ++gateway->published);
+    buf_printf(&text, "{'name':'%s','enabled':true,'config':{'number':%d}}", plugins[0]->schema.name,
+               ++gateway->published);
     gateway_put(draft, &plugin_setting_schema, GATEWAY_PLUGIN, text.at);
     buf_fini(&text);
     snapshot_publish(gateway->place, draft_finish(draft, 1, 1));
