@@ -1,5 +1,5 @@
 /*
- * status - GET /status and /status/ready, on the Admin API and the Status API.
+ * status - GET /status, and of the Status API /status/ready and /status/live.
  *
  * The members keep the shape clients know: the "Lua VM" of the one process is what its allocator has handed
  * out; kong is that allocator's heap, in which the routing snapshot lives too (so kong_core_db_cache is
@@ -138,4 +138,13 @@ void status_ready(struct request *request)
         answer_message(&request->answer, 503, "failed to connect to database");
     else
         answer_message(&request->answer, 200, "ready");
+}
+
+/*
+ * For who ends a node that hangs: nothing but that this loop turns is said. Without the database a restarted
+ * node could not serve at all, so all of them would be lost by asking for it here.
+ */
+void status_live(struct request *request)
+{
+    answer_message(&request->answer, 200, "alive");
 }

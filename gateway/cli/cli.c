@@ -30,7 +30,7 @@ static const struct command {
     {"health",     command_health,     "health [-c FILE] [-p PREFIX]"},
     {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
     {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
-    {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [--db-timeout S] [--lock-timeout S]"},
+    {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [-w S] [--db-timeout S] [--lock-timeout S]"},
     {"config",     command_declarative, "config init|parse|db_import|db_export [FILE] [-c FILE] [-p PREFIX]  declarative files"},
     {"version",    command_version,    "version [-a]"},
     /* clang-format on */

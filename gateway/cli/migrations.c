@@ -9,6 +9,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/cli/command.h"
 #include "gateway/cli/database.h"
 #include "gateway/config/config.h"
@@ -109,10 +110,50 @@ static int list(const struct migrating *migrating)
     return exit_status(state);
 }
 
+/* What keeps the database from being ours to run on; NULL: nothing. */
+static const char *objection(enum migrate_state state)
+{
+    static const char *const texts[] = {
+        [MIGRATE_CURRENT] = NULL,
+        [MIGRATE_EMPTY] = "Database needs bootstrapping; run 'freshet migrations bootstrap'",
+        [MIGRATE_BEHIND] = "New migrations available; run 'freshet migrations up' to proceed",
+        [MIGRATE_AHEAD] =
+            "The database belongs to a newer version of Freshet; start that version, or restore a copy "
+            "from before and run 'freshet migrations up'",
+    };
+    return texts[state];
+}
+
+/*
+ * Until somebody else has brought the schema up to date, or --wait is over, or no waiting can help. Says what
+ * it waits for when that changes.
+ */
+static void wait_for_others(const struct migrating *migrating)
+{
+    char said[sizeof(((struct err *)0)->text)] = "";
+    int64_t end_ms = clock_now_ms(clock_system()) + migrating->line->wait_s * 1000;
+    for (;;) {
+        struct err err = {0};
+        enum migrate_state state;
+        bool known = migrate_check(migrating->session, &state, &err);
+        const char *text = known ? objection(state) : err.text;
+        bool may_change =
+            known ? state == MIGRATE_EMPTY || state == MIGRATE_BEHIND : err.code == ERR_UNAVAILABLE;
+        if (!may_change || clock_now_ms(clock_system()) >= end_ms)
+            return;
+        if (strcmp(said, text) != 0)
+            (void)fprintf(stderr, "waiting: %s\n", text);
+        (void)snprintf(said, sizeof(said), "%s", text);
+        command_pause_ms(RETRY_MS);
+    }
+}
+
 static int status(const struct migrating *migrating)
 {
     struct err err;
     enum migrate_state state;
+    if (migrating->line->wait_s > 0)
+        wait_for_others(migrating);
     cJSON *object = cJSON_CreateObject();
     cJSON_AddArrayToObject(object, "executed");
     cJSON_AddArrayToObject(object, "new");
@@ -191,20 +232,6 @@ int command_migrations(const struct command_line *line)
     pg_session_free(migrating.session);
     config_free(config);
     return result;
-}
-
-/* What start says when the schema is not ours to run on; NULL: it is. */
-static const char *objection(enum migrate_state state)
-{
-    static const char *const texts[] = {
-        [MIGRATE_CURRENT] = NULL,
-        [MIGRATE_EMPTY] = "Database needs bootstrapping; run 'freshet migrations bootstrap'",
-        [MIGRATE_BEHIND] = "New migrations available; run 'freshet migrations up' to proceed",
-        [MIGRATE_AHEAD] =
-            "The database belongs to a newer version of Freshet; start that version, or restore a copy "
-            "from before and run 'freshet migrations up'",
-    };
-    return texts[state];
 }
 
 bool migrations_ready(const struct command_line *line, const struct config *config)

@@ -1,6 +1,8 @@
 """What a node says about itself, and settings that change it (Admin API reference 3.1-3.3, 3.5; checklist 1-24, 42, 99, 371-377, 506-512)."""
 
+import os
 import re
+import signal
 import socket
 import uuid
 
@@ -210,6 +212,31 @@ def test_status_without_a_database(own_cluster):
 def test_ready(cluster):
     assert_answer(cluster.a.status("GET", "/status/ready"), 200, {"message": "ready"})
     assert_answer(cluster.a.status("DELETE", "/status/ready"), 405, NO_METHOD)
+
+
+def test_live(cluster):
+    assert_answer(cluster.a.status("GET", "/status/live"), 200, {"message": "alive"})
+    assert_answer(cluster.a.status("DELETE", "/status/live"), 405, NO_METHOD)
+    assert cluster.a.admin("GET", "/status/live").status == 404
+
+
+def test_a_node_whose_database_hangs_is_alive_and_ready(own_cluster):
+    node = own_cluster(redis=False, names=("a",)).a
+    processes = node.cluster.postgres.pids()
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    # Each keeps a thread of the store waiting for its turn with the database.
+    crowd = [socket.create_connection(("127.0.0.1", node.status_port)) for _ in range(40)]
+    for client in crowd:
+        client.sendall(b"GET /status HTTP/1.1\r\nHost: h\r\n\r\n")
+    try:
+        for path in ("/status/live", "/status/ready"):
+            assert ask(node.status_port, "GET", path, timeout=2).status == 200
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+        for client in crowd:
+            client.close()
 
 
 # ---- /endpoints ----

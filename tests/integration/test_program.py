@@ -102,6 +102,23 @@ def test_migrations_down_and_up(node):
     assert node.command("migrations", "list").returncode == 3
 
 
+def test_status_waits_until_somebody_has_migrated(node):
+    waiting = subprocess.Popen([PROGRAM, "migrations", "status", "--wait", "60", "-c", node.conf], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=node.environment())
+    assert waiting.stderr.readline() == "waiting: Database needs bootstrapping; run 'freshet migrations bootstrap'\n"
+    assert node.command("migrations", "bootstrap").returncode == 0
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, err) == (0, "") and '"new":[]' in out
+
+
+def test_status_waits_no_longer_than_it_may(node):
+    assert node.command("migrations", "status", "--wait", "1").returncode == 3
+    node.settings["pg_port"] = 1
+    node.write_settings()
+    run = node.command("migrations", "status", "--wait", "1", "--db-timeout", "0")
+    assert run.returncode == 1 and "waiting: " in run.stderr and "Error: " in run.stderr
+
+
 def test_rotating_the_log(node):
     assert node.command("start", "--daemon", "--run-migrations").returncode == 0
     log = os.path.join(node.directory, "logs", "error.log")
