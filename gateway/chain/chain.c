@@ -148,6 +148,7 @@ void chain_end(struct chain *chain)
     chain->consumer = NULL;
     chain->credential = NULL;
     chain->credential_identifier = STR_NONE;
+    buf_fini(&chain->record);
 }
 
 enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain *chain, void *arg), void *arg)

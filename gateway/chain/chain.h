@@ -25,6 +25,7 @@
 
 struct chain_kept;
 struct chain_shared;
+struct delivery;
 struct error_templates;
 struct miss_limit;
 struct window_counters;
@@ -38,6 +39,7 @@ struct chain_world {
     const struct clock *clock;
     struct miss_limit *miss_limit;    /* NULL: none */
     struct window_counters *counters; /* of plugins that limit; NULL: none */
+    struct delivery *delivery;        /* of plugins that tell other servers; NULL: none */
     char node_id[UUID_TEXT_SIZE];
     char host_name[256];
 };
@@ -92,7 +94,8 @@ struct chain {
 
     /* Identity, set by chain_authenticate(). Values are pinned until the chain ends. */
     const struct consumer *consumer;
-    const void *credential; /* typed; NULL: not authenticated (anonymous has none) */
+    /* Typed, beginning with its id (struct uuid); NULL: not authenticated (anonymous has none). */
+    const void *credential;
     struct str credential_identifier;
 
     /* The answer being made; header_filter may change it. Set by chain_answer() or by the proxy before the
@@ -107,6 +110,7 @@ struct chain {
 
     struct chain_shared *shared;           /* chain_share() */
     struct chain_kept *kept;               /* chain_keep() */
+    struct buf record;                     /* log_record(); empty until somebody asks */
     const struct plugin_instance *running; /* whose phase this is */
 
     /* Kept by chain.c: where the walk is, what it waits for, what it pinned. */

@@ -14,6 +14,7 @@
 
 #include "gateway/base/attributes.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/json_write.h"
 #include "gateway/chain/chain.h"
 #include "gateway/http/exchange.h"
 #include "gateway/io/loop.h"
@@ -22,7 +23,6 @@ enum {
     TARGET_BYTES = 2048, /* of a request's target that are shown */
     FIELD_BYTES = 512,   /* of a header field */
     NAME_BYTES = 255,    /* of all else */
-    ESCAPED = 6,         /* what one byte can become: \u0000 */
     FIXED_ROOM = 4096,   /* for names of members, numbers, addresses and dots: less than 2 KiB */
 };
 
@@ -47,15 +47,7 @@ static void put_byte(struct writer *writer, char byte)
 
 static void put_number(struct writer *writer, int64_t number)
 {
-    char digits[20];
-    size_t count = 0;
-    uint64_t left = number > 0 ? (uint64_t)number : 0;
-
-    do
-        digits[count++] = (char)('0' + left % 10);
-    while ((left /= 10) > 0);
-    while (count > 0)
-        put_byte(writer, digits[--count]);
+    writer->at = json_write_number(writer->at, number > 0 ? number : 0);
 }
 
 static void put_three_digits(struct writer *writer, int64_t number)
@@ -83,15 +75,9 @@ static bool is_plain(unsigned char byte)
 /* What is shown of a text. *cut: not all. */
 static struct str shown(const struct writer *writer, struct str text, size_t limit, bool *cut)
 {
-    size_t room = writer->at < writer->text_end ? (size_t)(writer->text_end - writer->at) / ESCAPED : 0;
-    size_t length = room < limit ? room : limit;
+    size_t room = writer->at < writer->text_end ? (size_t)(writer->text_end - writer->at) / JSON_BYTE_MAX : 0;
 
-    *cut = length < text.len;
-    if (!*cut)
-        return text;
-    while (length > 0 && ((unsigned char)text.at[length] & 0xc0) == 0x80) /* inside a character of UTF-8 */
-        length--;
-    return str_part(text, 0, length);
+    return json_shown(text, room < limit ? room : limit, cut);
 }
 
 /* As nginx does: the backslash, `ending`, which would end the text, and what is not printable ASCII as \xHH.
@@ -115,51 +101,16 @@ static void put_escaped(struct writer *writer, struct str text, size_t limit, ch
         put_byte(writer, '-');
 }
 
-static void put_json_byte(struct writer *writer, struct str text, size_t *at, bool is_utf8)
-{
-    unsigned char byte = (unsigned char)text.at[*at];
-    bool is_control =
-        byte == 0xc2 && is_utf8 && (unsigned char)text.at[*at + 1] < 0xa0; /* U+0080 to U+009F */
-
-    if (byte == '"' || byte == '\\') {
-        put_byte(writer, '\\');
-        put_byte(writer, (char)byte);
-    } else if (byte < ' ' || byte == 0x7f || is_control) {
-        *at += is_control ? 1 : 0;
-        put(writer, STR("\\u00"));
-        put_hex(writer, (unsigned char)text.at[*at]);
-    } else if (!is_utf8) {
-        put(writer, STR("\\ufffd"));
-    } else {
-        put_byte(writer, (char)byte);
-    }
-}
-
-/* A JSON string or null; bytes that are no UTF-8 become U+FFFD. */
+/* A JSON string or null. */
 static void put_json(struct writer *writer, struct str text, size_t limit)
 {
     bool cut;
     struct str part = shown(writer, text, limit, &cut);
-    size_t plain = 0;
 
-    if (text.at == NULL) {
+    if (text.at == NULL)
         put(writer, STR("null"));
-        return;
-    }
-    put_byte(writer, '"');
-    while (plain < part.len && is_plain((unsigned char)part.at[plain]))
-        plain++;
-    put(writer, str_part(part, 0, plain));
-    bool is_utf8 = plain == part.len || str_is_utf8(part);
-    for (size_t i = plain; i < part.len; i++) {
-        if (is_plain((unsigned char)part.at[i]))
-            put_byte(writer, part.at[i]);
-        else
-            put_json_byte(writer, part, &i, is_utf8);
-    }
-    if (cut)
-        put(writer, STR("..."));
-    put_byte(writer, '"');
+    else
+        writer->at = json_write_text(writer->at, part, cut);
 }
 
 /* ---- values of other kinds ---- */
@@ -256,7 +207,7 @@ enum kind {
 
 #define MEMBER(name, kind, member)                                                                           \
     {                                                                                                        \
-        {",\"" name "\":", sizeof(name) + 3}, KIND_##kind, offsetof(struct access_line, member)              \
+        JSON_NAME(name), KIND_##kind, offsetof(struct access_line, member)                                   \
     }
 
 /* clang-format off */
