@@ -7,6 +7,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/model/document.h"
 #include "gateway/model/pack.h"
+#include "gateway/model/shown.h"
 #include "gateway/model/texts.h"
 
 static const struct field fields[] = {
@@ -39,17 +40,25 @@ static bool pack(struct packer *packer, const cJSON *document, struct consumer *
 
 PACK_DECODE(consumer, pack)
 
+/* clang-format off */
+static const struct shown_member members[] = {
+    SHOWN_MEMBER(consumer, id, ID),
+    SHOWN_MEMBER(consumer, created_at, LONG),
+    SHOWN_MEMBER(consumer, updated_at, LONG),
+    SHOWN_MEMBER(consumer, username, TEXT),
+    SHOWN_MEMBER(consumer, custom_id, TEXT),
+    SHOWN_MEMBER(consumer, tags, TEXTS),
+};
+/* clang-format on */
+
+static void print(struct buf *buf, const void *object)
+{
+    shown_print(buf, members, COUNT(members), object);
+}
+
 static cJSON *show(const void *object)
 {
-    const struct consumer *consumer = object;
-    cJSON *shown = cJSON_CreateObject();
-    cJSON_AddItemToObject(shown, "id", show_id(&consumer->id));
-    cJSON_AddNumberToObject(shown, "created_at", (double)consumer->created_at);
-    cJSON_AddNumberToObject(shown, "updated_at", (double)consumer->updated_at);
-    cJSON_AddItemToObject(shown, "username", show_text(consumer->username));
-    cJSON_AddItemToObject(shown, "custom_id", show_text(consumer->custom_id));
-    cJSON_AddItemToObject(shown, "tags", show_texts(&consumer->tags));
-    return show_without_nulls(shown);
+    return shown_tree(print, object);
 }
 
 const struct schema consumer_schema = {
@@ -67,4 +76,5 @@ const struct schema consumer_schema = {
     .decode = decode,
     .release = free,
     .show = show,
+    .print = print,
 };

@@ -9,6 +9,7 @@
 #include "gateway/model/document.h"
 #include "gateway/model/pack.h"
 #include "gateway/model/route_checks.h"
+#include "gateway/model/shown.h"
 #include "gateway/model/texts.h"
 
 static const char *const redirect_codes[] = {"426", "301", "302", "307", "308", NULL};
@@ -154,38 +155,38 @@ static bool pack(struct packer *packer, const cJSON *document, struct route *rou
 
 PACK_DECODE(route, pack)
 
-static cJSON *show_headers(const struct route *route)
+/* clang-format off */
+static const struct shown_member members[] = {
+    SHOWN_MEMBER(route, id, ID),
+    SHOWN_MEMBER(route, created_at, LONG),
+    SHOWN_MEMBER(route, updated_at, LONG),
+    SHOWN_MEMBER(route, name, TEXT),
+    SHOWN_MEMBER(route, protocols, PROTOCOLS),
+    SHOWN_MEMBER(route, https_redirect_status_code, INT),
+    SHOWN_MEMBER(route, strip_path, BOOLEAN),
+    SHOWN_MEMBER(route, preserve_host, BOOLEAN),
+    SHOWN_MEMBER(route, request_buffering, BOOLEAN),
+    SHOWN_MEMBER(route, response_buffering, BOOLEAN),
+    SHOWN_MEMBER(route, tags, TEXTS),
+    SHOWN_MEMBER(route, service, REFERENCE),
+    SHOWN_MEMBER(route, snis, TEXTS),
+    SHOWN_MEMBER(route, methods, TEXTS),
+    SHOWN_MEMBER(route, hosts, TEXTS),
+    SHOWN_MEMBER(route, paths, TEXTS),
+    {JSON_NAME("headers"), SHOWN_HEADERS, offsetof(struct route, headers), offsetof(struct route, header_count)},
+    SHOWN_MEMBER(route, regex_priority, LONG),
+    {JSON_NAME("ws_id"), SHOWN_WORKSPACE, 0, 0},
+};
+/* clang-format on */
+
+static void print(struct buf *buf, const void *object)
 {
-    cJSON *headers = route->header_count > 0 ? cJSON_CreateObject() : cJSON_CreateNull();
-    for (size_t i = 0; i < route->header_count; i++)
-        cJSON_AddItemToObject(headers, route->headers[i].name, show_texts(&route->headers[i].values));
-    return headers;
+    shown_print(buf, members, COUNT(members), object);
 }
 
 static cJSON *show(const void *object)
 {
-    const struct route *route = object;
-    cJSON *shown = cJSON_CreateObject();
-    cJSON_AddItemToObject(shown, "id", show_id(&route->id));
-    cJSON_AddNumberToObject(shown, "created_at", (double)route->created_at);
-    cJSON_AddNumberToObject(shown, "updated_at", (double)route->updated_at);
-    cJSON_AddItemToObject(shown, "name", show_text(route->name));
-    cJSON_AddItemToObject(shown, "protocols", show_protocols(route->protocols));
-    cJSON_AddNumberToObject(shown, "https_redirect_status_code", route->https_redirect_status_code);
-    cJSON_AddBoolToObject(shown, "strip_path", route->strip_path);
-    cJSON_AddBoolToObject(shown, "preserve_host", route->preserve_host);
-    cJSON_AddBoolToObject(shown, "request_buffering", route->request_buffering);
-    cJSON_AddBoolToObject(shown, "response_buffering", route->response_buffering);
-    cJSON_AddItemToObject(shown, "tags", show_texts(&route->tags));
-    cJSON_AddItemToObject(shown, "service", show_reference(&route->service));
-    cJSON_AddItemToObject(shown, "snis", show_texts(&route->snis));
-    cJSON_AddItemToObject(shown, "methods", show_texts(&route->methods));
-    cJSON_AddItemToObject(shown, "hosts", show_texts(&route->hosts));
-    cJSON_AddItemToObject(shown, "paths", show_texts(&route->paths));
-    cJSON_AddItemToObject(shown, "headers", show_headers(route));
-    cJSON_AddNumberToObject(shown, "regex_priority", (double)route->regex_priority);
-    cJSON_AddStringToObject(shown, "ws_id", DEFAULT_WORKSPACE);
-    return show_without_nulls(shown);
+    return shown_tree(print, object);
 }
 
 static const char *const read[] = {"protocols", NULL};
@@ -243,4 +244,5 @@ const struct schema route_schema = {
     .decode = decode,
     .release = free,
     .show = show,
+    .print = print,
 };

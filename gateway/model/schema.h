@@ -193,6 +193,8 @@ struct schema {
     void (*release)(void *object);
     /* The typed object as JSON, for GET /cache/{key}. The caller owns it. */
     cJSON *(*show)(const void *object);
+    /* The same as text, for logs of requests. NULL: nobody logs it. */
+    void (*print)(struct buf *buf, const void *object);
 };
 
 /* The id of the default workspace; part of most cache keys. Fixed by the first migration. */

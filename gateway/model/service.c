@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/model/document.h"
 #include "gateway/model/pack.h"
+#include "gateway/model/shown.h"
 #include "gateway/model/texts.h"
 
 enum {
@@ -196,36 +197,38 @@ static bool pack(struct packer *packer, const cJSON *document, struct service *s
 
 PACK_DECODE(service, pack)
 
+/* clang-format off */
+static const struct shown_member members[] = {
+    SHOWN_MEMBER(service, id, ID),
+    SHOWN_MEMBER(service, created_at, LONG),
+    SHOWN_MEMBER(service, updated_at, LONG),
+    SHOWN_MEMBER(service, name, TEXT),
+    SHOWN_MEMBER(service, retries, INT),
+    SHOWN_MEMBER(service, protocol, PROTOCOL),
+    SHOWN_MEMBER(service, host, TEXT),
+    SHOWN_MEMBER(service, port, INT),
+    SHOWN_MEMBER(service, path, TEXT),
+    {JSON_NAME("connect_timeout"), SHOWN_INT, offsetof(struct service, connect_ms), 0},
+    {JSON_NAME("write_timeout"), SHOWN_INT, offsetof(struct service, write_ms), 0},
+    {JSON_NAME("read_timeout"), SHOWN_INT, offsetof(struct service, read_ms), 0},
+    SHOWN_MEMBER(service, tags, TEXTS),
+    {JSON_NAME("tls_verify"), SHOWN_BOOLEAN_IF, offsetof(struct service, tls_verify), offsetof(struct service, tls_verify_set)},
+    SHOWN_MEMBER(service, tls_verify_depth, POSITIVE),
+    SHOWN_MEMBER(service, client_certificate, REFERENCE),
+    {JSON_NAME("ca_certificates"), SHOWN_IDS, offsetof(struct service, authorities), offsetof(struct service, authority_count)},
+    SHOWN_MEMBER(service, enabled, BOOLEAN),
+    {JSON_NAME("ws_id"), SHOWN_WORKSPACE, 0, 0},
+};
+/* clang-format on */
+
+static void print(struct buf *buf, const void *object)
+{
+    shown_print(buf, members, COUNT(members), object);
+}
+
 static cJSON *show(const void *object)
 {
-    const struct service *service = object;
-    cJSON *shown = cJSON_CreateObject();
-    cJSON_AddItemToObject(shown, "id", show_id(&service->id));
-    cJSON_AddNumberToObject(shown, "created_at", (double)service->created_at);
-    cJSON_AddNumberToObject(shown, "updated_at", (double)service->updated_at);
-    cJSON_AddItemToObject(shown, "name", show_text(service->name));
-    cJSON_AddNumberToObject(shown, "retries", service->retries);
-    cJSON_AddStringToObject(shown, "protocol", protocol_name(service->protocol));
-    cJSON_AddStringToObject(shown, "host", service->host);
-    cJSON_AddNumberToObject(shown, "port", service->port);
-    cJSON_AddItemToObject(shown, "path", show_text(service->path));
-    cJSON_AddNumberToObject(shown, "connect_timeout", service->connect_ms);
-    cJSON_AddNumberToObject(shown, "write_timeout", service->write_ms);
-    cJSON_AddNumberToObject(shown, "read_timeout", service->read_ms);
-    cJSON_AddItemToObject(shown, "tags", show_texts(&service->tags));
-    if (service->tls_verify_set)
-        cJSON_AddBoolToObject(shown, "tls_verify", service->tls_verify);
-    if (service->tls_verify_depth >= 0)
-        cJSON_AddNumberToObject(shown, "tls_verify_depth", service->tls_verify_depth);
-    cJSON_AddItemToObject(shown, "client_certificate", show_reference(&service->client_certificate));
-    if (service->authority_count > 0) {
-        cJSON *list = cJSON_AddArrayToObject(shown, "ca_certificates");
-        for (size_t i = 0; i < service->authority_count; i++)
-            cJSON_AddItemToArray(list, show_id(&service->authorities[i]));
-    }
-    cJSON_AddBoolToObject(shown, "enabled", service->enabled);
-    cJSON_AddStringToObject(shown, "ws_id", DEFAULT_WORKSPACE);
-    return show_without_nulls(shown);
+    return shown_tree(print, object);
 }
 
 const struct schema service_schema = {
@@ -245,4 +248,5 @@ const struct schema service_schema = {
     .decode = decode,
     .release = free,
     .show = show,
+    .print = print,
 };
