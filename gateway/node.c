@@ -419,6 +419,7 @@ int node_live(const struct node_life *life)
     const sigset_t set = node_signals();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
 
     struct err err = {0};
     bool ok = open_node(&node, &err);

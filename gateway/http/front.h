@@ -19,7 +19,9 @@
 #include "gateway/base/list.h"
 #include "gateway/http/arena.h"
 #include "gateway/http/guard.h"
+#include "gateway/http/lingering.h"
 #include "gateway/http/listener.h"
+#include "gateway/http/spool.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 
@@ -66,8 +68,11 @@ struct front_loop {
     struct list connections;
     int connection_count;
     struct arena_stock arenas; /* of exchanges */
-    bool paused;               /* the cap is reached; listeners do not read */
-    bool listening;            /* counted in the front's */
+    struct lingering_room lingering;
+    struct spool_listener spool;
+    struct timer lost; /* bodies could not be kept: answers those requests */
+    bool paused;       /* the cap is reached; listeners do not read */
+    bool listening;    /* counted in the front's */
     bool draining;
     int64_t listen_until_ms; /* while draining; loop_now_ms() */
     int idle_limit_ms;       /* likewise */
@@ -94,6 +99,7 @@ struct front_connection {
     h2o_socket_t *sock;
     struct list exchanges;         /* that run; over HTTP/1 at most one */
     struct tunnel *tunnel;         /* NULL: it speaks HTTP */
+    struct lingering *lingering;   /* NULL: it may close at once */
     struct proxy_line *proxy_line; /* NULL: none is awaited */
     uint64_t request_count;
     int idle_ms; /* while draining, as far as sweeps have seen */
@@ -158,6 +164,12 @@ void front_check_decoder(void);
 
 /* refusal.c: gives errors that h2o answers by itself the server's look. */
 void front_dress_errors(struct front_server *server, h2o_pathconf_t *path);
+/* The client of a refused HTTP/1 request may still be sending it: the connection closes with patience. */
+void front_close_gently(h2o_req_t *req);
+/* Answers requests that are still being read and whose bodies are lost. */
+void front_refuse_lost(struct front_loop *at);
+/* Whether that has become of the body of a request that is complete. */
+bool front_has_lost_body(const h2o_req_t *req);
 
 struct front_handler {
     h2o_handler_t super;

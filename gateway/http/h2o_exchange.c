@@ -572,6 +572,7 @@ static void refuse(struct h2o_exchange *x, struct front_server *server, struct g
 
     metrics_add(METRIC_HTTP_REJECTED, 1);
     x->req->http1_is_persistent = 0;
+    front_close_gently(x->req);
     if (server->refuse != NULL) {
         server->refuse(&x->super, refusal.status, refusal.text, server->arg);
         return;
@@ -596,6 +597,8 @@ int front_on_request(h2o_handler_t *handler, h2o_req_t *req)
         refusal = front_check(req, x->connection, &x->super, &checked);
     if (refusal.status == 0 && req->entity.len > server->front->options.max_body_bytes)
         refusal = (struct guard_refusal){413, "Payload too large"};
+    if (refusal.status == 0 && front_has_lost_body(req))
+        refusal = (struct guard_refusal){500, "An unexpected error occurred"};
     if (refusal.status != 0) {
         refuse(x, server, refusal);
         return 0;

@@ -40,7 +40,6 @@ enum {
     LINE_BYTES = 8 * 1024,
     SPARE_DESCRIPTORS = 128,
     MOST_DESCRIPTORS = 1 << 20,
-    SPOOL_FROM_BYTES = 32 * 1024 * 1024,
     DEFAULT_BODY_BYTES = 1024 * 1024 * 1024,
     SWEEP_MS = 100,
     LAST_ACCEPTS_MS = 200, /* longer than the last step of a handshake takes to come */
@@ -81,6 +80,7 @@ static void on_close(void *arg)
     struct front_loop *at = connection->at;
 
     list_remove(&connection->link);
+    lingering_begin(connection->lingering);
     proxy_line_free(connection->proxy_line);
     h2_watch_forget(connection);
     free(connection->server_name);
@@ -282,6 +282,9 @@ static void on_loop_end(struct loop_end *end)
     }
     timer_stop(&at->sweep);
     timer_stop(&at->retry);
+    timer_stop(&at->lost);
+    spool_leave(&at->spool);
+    lingering_room_fini(&at->lingering);
     loop_turn(at->loop, 0);
     if (at->connection_count > 0) {
         log_warn("http: connections left at the end of a loop; count=%d", at->connection_count);
@@ -291,6 +294,19 @@ static void on_loop_end(struct loop_end *end)
     h2o_multithread_queue_t *queue = at->context.queue;
     h2o_context_dispose(&at->context);
     free(queue); /* h2o_multithread_destroy_queue() of 2.2.5 leaves this to nobody */
+}
+
+static void on_lost_due(struct timer *timer)
+{
+    front_refuse_lost(CONTAINER_OF(timer, struct front_loop, lost));
+}
+
+/* In the middle of a read: whose it is shows when that is over. */
+static void on_lost(struct spool_listener *listener)
+{
+    struct front_loop *at = CONTAINER_OF(listener, struct front_loop, spool);
+
+    timer_start(at->loop, &at->lost, 0, on_lost_due);
 }
 
 static void server_free(struct front_server *server)
@@ -409,6 +425,7 @@ struct http_front *http_front_new(const struct http_front_options *options)
     (void)pthread_mutex_init(front->lock, NULL); /* cannot fail with default attributes */
     set_limits(front);
     front_check_decoder();
+    spool_check();
     h2o_config_init(&front->conf);
     front->conf.server_name = h2o_iovec_init(NULL, 0); /* answers bring their own Server line, or none */
     front->conf.http1.upgrade_to_http2 = 0;
@@ -418,12 +435,8 @@ struct http_front *http_front_new(const struct http_front_options *options)
         front->conf.http1.req_timeout = (uint64_t)options->request_timeout_ms;
     /* h2o refuses a chunked body of exactly its limit; what is one byte too long is refused by us. */
     front->conf.max_request_entity_size = front->options.max_body_bytes + 1;
-    if (options->spool_directory != NULL) {
-        h2o_socket_buffer_mmap_settings.threshold = SPOOL_FROM_BYTES;
-        (void)snprintf(h2o_socket_buffer_mmap_settings.fn_template,
-                       sizeof(h2o_socket_buffer_mmap_settings.fn_template), "%s/body.XXXXXX",
-                       options->spool_directory);
-    }
+    if (options->spool_directory != NULL)
+        spool_use(options->spool_directory);
     return front;
 }
 
@@ -492,6 +505,9 @@ bool http_front_attach(struct http_front *front, struct loop *loop, struct err *
     at->front = front;
     at->loop = loop;
     list_init(&at->connections);
+    lingering_room_init(&at->lingering, loop);
+    at->spool.on_lost = on_lost;
+    spool_join(&at->spool);
     for (size_t i = 0; i < front->server_count; i++)
         count += front->servers[i]->address_count;
     at->listeners = mem_zalloc((count + 1) * sizeof(*at->listeners));

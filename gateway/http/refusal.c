@@ -36,6 +36,8 @@ static const char *text_of(int status)
         return "Payload too large";
     case 417:
         return "Expectation failed";
+    case 500:
+        return "An unexpected error occurred";
     default:
         return "Bad request";
     }
@@ -99,6 +101,7 @@ static void dress(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t **slot)
     struct front_server *server = ((struct dressing_filter *)(void *)super)->server;
     struct recorded recorded = {.req = req};
 
+    front_close_gently(req);
     if (server->refuse != NULL && req->res.status >= 400) {
         struct exchange *exchange = front_exchange_new(req, &recorder, &recorded);
 
@@ -115,6 +118,42 @@ static void dress(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t **slot)
         slot = &stream->super.next;
     }
     h2o_setup_next_ostream(req, slot);
+}
+
+void front_close_gently(h2o_req_t *req)
+{
+    struct front_connection *connection = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+
+    if (req->version < 0x200 && connection->lingering == NULL)
+        connection->lingering = lingering_prepare(&connection->at->lingering, connection->sock);
+}
+
+bool front_has_lost_body(const h2o_req_t *req)
+{
+    if (req->version >= 0x200)
+        return spool_is_lost_body(req->entity);
+    return spool_is_lost(req->conn->callbacks->get_socket(req->conn)->input);
+}
+
+/* As h2o itself does it when a body turns out too large. Its reader is not called any more, and its deadline
+ * stays: that of the answer. */
+static int refuse_lost(h2o_req_t *req, void *arg)
+{
+    h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
+    const struct front_connection *connection = sock->on_close.data;
+
+    (void)arg;
+    if (!spool_is_lost(sock->input) || !list_is_empty(&connection->exchanges) || h2o_socket_is_writing(sock))
+        return 0;
+    h2o_socket_read_stop(sock);
+    h2o_send_error_generic(req, 500, "Internal Server Error", "An unexpected error occurred",
+                           H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+    return 0;
+}
+
+void front_refuse_lost(struct front_loop *at)
+{
+    (void)at->front->conf.http1.callbacks.foreach_request(&at->context, refuse_lost, NULL);
 }
 
 void front_dress_errors(struct front_server *server, h2o_pathconf_t *path)

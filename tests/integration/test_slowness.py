@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import threading
@@ -167,15 +168,19 @@ def test_a_client_that_leaves_a_stream_ends_it_at_the_upstream(node, played):
     eventually(lambda: ended == [b""], 3, what="the end at the upstream")
 
 
+def trusting():
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def slow_client(node, path, tls=False):
     link = socket.socket()
     link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     link.settimeout(20)
     link.connect(("127.0.0.1", node.tls_port if tls else node.proxy_port))
     if tls:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        link = context.wrap_socket(link, server_hostname="localhost")
+        link = trusting().wrap_socket(link, server_hostname="localhost")
     link.sendall(request(path))
     return link
 
@@ -328,21 +333,92 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(node, played):
     assert b"xpect" not in server.head
 
 
-def test_an_upload_that_cannot_be_spooled_costs_its_connection_only(node):
-    """libh2o has no other answer when a temporary file cannot be made or grow, and says so itself."""
-    node.cluster.service()
-    node.cluster.route("all", paths=["/"])
-    upload = request(b"/bytes/2/x", b"Content-Length: 40000000\r\n", b"POST") + b"x" * 40_000_000
+BODY, LOST = 40_000_000, "cannot be kept in a file"
+
+
+def upload(path, size=BODY, chunked=False):
+    framing = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: %d\r\n" % size
+    body = b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n" if chunked else b"x" * size
+    return request(path, framing, b"POST") + body
+
+
+def no_directory(node):
     away = node.directory + ".away"
     os.rename(node.directory, away)
+    return lambda: os.rename(away, node.directory)
+
+
+def no_room(node):
+    """As on a full disk: no file may become larger than that."""
+    before = resource.prlimit(node.worker_pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.worker_pid, resource.RLIMIT_FSIZE, (36_000_000, before[1]))
+    return lambda: resource.prlimit(node.worker_pid, resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
+@pytest.mark.parametrize("front", ["tcp", "tls"])
+@pytest.mark.parametrize("obstacle", [no_directory, no_room])
+def test_an_upload_that_cannot_be_spooled_is_answered(node, obstacle, front, chunked):
+    node.cluster.service()
+    node.cluster.route("all", paths=["/"])
+    port, tls = (node.proxy_port, None) if front == "tcp" else (node.tls_port, trusting())
+    descriptors, logged, began = len(os.listdir(f"/proc/{node.worker_pid}/fd")), node.log().count(LOST), time.monotonic()
+    mend = obstacle(node)
     try:
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            assert raw(node.proxy_port, upload) == b""
-        assert "failed to create temporary file" in node.log()
-        assert raw(node.proxy_port, request(b"/bytes/2/x")).endswith(b"xx")
+        for _ in range(4):
+            got = raw(port, upload(b"/bytes/2/x", chunked=chunked), tls=tls)
+            assert got.startswith(b"HTTP/1.1 500") and b"\nAn unexpected error occurred" in got, got
+            assert b"\r\nConnection: close\r\n" in got
+        assert raw(port, request(b"/bytes/2/x"), tls=tls).endswith(b"xx")
     finally:
-        os.rename(away, node.directory)
-    assert raw(node.proxy_port, upload).endswith(b"\r\n\r\nxx")
+        mend()
+    assert raw(port, upload(b"/bytes/2/x", chunked=chunked), tls=tls).endswith(b"\r\n\r\nxx")
+    assert LOST in node.log() and node.log().count(LOST) - logged <= time.monotonic() - began + 1
+    assert "failed to create temporary file" not in node.log()  # libh2o's own word, a line each time
+    eventually(lambda: len(os.listdir(f"/proc/{node.worker_pid}/fd")) <= descriptors + 2, 10, what="no descriptor kept")
+
+
+def test_uploads_that_cannot_be_spooled_cost_no_memory(node):
+    """They are taken to their end, so that whoever does not listen before it is told as well."""
+    node.cluster.service()
+    node.cluster.route("all", paths=["/"])
+    mend, grown, before = no_directory(node), [], node.rss_kb()
+    try:
+        with socket.create_connection(("127.0.0.1", node.proxy_port), timeout=20) as link:
+            link.sendall(request(b"/", b"Content-Length: 100000000\r\n", b"POST"))
+            for _ in range(50):
+                link.sendall(b"x" * 2_000_000)
+                grown.append(node.rss_kb() - before)
+            assert link.recv(65536).startswith(b"HTTP/1.1 500")
+    finally:
+        mend()
+    assert grown[-1] < 10_000, grown
+    assert max(grown) < 80_000, grown
+
+
+def test_who_still_sends_sees_why_the_request_is_refused(own_cluster, postgres):
+    """And not a reset, for which most clients forget the answer."""
+    one = own_cluster(postgres=postgres, redis=False, settings={"nginx_http_client_max_body_size": "1m"}, names=("a",)).a
+    for chunked in (False, True):
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", one.proxy_port), timeout=20) as link:
+                link.sendall(upload(b"/", 30_000_000, chunked))
+                got = b""
+                while part := link.recv(65536):
+                    got += part
+            assert got.startswith(b"HTTP/1.1 413") and b"Payload too large" in got, got
+    with socket.create_connection(("127.0.0.1", one.proxy_port), timeout=20) as link:  # who never ends is cut off
+        link.sendall(request(b"/", b"Content-Length: 1000000000000\r\n", b"POST"))
+        began, sent = time.monotonic(), 0
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while time.monotonic() - began < 20 * PATIENCE:
+                sent += link.send(b"x" * 1000)
+                time.sleep(0.01)
+    assert 4 < time.monotonic() - began < 10 * PATIENCE
+    for _ in range(300):  # more than may linger at a time
+        link = socket.create_connection(("127.0.0.1", one.proxy_port), timeout=20)
+        link.sendall(request(b"/", b"Content-Length: 1000000000000\r\n", b"POST"))
+        assert link.recv(65536).startswith(b"HTTP/1.1 413")
 
 
 def test_an_answer_may_come_before_the_request_has_been_read(node, played):
