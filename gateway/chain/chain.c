@@ -194,14 +194,23 @@ static const struct chain_state *state_of_answer(struct chain *chain)
     return chain->state;
 }
 
+/* The one at `i` of those that apply has its turn. */
+static const struct plugin *turn_of(struct chain *chain, const struct chain_state *state, size_t i)
+{
+    chain->running = state->applying[i];
+    return chain->running->plugin;
+}
+
 void chain_header_filter(struct chain *chain)
 {
     const struct chain_state *state = state_of_answer(chain);
 
     chain->filtering = true;
-    for (size_t i = 0; state != NULL && i < state->applying_count; i++)
-        if (state->applying[i]->plugin->header_filter != NULL)
-            state->applying[i]->plugin->header_filter(chain, state->applying[i]->object);
+    for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
+        const struct plugin *plugin = turn_of(chain, state, i);
+        if (plugin->header_filter != NULL)
+            plugin->header_filter(chain, chain->running->object);
+    }
     chain->filtering = false;
 }
 
@@ -209,16 +218,20 @@ void chain_body_filter(struct chain *chain)
 {
     const struct chain_state *state = chain->wants_body ? state_of_answer(chain) : NULL;
 
-    for (size_t i = 0; state != NULL && i < state->applying_count; i++)
-        if (state->applying[i]->plugin->body_filter != NULL)
-            state->applying[i]->plugin->body_filter(chain, state->applying[i]->object);
+    for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
+        const struct plugin *plugin = turn_of(chain, state, i);
+        if (plugin->body_filter != NULL)
+            plugin->body_filter(chain, chain->running->object);
+    }
 }
 
 void chain_log(struct chain *chain)
 {
     const struct chain_state *state = state_of_answer(chain);
 
-    for (size_t i = 0; state != NULL && i < state->applying_count; i++)
-        if (state->applying[i]->plugin->log != NULL)
-            state->applying[i]->plugin->log(chain, state->applying[i]->object);
+    for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
+        const struct plugin *plugin = turn_of(chain, state, i);
+        if (plugin->log != NULL)
+            plugin->log(chain, chain->running->object);
+    }
 }

@@ -26,7 +26,6 @@ static const struct plugin_schema *const schemas[] = {
     &pre_function_plugin_schema,
     &prometheus_plugin_schema,
     &proxy_cache_plugin_schema,
-    &response_ratelimiting_plugin_schema,
     &session_plugin_schema,
     &statsd_plugin_schema,
     &syslog_plugin_schema,

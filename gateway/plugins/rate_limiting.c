@@ -9,7 +9,6 @@
 #include "gateway/plugins/rate_limiting.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
 #include "gateway/plugins/period.h"
+#include "gateway/plugins/rate_limit.h"
 
 /* ---- settings ---- */
 
@@ -158,25 +158,13 @@ static enum limit_by limit_by_named(const char *name)
     return BY_CONSUMER;
 }
 
-/* Part of a request is a whole one. */
-static int64_t limit_of(const cJSON *config, const char *period)
-{
-    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(config, period);
-    double most = 1e15; /* exact in a double, and never reached */
-
-    if (!cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
-        return 0;
-    return (int64_t)ceil(limit->valuedouble < most ? limit->valuedouble : most);
-}
-
 static bool configure(const cJSON *config, void **object, struct err *err)
 {
     struct settings *settings = mem_zalloc(sizeof(*settings));
     const char *policy = document_text(config, "policy");
 
     (void)err;
-    for (size_t i = 0; i < PERIOD_COUNT; i++)
-        settings->limits[i] = limit_of(config, period_names[i]);
+    rate_limits_read(config, settings->limits);
     settings->limit_by = limit_by_named(document_text(config, "limit_by"));
     settings->header_name = mem_strdup(document_text(config, "header_name"));
     settings->path = mem_strdup(document_text(config, "path"));
@@ -191,11 +179,6 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
 /* ---- who is it? ---- */
 
-static struct str id_text(struct chain *chain, const struct uuid *id)
-{
-    return exchange_copy(chain->exchange, (struct str){(const char *)id->bytes, sizeof(id->bytes)});
-}
-
 /* at == NULL: what is counted by is not there. */
 static struct str find_identity(struct chain *chain, const struct settings *settings)
 {
@@ -203,13 +186,11 @@ static struct str find_identity(struct chain *chain, const struct settings *sett
 
     switch (settings->limit_by) {
     case BY_CONSUMER:
-        if (chain->consumer != NULL)
-            return id_text(chain, &chain->consumer->id);
-        return chain->credential_identifier;
+        return rate_limit_consumer(chain);
     case BY_CREDENTIAL:
         return chain->credential_identifier;
     case BY_SERVICE:
-        return chain->service != NULL ? id_text(chain, &chain->service->id) : STR_NONE;
+        return chain->service != NULL ? rate_limit_id(chain, &chain->service->id) : STR_NONE;
     case BY_HEADER:
         header = settings->header_name != NULL ? headers_find(&exchange_request(chain->exchange)->headers,
                                                               str_of(settings->header_name))

@@ -21,6 +21,7 @@
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
 #include "gateway/plugins/request_transformer.h"
+#include "gateway/plugins/response_ratelimiting.h"
 #include "gateway/plugins/response_transformer.h"
 
 static const struct plugin *const plugins[] = {
@@ -34,6 +35,7 @@ static const struct plugin *const plugins[] = {
     &request_size_limiting_plugin, /* 951 */
     &acl_plugin,                   /* 950 */
     &rate_limiting_plugin,         /* 910 */
+    &response_ratelimiting_plugin, /* 900 */
     &request_transformer_plugin,   /* 801 */
     &response_transformer_plugin,  /* 800 */
     &request_termination_plugin,   /* 2 */

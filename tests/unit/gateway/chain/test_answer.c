@@ -217,6 +217,7 @@ static void a_name_that_is_no_header_value_is_not_told(void **state)
 
 static void mark(struct chain *chain, const void *object)
 {
+    assert_ptr_equal(chain->running->object, object);
     headers_set(&chain->answer.headers, str_of(object),
                 exchange_printf(chain->exchange, "%d", chain->answer.status));
 }

@@ -1,0 +1,36 @@
+/*
+ * rate_limit - see rate_limit.h.
+ */
+
+#include "gateway/plugins/rate_limit.h"
+
+#include <math.h>
+
+#include "gateway/chain/chain.h"
+
+static int64_t limit_of(const cJSON *record, const char *period)
+{
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(record, period);
+    double most = 1e15; /* exact in a double, and never reached */
+
+    if (!cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
+        return 0;
+    return (int64_t)ceil(limit->valuedouble < most ? limit->valuedouble : most);
+}
+
+void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT])
+{
+    for (size_t i = 0; i < PERIOD_COUNT; i++)
+        limits[i] = limit_of(record, period_names[i]);
+}
+
+struct str rate_limit_id(struct chain *chain, const struct uuid *id)
+{
+    return exchange_copy(chain->exchange, (struct str){(const char *)id->bytes, sizeof(id->bytes)});
+}
+
+struct str rate_limit_consumer(struct chain *chain)
+{
+    return chain->consumer != NULL ? rate_limit_id(chain, &chain->consumer->id)
+                                   : chain->credential_identifier;
+}
