@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "admin/log_level.h"
+#include "admin/min_position.h"
 #include "admin/openapi.h"
 #include "admin/reply.h"
 #include "admin/request.h"
-#include "admin/routes.h"
 #include "admin/state.h"
 #include "gateway/base/mem.h"
 #include "gateway/config/config.h"
@@ -62,7 +62,7 @@ static void handle(struct exchange *exchange, void *arg)
     request->is_status_api = server->is_status_api;
     bool welcome = is_welcome(request);
     if (welcome && path_parse(exchange_request(exchange)->path, &request->path))
-        routes_answer(request);
+        min_position_admit(request);
     else if (welcome)
         answer_not_found(&request->answer);
     if (!request->is_running)
@@ -137,6 +137,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     made->status_server = (struct admin_server){made, true};
     made->openapi = openapi_write(options->schemas, &made->openapi_bytes);
     list_init(&made->running);
+    await_init(&made->await, made);
     made->front = http_front_new(&front);
     made->status_front = http_front_new(&front);
     if (!add_server(made->front, "admin_listen", &config->admin_listen, &made->admin_server, err) ||
@@ -268,6 +269,7 @@ void admin_close(struct admin *admin)
     for (struct list *link = list_take_first(&admin->running); link != NULL;
          link = list_take_first(&admin->running))
         request_free(CONTAINER_OF(link, struct request, link));
+    await_fini(&admin->await);
     timer_stop(&admin->level_timer);
     http_front_free(admin->front);
     http_front_free(admin->status_front);

@@ -31,6 +31,13 @@ struct snapshot_place;
 struct cJSON;
 struct store;
 
+enum admin_place {
+    ADMIN_THERE,
+    ADMIN_BEHIND,
+    ADMIN_ELSEWHERE, /* a position of another history */
+    ADMIN_NOWHERE,   /* no position at all */
+};
+
 /* What the Admin API needs from the bus, as functions: admin may not include bus. */
 struct admin_bus {
     uint64_t (*applied)(void *arg);
@@ -38,6 +45,8 @@ struct admin_bus {
     bool (*wait)(void *arg, uint64_t position, int64_t timeout_ms); /* blocks: store threads only */
     void (*announce)(void *arg, uint64_t position, int64_t tag, const uint8_t (*keys)[16], size_t key_count);
     void (*position_text)(void *arg, uint64_t position, char text[40]);
+    /* Where is this node, seen from a position as text? Behind: it hurries. Any thread. */
+    enum admin_place (*look)(void *arg, const char *text, size_t length);
     /* JSON object with the bus's figures for /status; the caller owns it */
     struct cJSON *(*describe)(void *arg);
     int64_t (*since_good_poll_ms)(void *arg);

@@ -39,6 +39,7 @@ void answer_fini(struct answer *answer)
 {
     free(answer->body);
     free(answer->cache_key);
+    free(answer->laggards);
     *answer = (struct answer){0};
 }
 
@@ -197,6 +198,8 @@ static void answer_too_long(struct answer *answer)
 
 void answer_store_error(struct answer *answer, const struct schema *schema, const struct store_error *error)
 {
+    const char *name = schema != NULL ? schema->name : "-";
+
     switch (error->failure) {
     case STORE_PRIMARY_KEY:
         answer_key(answer, ANSWER_PRIMARY_KEY_VIOLATION, cJSON_Duplicate(error->key, true),
@@ -219,8 +222,7 @@ void answer_store_error(struct answer *answer, const struct schema *schema, cons
         answer_too_long(answer);
         return;
     case STORE_UNKNOWN_OUTCOME:
-        log_error("admin: the outcome of a commit is unknown; entity=%s why=%s", schema->name,
-                  error->err.text);
+        log_error("admin: the outcome of a commit is unknown; entity=%s why=%s", name, error->err.text);
         answer_message(answer, 500,
                        "The connection to the database was lost during the commit: the change may "
                        "or may not have been stored");
@@ -231,6 +233,6 @@ void answer_store_error(struct answer *answer, const struct schema *schema, cons
     case STORE_REJECTED:
         break;
     }
-    log_error("admin: the database could not do it; entity=%s why=%s", schema->name, error->err.text);
+    log_error("admin: the database could not do it; entity=%s why=%s", name, error->err.text);
     answer_message(answer, 500, "%s", unexpected);
 }

@@ -28,6 +28,7 @@ struct answer {
     const char *text; /* the body in its place: a constant, or something that outlives the request */
     size_t body_len;
     uint64_t position;            /* 0: no Freshet-Position */
+    char *laggards;               /* owned; NULL: no Freshet-Laggards */
     char *cache_key;              /* owned; NULL: no X-Cache-Key */
     char etag[VERSION_TEXT_SIZE]; /* "": no ETag */
     const char *allow;            /* answers to OPTIONS; a constant or the request's */
@@ -69,5 +70,5 @@ void answer_violations(struct answer *answer, const struct violations *violation
 /* Code 6; `key` is taken. */
 void answer_missing(struct answer *answer, cJSON *key);
 
-/* What the store could not do with an entity of `schema`. */
+/* What the store could not do with an entity of `schema`; NULL: with none in particular. */
 void answer_store_error(struct answer *answer, const struct schema *schema, const struct store_error *error);

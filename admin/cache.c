@@ -21,6 +21,7 @@
 #include "gateway/cache/cache.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/snapshot.h"
+#include "gateway/store/cluster.h"
 
 static struct digest digest_of(const struct request *request, struct str key)
 {
@@ -129,8 +130,34 @@ void cache_drop(struct request *request)
     buf_fini(&buf);
 }
 
+/* A job: every node forgets everything, this one before the answer goes out, and loads its routing anew. */
+static void drop_everywhere(struct store_session *session, struct request *request)
+{
+    struct store_error error = {0};
+    struct outbox_receipt receipt = {0};
+
+    if (store_touch(session, NULL, NULL, &receipt, &error)) {
+        answer_empty(&request->answer, 204);
+        request_spread(request, session, &receipt);
+    } else {
+        answer_store_error(&request->answer, NULL, &error);
+    }
+    store_error_fini(&error);
+}
+
 void cache_drop_all(struct request *request)
 {
+    const struct query_argument *scope = query_string_find(&request->query, "scope");
+
+    if (scope != NULL && str_equal(scope->value, STR("cluster"))) {
+        audit_note(request, "purge", "cache of the cluster", NULL);
+        request_run(request, drop_everywhere);
+        return;
+    }
+    if (scope != NULL && !str_equal(scope->value, STR("node"))) {
+        answer_invalid_option(&request->answer, "scope", "must be one of: node, cluster");
+        return;
+    }
     cache_purge(request->admin->options.cache);
     audit_note(request, "purge", "cache", NULL);
     answer_empty(&request->answer, 204);

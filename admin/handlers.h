@@ -35,6 +35,11 @@ void log_level_set_everywhere(struct request *request);
 void upstream_health_show(struct request *request);
 void target_health_set(struct request *request);
 
+void cluster_position(struct request *request);
+void cluster_commit(struct request *request);
+void cluster_events(struct request *request);
+void cluster_nodes(struct request *request);
+
 void timers_show(struct request *request);
 void workspaces_list(struct request *request);
 void workspaces_show(struct request *request);

@@ -58,6 +58,10 @@ const struct openapi_operation openapi_operations[] = {
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/unhealthy",           "No node sends anything to a target until a check says otherwise"},
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/healthy",   "The same of one address of a target, ip:port"},
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", "The same of one address of a target, ip:port"},
+    {METHOD_GET,    "/cluster/position",         "The newest position of the log, and how far all nodes have come"},
+    {METHOD_GET,    "/cluster/positions/{position}", "A commit, and on which nodes it is live"},
+    {METHOD_GET,    "/cluster/events",           "What was changed, newest first"},
+    {METHOD_GET,    "/cluster/nodes",            "Every node, its position, and how it hears of changes"},
     {METHOD_GET,    "/timers",                   "The shape clients know; timers are not counted"},
     {METHOD_GET,    "/workspaces",               "The one workspace"},
     {METHOD_GET,    "/workspaces/{workspaces}",  "A workspace"},
@@ -78,6 +82,15 @@ const struct openapi_operation openapi_operations[] = {
     {.form = NULL},
 };
 
+#define NUMBER  "{'type':'number'}"
+#define MAYBE(type) "{'type':['" type "','null']}"
+#define NODE_NAME RECORD("'id':" MAYBE("string") ",'name':" MAYBE("string"), "'id','name'")
+#define NODE_THERE RECORD("'id':" TEXT ",'name':" TEXT ",'position':" MAYBE("integer"), "'id','name','position'")
+#define COMMIT_MEMBERS                                                                                       \
+    "'position':" COUNTER ",'at':" NUMBER ",'by':" NODE_NAME ",'change_count':" COUNTER                       \
+    ",'changes':" LIST(RECORD("'kind':" TEXT ",'entity':" MAYBE("string") ",'id':" MAYBE("string"), "'kind','entity','id'")) \
+    ",'nodes':" COUNTER ",'applied_by':" COUNTER
+#define COMMIT_NAMES "'position','at','by','change_count','changes','nodes','applied_by'"
 #define SIZE   "{'type':'integer','minimum':1,'maximum':1000,'default':100}"
 const struct openapi_argument openapi_arguments[] = {
     {"/status",      "unit",   "{'type':'string','pattern':'^[bkmgBKMG]$','default':'m'}", "Of amounts of memory"},
@@ -91,6 +104,9 @@ const struct openapi_argument openapi_arguments[] = {
     {"/tags",        "offset", TEXT, "As the page before said"},
     {"/tags/{tags}", "size",   SIZE, "Rows of a page"},
     {"/tags/{tags}", "offset", TEXT, "As the page before said"},
+    {"/cluster/events", "size",   SIZE, "Rows of a page"},
+    {"/cluster/events", "offset", TEXT, "As the page before said: a position"},
+    {"/cache",       "scope",  "{'type':'string','enum':['node','cluster'],'default':'node'}", "Who forgets everything; with cluster the routing is loaded anew as well"},
     {"/cache",       "prefix", TEXT, "Only keys that begin like this"},
     {"/cache",       "size",   SIZE, "Rows of a page"},
     {"/cache",       "offset", TEXT, "As the page before said"},
@@ -140,6 +156,18 @@ const struct openapi_answer openapi_answers[] = {
         "'key':" TEXT ",'negative':{'type':'boolean'},'position':" COUNTER ",'age_ms':{'type':'integer'},"
         "'expires_in_ms':{'type':['integer','null']}", "'key','negative','position','age_ms','expires_in_ms'")), NULL},
     {METHOD_DELETE, "/cache", 204, NULL, NULL},
+    {METHOD_GET, "/cluster/position", 200, RECORD("'history':" TEXT ",'head':" COUNTER ",'floor':" COUNTER ",'nodes':" COUNTER
+        ",'applied_everywhere':" MAYBE("integer") ",'applied_here':" COUNTER ",'position':" TEXT,
+        "'history','head','floor','nodes','applied_everywhere','applied_here','position'"), NULL},
+    {METHOD_GET, "/cluster/positions/{position}", 200, RECORD(COMMIT_MEMBERS ",'live_on':" LIST(NODE_THERE) ",'waiting_for':" LIST(NODE_THERE),
+        COMMIT_NAMES ",'live_on','waiting_for'"), NULL},
+    {METHOD_GET, "/cluster/positions/{position}", 404, REF("message"), NULL},
+    {METHOD_GET, "/cluster/events", 200, PAGE(RECORD(COMMIT_MEMBERS, COMMIT_NAMES)), NULL},
+    {METHOD_GET, "/cluster/nodes", 200, PAGE(RECORD("'id':" TEXT ",'name':" TEXT ",'version':" TEXT
+        ",'state':{'enum':['joining','live','draining','gone']},'position':" MAYBE("integer")
+        ",'history':{'enum':['this','another','trimmed',null]},'lag':" RECORD("'events':" MAYBE("integer") ",'seconds':" NUMBER, "'events','seconds'")
+        ",'mode':" MAYBE("string") ",'channel':" MAYBE("string") ",'seen':" NUMBER ",'silent_seconds':" NUMBER ",'lease_seconds':" NUMBER ",'boot_id':" TEXT,
+        "'id','name','version','state','position','history','lag','mode','channel','seen','silent_seconds','lease_seconds','boot_id'")), NULL},
     {METHOD_GET, "/cache/{key}", 200, "{'type':['object','array']}", NULL},
     {METHOD_GET, "/cache/{key}", 404, REF("message"), NULL},
     {METHOD_DELETE, "/cache/{key}", 204, NULL, NULL},

@@ -96,8 +96,11 @@ static void add_common_answers(cJSON *responses, enum method method)
         refer_to(responses, 413, "TooLarge");
         refer_to(responses, 415, "UnsupportedType");
     }
+    if (method != METHOD_GET)
+        refer_to(responses, 202, "Committed");
     refer_to(responses, 500, "Failed");
     refer_to(responses, 503, "Busy");
+    refer_to(responses, 504, "NotThere");
 }
 
 static void add_body(cJSON *operation, cJSON *schema_give)
@@ -184,6 +187,20 @@ static void add_list_parameters(cJSON *operation, const struct crud_template *te
             parameters, openapi_json("{'name':'%s','in':'query','schema':{'type':'string','minLength':1},"
                                      "'description':'Only the one with this value.'}",
                                      filter));
+}
+
+/* What every request may say. */
+static void add_common_parameters(cJSON *operation, enum method method)
+{
+    static const char *const names[] = {"Freshet-Min-Position", "wait", "wait_timeout"};
+    cJSON *parameters = cJSON_GetObjectItemCaseSensitive(operation, "parameters");
+    size_t count = method == METHOD_GET ? 1 : COUNT(names);
+
+    if (parameters == NULL)
+        parameters = cJSON_AddArrayToObject(operation, "parameters");
+    for (size_t i = 0; i < count; i++)
+        (void)cJSON_AddItemToArray(parameters,
+                                   openapi_json("{'$ref':'#/components/parameters/%s'}", names[i]));
 }
 
 /* What depends on the version that is there, of one entity. */
@@ -281,6 +298,7 @@ static void add_entity_operation(struct writing *writing, const struct crud_temp
     add_success(responses, template, method);
     if (!is_list(template))
         add_conditions(operation, responses, method);
+    add_common_parameters(operation, method);
     if (template->kind != CRUD_COLLECTION)
         refer_to(responses, 404, "NotFound");
     if (has_body(method))
@@ -332,6 +350,7 @@ static void add_row(void *arg, enum method method, const char *form)
             (void)cJSON_AddStringToObject(operation, "summary", row->summary);
     add_operation_id(operation, method, form);
     add_arguments(operation, form);
+    add_common_parameters(operation, method);
     cJSON *responses = cJSON_CreateObject();
     for (const struct openapi_answer *row = openapi_answers; row->form != NULL; row++) {
         if (!is_of(row->method, row->form, method, form))

@@ -72,6 +72,11 @@ static const struct piece responses[] = {
     {"TooLarge", HTML("The body is too large.")},
     {"UnsupportedType", HTML("The body is of a type that is not understood.")},
     {"Failed", JSON("The database could not do it; the log says why.", MESSAGE)},
+    {"NotThere", JSON("This node has not reached Freshet-Min-Position in time.", MESSAGE)},
+    {"Committed", "{'description':'It is in force, but not everywhere yet.','headers':{'Freshet-Laggards':"
+                  "{'$ref':'#/components/headers/Freshet-Laggards'},'Freshet-Position':{'$ref':'#/components/"
+                  "headers/Freshet-Position'}},"
+                  "'content':{'application/json':{'schema':{'type':'object'}}}}"},
     {"Busy", JSON("Too much is waiting for the database; nothing has been done.", MESSAGE)},
 };
 
@@ -82,6 +87,16 @@ static const struct piece parameters[] = {
                "'description':'As the page before said.'}"},
     {"tags", "{'name':'tags','in':'query','schema':{'type':'string'},"
              "'description':'a,b: those that have both; a/b: those that have either.'}"},
+    {"wait",
+     "{'name':'wait','in':'query','schema':{'type':'string','enum':['none','node','cluster'],'default':'node'"
+     "},"
+     "'description':'Answer once it is committed, once this node has applied it, or once every node has.'}"},
+    {"wait_timeout",
+     "{'name':'wait_timeout','in':'query','schema':{'type':'number','minimum':0,'maximum':300,'default':10},"
+     "'description':'Seconds after which wait=cluster ends with 202.'}"},
+    {"Freshet-Min-Position",
+     "{'name':'Freshet-Min-Position','in':'header','schema':{'type':'string'},"
+     "'description':'As a Freshet-Position was: this node applies that change first.'}"},
     {"If-Match", "{'name':'If-Match','in':'header','schema':{'type':'string'},"
                  "'description':'Only if one of these versions is there, or *: any.'}"},
     {"If-None-Match", "{'name':'If-None-Match','in':'header','schema':{'type':'string'},"
@@ -93,6 +108,9 @@ static const struct piece headers[] = {
     {"ETag", "{'schema':{'type':'string'},'description':'Version of the entity, the same on every node.'}"},
     {"Freshet-Position", "{'schema':{'type':'string'},'description':'Of the change in the log: a node whose "
                          "applied_position is at least that has it.'}"},
+    {"Freshet-Laggards",
+     "{'schema':{'type':'string'},'description':'Of 202: how many nodes have not applied the change, "
+     "and their names.'}"},
 };
 
 static const struct piece security[] = {

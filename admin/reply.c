@@ -83,12 +83,15 @@ void reply_send(const struct admin *admin, struct exchange *exchange, const stru
         headers_add(&out.headers, STR("WWW-Authenticate"), str_of(answer->challenge));
     if (answer->position != 0)
         add_position(admin, exchange, answer->position, &out);
+    if (answer->laggards != NULL)
+        headers_add(&out.headers, STR("Freshet-Laggards"), str_of(answer->laggards));
     if (answer->cache_key != NULL)
         headers_add(&out.headers, STR("X-Cache-Key"), str_of(answer->cache_key));
     if (answer->etag[0] != '\0')
         headers_add(&out.headers, STR("ETag"), str_of(answer->etag));
     if (answer->etag[0] != '\0' || answer->position != 0)
-        headers_add(&out.headers, STR("Access-Control-Expose-Headers"), STR("ETag, Freshet-Position"));
+        headers_add(&out.headers, STR("Access-Control-Expose-Headers"),
+                    STR("ETag, Freshet-Position, Freshet-Laggards"));
     if (wants_header(admin->config, "latency_tokens", "X-Kong-Admin-Latency"))
         headers_add(&out.headers, STR("X-Kong-Admin-Latency"),
                     exchange_printf(exchange, "%" PRId64, (loop_clock_us() - received_us) / 1000));

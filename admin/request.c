@@ -3,7 +3,8 @@
  *
  *   exchange ends, no job        freed in on_end
  *   exchange ends, job runs      forgotten in on_end, freed when the job is done
- *   job done, exchange there     answered; freed when the exchange ends
+ *   job done, exchange there     answered, or waits for other nodes (await.h) first; freed when the exchange
+ * ends
  */
 
 #include "admin/request.h"
@@ -77,7 +78,17 @@ static void on_done(struct loop_message *message)
     }
     if (request->answer.status == 0 && request->after != NULL)
         request->after(request);
-    request_reply(request);
+    if (request->await_whom == AWAIT_CLUSTER && request->receipt.position != 0)
+        await_add(&request->admin->await, request);
+    else
+        request_reply(request);
+}
+
+static void do_work(struct store_session *session, struct request *request)
+{
+    store_ask_acknowledgement(session, request->await_whom == AWAIT_CLUSTER);
+    request->work(session, request);
+    store_ask_acknowledgement(session, false);
 }
 
 static void run_on_store(struct store_session *session, void *arg)
@@ -88,7 +99,7 @@ static void run_on_store(struct store_session *session, void *arg)
     if (loop_clock_us() > request->give_up_us)
         answer_message(&request->answer, 503, "The database is too slow: the request was not carried out");
     else
-        request->work(session, request);
+        do_work(session, request);
     loop_post(loop, &request->done); /* the request may be gone on return */
 }
 
@@ -135,10 +146,11 @@ void request_spread(struct request *request, struct store_session *session,
     size_t key_count = store_committed_keys(session, &keys);
     bus->announce(bus->arg, receipt->position, receipt->tag, keys, key_count);
     bus->wake(bus->arg);
-    if (!bus->wait(bus->arg, receipt->position, WAIT_APPLIED_MS))
+    if (request->await_whom == AWAIT_NODE && !bus->wait(bus->arg, receipt->position, WAIT_APPLIED_MS))
         log_warn("admin: a change is committed but this node has not applied it yet; position=%" PRIu64,
                  receipt->position);
     request->answer.position = receipt->position;
+    request->receipt = *receipt;
 }
 
 void request_reply(struct request *request)
@@ -151,6 +163,7 @@ void request_reply(struct request *request)
 void request_free(struct request *request)
 {
     list_remove(&request->link);
+    timer_stop(&request->nap);
     answer_fini(&request->answer);
     cJSON_Delete(request->audit);
     cJSON_Delete(request->found);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "admin/answer.h"
+#include "admin/await.h"
 #include "admin/body.h"
 #include "admin/crud.h"
 #include "admin/path.h"
@@ -26,7 +27,6 @@
 struct access;
 struct admin;
 struct config;
-struct outbox_receipt;
 struct store_session;
 
 struct request {
@@ -38,7 +38,8 @@ struct request {
     struct exchange *exchange; /* NULL: has ended; loop only */
     struct exchange_end end;
     struct loop_message done;
-    bool is_running;    /* a job has it; loop only */
+    bool is_running;    /* a job has it, or it waits; loop only */
+    struct timer nap;   /* of one that waits for this node to catch up; loop only */
     bool is_answered;   /* loop only */
     bool is_status_api; /* came in by status_listen */
     enum method method; /* HEAD counts as GET: the exchange leaves the body out */
@@ -48,6 +49,11 @@ struct request {
     struct crud_target target;
     struct version_condition condition; /* of one entity */
     cJSON *audit;                       /* who asks (audit.h), owned; NULL: nobody wants to know */
+    enum await_whom await_whom;         /* of a write */
+    int64_t await_ms;
+    int64_t await_until_us;        /* loop */
+    bool is_late;                  /* when it was last looked whether all have it; loop */
+    struct outbox_receipt receipt; /* of what has been committed; position 0: nothing */
     struct answer answer;
     char allow[64]; /* what OPTIONS says */
     int64_t received_us;
@@ -67,7 +73,7 @@ void request_run(struct request *request,
 
 /*
  * In a job, after a commit: tells the other nodes and waits until this one has caught up, so that who has
- * written sees it. The answer names the position.
+ * written sees it, unless he does not want that. The answer names the position.
  */
 void request_spread(struct request *request, struct store_session *session,
                     const struct outbox_receipt *receipt);

@@ -64,6 +64,10 @@ static const struct route {
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/unhealthy",           target_health_set, ADMIN_API | NO_BODY},
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/healthy",   target_health_set, ADMIN_API | NO_BODY},
     {METHOD_PUT,    "/upstreams/{upstreams}/targets/{targets}/{address}/unhealthy", target_health_set, ADMIN_API | NO_BODY},
+    {METHOD_GET,    "/cluster/position",         cluster_position,          ADMIN_API},
+    {METHOD_GET,    "/cluster/positions/{position}", cluster_commit,        ADMIN_API},
+    {METHOD_GET,    "/cluster/events",           cluster_events,            ADMIN_API},
+    {METHOD_GET,    "/cluster/nodes",            cluster_nodes,             ADMIN_API},
     {METHOD_GET,    "/timers",                   timers_show,               ADMIN_API},
     {METHOD_GET,    "/workspaces",               workspaces_list,           ADMIN_API},
     {METHOD_GET,    "/workspaces/{workspaces}",  workspaces_show,           ADMIN_API},
@@ -254,6 +258,8 @@ void routes_answer(struct request *request)
         answer_message(&request->answer, 405, "Method not allowed");
     } else if (!query_string_parse(exchange_request(request->exchange)->query, &request->query)) {
         answer_message(&request->answer, 400, "Too many arguments");
+    } else if (request->method != METHOD_GET && !await_read(request)) {
+        return;
     } else if (!has_body(request->method) || offer.takes_no_body || read_body(request)) {
         offer.handlers[request->method](request);
     }

@@ -8,6 +8,7 @@
 
 #include "admin/access.h"
 #include "admin/admin.h"
+#include "admin/await.h"
 #include "gateway/base/list.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
@@ -32,6 +33,7 @@ struct admin {
     struct admin_server admin_server, status_server;
     char *openapi; /* the document, owned; never changes */
     size_t openapi_bytes;
+    struct await await;       /* those that wait for other nodes */
     struct list running;      /* requests whose job has not come back */
     struct timer level_timer; /* runs while the log has another level than the configured one */
 };

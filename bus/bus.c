@@ -17,6 +17,10 @@
 #include "bus/follow.h"
 #include "bus/machine.h"
 
+enum {
+    POSITION_PREFIX = 9 /* of a position as text: eight digits of the history and a dash */
+};
+
 struct bus {
     /* immutable after bus_open() */
     void (*on_hint)(void *arg, uint64_t position, const uint8_t (*keys)[16], size_t key_count);
@@ -27,6 +31,8 @@ struct bus {
 
     struct board *board;
 
+    /* thread: any. Relaxed: for people only. */
+    _Atomic enum bus_channel_kind kind;
     /* thread: any. Relaxed: a hint that comes during a reload may be treated either way. */
     _Atomic bool hint_purge;
 };
@@ -87,6 +93,20 @@ static void on_missed(void *arg, uint64_t position, int64_t tag)
     channel_tell_again(bus->channel, position, tag);
 }
 
+/* The names are those of the setting fast_invalidation. */
+static void describe(void *arg, char *json, size_t size)
+{
+    static const char *const modes[] = {
+        [BUS_CHANNEL_OFF] = "polling", [BUS_CHANNEL_REDIS] = "redis", [BUS_CHANNEL_PG_NOTIFY] = "pg_notify"};
+    struct bus *bus = arg;
+    enum bus_channel_kind kind = atomic_load_explicit(&bus->kind, memory_order_relaxed);
+    struct bus_stats stats = {0};
+
+    channel_read_stats(bus->channel, &stats);
+    (void)snprintf(json, size, "{\"mode\":\"%s\",\"channel\":\"%s\"}", modes[kind],
+                   kind == BUS_CHANNEL_OFF ? "off" : (stats.channel_up ? "up" : "down"));
+}
+
 static bool open_channel(struct bus *bus, const struct bus_options *options, struct bus_err *err)
 {
     struct channel_options channel = {
@@ -110,6 +130,7 @@ static bool open_follow(struct bus *bus, const struct bus_options *options, stru
         .board = bus->board,
         .on_restart = on_restart,
         .on_missed = on_missed,
+        .describe = describe,
         .arg = bus,
     };
 
@@ -124,6 +145,7 @@ bool bus_open(const struct bus_options *options, struct bus **bus, struct bus_er
     made->arg = options->arg;
     memcpy(made->node_id, options->node_id, sizeof(made->node_id));
     atomic_init(&made->hint_purge, options->live.redis.hint_purge);
+    atomic_init(&made->kind, options->live.channel);
     made->board = machine_alloc(sizeof(*made->board));
     board_init(made->board, options->live.poll_ms);
     if (!open_channel(made, options, err) || !open_follow(made, options, err)) {
@@ -151,6 +173,7 @@ void bus_close(struct bus *bus)
 void bus_reload(struct bus *bus, const struct bus_live *live)
 {
     atomic_store_explicit(&bus->hint_purge, live->redis.hint_purge, memory_order_relaxed);
+    atomic_store_explicit(&bus->kind, live->channel, memory_order_relaxed);
     board_set_poll_ms(bus->board, live->poll_ms);
     channel_configure(bus->channel, live);
 }
@@ -167,6 +190,29 @@ void bus_position_text(const struct bus *bus, uint64_t position, char text[40])
     bus_identity(bus, salt, history);
     (void)snprintf(text, 40, "%02x%02x%02x%02x-%" PRIu64, history[0], history[1], history[2], history[3],
                    position);
+}
+
+enum bus_place bus_look(struct bus *bus, const char *text, size_t length)
+{
+    char copy[40], own[40];
+    char *end = copy;
+
+    if (length < POSITION_PREFIX + 1 || length >= sizeof(copy))
+        return BUS_NOWHERE;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    if (copy[POSITION_PREFIX - 1] != '-' || copy[POSITION_PREFIX] < '0' || copy[POSITION_PREFIX] > '9')
+        return BUS_NOWHERE;
+    uint64_t position = strtoull(copy + POSITION_PREFIX, &end, 10);
+    if (*end != '\0' || position > INT64_MAX)
+        return BUS_NOWHERE;
+    bus_position_text(bus, 0, own);
+    if (memcmp(copy, own, POSITION_PREFIX) != 0)
+        return BUS_ELSEWHERE;
+    if (bus_applied(bus) >= position)
+        return BUS_THERE;
+    bus_ring(bus);
+    return BUS_BEHIND;
 }
 
 void bus_identity(const struct bus *bus, uint8_t salt[16], uint8_t history[16])

@@ -139,6 +139,14 @@ void bus_reload(struct bus *bus, const struct bus_live *live);
 uint64_t bus_applied(const struct bus *bus);
 /* "xxxxxxxx-<position>", the value of Freshet-Position. */
 void bus_position_text(const struct bus *bus, uint64_t position, char text[40]);
+/* Has this node come to where such a text says? Rings the bell when it is behind. Never blocks. */
+enum bus_place {
+    BUS_THERE,
+    BUS_BEHIND,
+    BUS_ELSEWHERE, /* a position of another history */
+    BUS_NOWHERE,   /* the text is no position */
+};
+enum bus_place bus_look(struct bus *bus, const char *text, size_t length);
 /* The salt of key digests, and the identity of the database. */
 void bus_identity(const struct bus *bus, uint8_t salt[16], uint8_t history[16]);
 

@@ -37,6 +37,7 @@ struct follow {
     struct board *board;
     void (*on_restart)(void *arg, const uint8_t history[16]);
     void (*on_missed)(void *arg, uint64_t position, int64_t tag);
+    void (*describe)(void *arg, char *json, size_t size);
     void *arg;
     void (*log)(void *arg, enum bus_log_level level, const char *text);
     void *log_arg;
@@ -95,6 +96,8 @@ static void fill_beat(const struct follow *follow, struct registry_row *row)
     const struct cursor *cursor = &follow->board->reader.cursor;
 
     registry_fill_row(&follow->self, REGISTRY_LIVE, cursor->applied, cursor_tag(cursor), row);
+    if (follow->describe != NULL)
+        follow->describe(follow->arg, row->info, sizeof(row->info));
 }
 
 static void note_beat(struct follow *follow, int64_t sent_us)
@@ -426,6 +429,7 @@ static struct follow *make(const struct follow_options *options)
     follow->board = options->board;
     follow->on_restart = options->on_restart;
     follow->on_missed = options->on_missed;
+    follow->describe = options->describe;
     follow->arg = options->arg;
     follow->log = bus->log;
     follow->log_arg = bus->arg;

@@ -10,6 +10,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bus/board.h"
@@ -25,6 +26,8 @@ struct follow_options {
     /* On the bus thread: a scheduled poll has found commits up to this one, of which nobody had told in time.
      */
     void (*on_missed)(void *arg, uint64_t position, int64_t tag);
+    /* On the bus thread, for the registry: JSON that says how this node hears of changes. */
+    void (*describe)(void *arg, char *json, size_t size);
     void *arg;
 };
 

@@ -40,6 +40,7 @@ void registry_fill_row(const struct registry_self *self, enum registry_state sta
 {
     bool joining = state == REGISTRY_JOINING;
 
+    (void)snprintf(row->info, sizeof(row->info), "{}");
     (void)snprintf(row->position, sizeof(row->position), "%" PRIu64, position);
     (void)snprintf(row->tag, sizeof(row->tag), "%" PRId64, tag);
     (void)snprintf(row->state, sizeof(row->state), "%d", (int)state);
@@ -51,6 +52,7 @@ void registry_fill_row(const struct registry_self *self, enum registry_state sta
     row->params[5] = row->state;
     row->params[6] = self->lease_ms;
     row->params[7] = joining ? NULL : row->tag;
+    row->params[8] = row->info;
 }
 
 bool registry_join(const struct registry_self *self, struct pg_session *session, int64_t deadline_ms,

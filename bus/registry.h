@@ -22,7 +22,7 @@ enum registry_state {
 };
 
 enum {
-    REGISTRY_PARAMS = 8
+    REGISTRY_PARAMS = 9
 };
 
 /* Immutable after registry_init(). */
@@ -34,28 +34,31 @@ struct registry_self {
     char lease_ms[24];
 };
 
-/* The parameters of the upsert as text, $1 .. $8; valid while it lives. $1 is the applied position. */
+/* The parameters of the upsert as text, $1 .. $9; valid while it lives. $1 is the applied position. */
 struct registry_row {
     char position[24];
     char tag[24];
     char state[4];
+    char info[96]; /* JSON for people: how the node hears of changes */
     const char *params[REGISTRY_PARAMS];
 };
 
 /* clang-format off */
 #define REGISTRY_UPSERT                                                                                       \
     "INSERT INTO cluster_node (node_id, boot_id, name, version, state, seen_at, lease_ms, applied_pos, "      \
-    "applied_tag, config_pos) VALUES ($2::uuid, $3::uuid, $4, $5, $6::smallint, clock_timestamp(), "          \
-    "$7::integer, $1::bigint, $8::bigint, $1::bigint) ON CONFLICT (node_id) DO UPDATE SET "                   \
+    "applied_tag, config_pos, info) VALUES ($2::uuid, $3::uuid, $4, $5, $6::smallint, clock_timestamp(), "          \
+    "$7::integer, $1::bigint, $8::bigint, $1::bigint, $9::jsonb) ON CONFLICT (node_id) DO UPDATE SET "                   \
     "boot_id = excluded.boot_id, name = excluded.name, version = excluded.version, state = excluded.state, "  \
     "seen_at = excluded.seen_at, lease_ms = excluded.lease_ms, applied_pos = excluded.applied_pos, "          \
-    "applied_tag = excluded.applied_tag, config_pos = excluded.config_pos"
+    "applied_tag = excluded.applied_tag, config_pos = excluded.config_pos, info = excluded.info"
 /* clang-format on */
 
 void registry_init(struct registry_self *self, const uint8_t node_id[16], const uint8_t boot_id[16],
                    int64_t lease_ms);
 
-/* REGISTRY_JOINING leaves the position NULL: writers that want the whole cluster wait for this node. */
+/* REGISTRY_JOINING leaves the position NULL: writers that want the whole cluster wait for this node. `info`
+ * is
+ * "{}" and may be replaced. */
 void registry_fill_row(const struct registry_self *self, enum registry_state state, uint64_t position,
                        int64_t tag, struct registry_row *row);
 

@@ -248,6 +248,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .config = node->config,
         .world = {.cache = node->wiring.cache, .schemas = node->wiring.schemas, .clock = clock_system()},
         .place = node->place,
+        .bus = node->wiring.bus,
         .resolver = node->resolver,
         .access_sink = node->logs.sinks[LOGS_PROXY_ACCESS],
         .loops = node->loops,

@@ -160,6 +160,15 @@ static void admin_position_text(void *arg, uint64_t position, char text[40])
     bus_position_text(arg, position, text);
 }
 
+static enum admin_place admin_look(void *arg, const char *text, size_t length)
+{
+    static const enum admin_place places[] = {[BUS_THERE] = ADMIN_THERE,
+                                              [BUS_BEHIND] = ADMIN_BEHIND,
+                                              [BUS_ELSEWHERE] = ADMIN_ELSEWHERE,
+                                              [BUS_NOWHERE] = ADMIN_NOWHERE};
+    return places[bus_look(arg, text, length)];
+}
+
 static int64_t admin_since_good_poll(void *arg)
 {
     struct bus_stats stats;
@@ -319,6 +328,7 @@ struct admin_bus wiring_admin_bus(struct bus *bus)
         .wait = admin_wait,
         .announce = admin_announce,
         .position_text = admin_position_text,
+        .look = admin_look,
         .describe = admin_describe,
         .since_good_poll_ms = admin_since_good_poll,
         .arg = bus,

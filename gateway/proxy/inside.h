@@ -20,6 +20,7 @@
 struct access_log;
 struct balance;
 struct balance_loop;
+struct bus;
 struct line_sink;
 struct prober;
 struct proxy;
@@ -45,6 +46,7 @@ struct proxy_loop {
 struct proxy {
     struct chain_world world;
     struct snapshot_place *place;
+    struct bus *bus;
     struct resolver *resolver;
     struct balance *balance;
     struct line_sink *access_sink; /* NULL: no access log */

@@ -145,6 +145,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->world.counters = window_counters_new(WINDOW_COUNTERS_DEFAULT);
     made->place = options->place;
+    made->bus = options->bus;
     made->resolver = options->resolver;
     made->access_sink = options->access_sink;
     made->balance = balance_new(options->resolver);

@@ -14,6 +14,7 @@
 #include "gateway/base/err.h"
 #include "gateway/chain/chain.h"
 
+struct bus;
 struct config;
 struct config_problems;
 struct http_drain;
@@ -30,6 +31,7 @@ struct proxy_options {
     const struct config *config; /* borrowed for the proxy's life */
     struct chain_world world;
     struct snapshot_place *place; /* its first loops are these, in this order */
+    struct bus *bus;              /* outlives the loops */
     struct resolver *resolver;
     struct line_sink *access_sink; /* of the access log; NULL: there is none */
     struct loop *const *loops;     /* opened, not started; one per worker */

@@ -71,6 +71,7 @@ struct settings *settings_new(const struct config *config)
     settings->real_ip_is_peer = strcmp(config->real_ip_header, "proxy_protocol") == 0;
     settings->real_ip_recursive = config->real_ip_recursive;
     settings->debug_headers = config->allow_debug_header;
+    settings->takes_min_position = config->proxy_min_position;
     settings->refuse_when_stale = strcmp(config->cluster_stale_policy, "refuse") == 0;
     settings->trusted = mem_zalloc((config->trusted_ips.count + 1) * sizeof(*settings->trusted));
     for (size_t i = 0; i < config->trusted_ips.count; i++)

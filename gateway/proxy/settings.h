@@ -33,6 +33,7 @@ struct settings {
     size_t port_map_count;
     bool debug_headers;
     bool refuse_when_stale;
+    bool takes_min_position;
     struct settings *next; /* the proxy's list of all it has made */
 };
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "bus/bus.h"
 #include "gateway/chain/grpc_error.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
@@ -39,7 +40,8 @@ static enum step_result refuse(struct request *request, int status, const char *
 
 enum {
     NAP_MS = 5,
-    LONGEST_NAP_US = 250000
+    LONGEST_NAP_US = 250000,
+    LONGEST_CATCH_UP_US = 2000000,
 };
 
 static void on_nap_over(struct timer *timer)
@@ -72,6 +74,32 @@ static enum step_result step_wake(struct request *request)
     }
     request_pin(request);
     return STEP_NEXT;
+}
+
+/* What a client has seen elsewhere it sees here too (consistency reference, 8). */
+static enum step_result step_catch_up(struct request *request)
+{
+    if (!request->settings->takes_min_position)
+        return STEP_NEXT;
+    const struct header *least =
+        headers_find(&exchange_request(request->exchange)->headers, STR("Freshet-Min-Position"));
+    if (least == NULL)
+        return STEP_NEXT;
+    switch (bus_look(request->at->proxy->bus, least->value.at, least->value.len)) {
+    case BUS_THERE:
+        request_pin(request); /* the one from arrival may be older */
+        return STEP_NEXT;
+    case BUS_NOWHERE:
+        return refuse(request, 400, "Freshet-Min-Position is not a position");
+    case BUS_ELSEWHERE:
+        return refuse(request, 504, "Freshet-Min-Position belongs to another history of the configuration");
+    case BUS_BEHIND:
+        break;
+    }
+    if (loop_clock_us() - exchange_request(request->exchange)->received_us > LONGEST_CATCH_UP_US)
+        return refuse(request, 504, "this node has not reached Freshet-Min-Position in time");
+    timer_start(request->at->loop, &request->nap, NAP_MS, on_nap_over);
+    return STEP_WAIT;
 }
 
 static enum step_result step_admit(struct request *request)
@@ -303,6 +331,7 @@ static const struct step {
     enum step_result (*run)(struct request *request);
 } steps[] = {
     {"wake", step_wake},           /* a node that was stopped learns first what it has missed */
+    {"catch up", step_catch_up},   /* a client may have seen a newer configuration elsewhere */
     {"admit", step_admit},         /* a node that has lost touch may have to say so */
     {"route", step_route},         /* host, path and so on -> route and service, from the snapshot */
     {"scheme", step_scheme},       /* who asks, and does it have to be TLS? */

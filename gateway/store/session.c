@@ -83,6 +83,11 @@ void session_forget(struct store_session *session)
     session->key_count = 0;
 }
 
+unsigned session_flags(const struct store_session *session)
+{
+    return session->acknowledged ? BUS_EVENT_ACKNOWLEDGE : 0;
+}
+
 struct bus_event *session_events(const struct store_session *session)
 {
     struct bus_event *events = mem_zalloc(session->change_count * sizeof(*events));
@@ -91,6 +96,7 @@ struct bus_event *session_events(const struct store_session *session)
         const struct change *change = &session->changes[i];
         struct bus_event *event = &events[i];
         event->kind = BUS_EVENT_ROW;
+        event->flags = session_flags(session);
         (void)snprintf(event->entity, sizeof(event->entity), "%s", change->schema->name);
         event->has_id = true;
         memcpy(event->id, change->id.bytes, sizeof(event->id));

@@ -41,6 +41,7 @@ struct store_session {
     size_t change_count, change_capacity;
     uint8_t (*keys)[16]; /* digests, of all changes one after the other */
     size_t key_count, key_capacity;
+    bool acknowledged; /* every node is asked to say at once how far it has come */
 };
 
 void session_init(struct store_session *session, struct store *store, const struct store_options *options);
@@ -57,6 +58,12 @@ bool session_query(struct store_session *session, const struct pg_statement *sta
 void session_forget(struct store_session *session);
 /* The events noted so far, for the log. Owned by the caller; the keys in them are the session's. */
 struct bus_event *session_events(const struct store_session *session);
+
+/* Of all its events (bus/event.h). */
+unsigned session_flags(const struct store_session *session);
+/* A commit of its own that is nothing but this event. */
+bool session_append(struct store_session *session, const struct bus_event *event,
+                    struct outbox_receipt *receipt, struct store_error *error) MUST_CHECK;
 
 /* Remembers an event of the running transaction; old or new may be NULL. */
 void session_note(struct store_session *session, const struct schema *schema, const cJSON *old,

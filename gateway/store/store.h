@@ -117,6 +117,9 @@ bool store_transact(struct store_session *session,
  */
 bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
                struct store_error *error) MUST_CHECK;
+/* From now on in this job: nodes that apply what it commits say so at once (store/cluster.h). At the
+ * beginning of a job it is not so. */
+void store_ask_acknowledgement(struct store_session *session, bool wanted);
 /* After a commit: digests of the keys its events named, for bus_announce(). Valid until the next transaction.
  */
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16]);

@@ -81,24 +81,39 @@ bool store_transact(struct store_session *session,
     }
 }
 
-bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
-               struct store_error *error)
+bool session_append(struct store_session *session, const struct bus_event *event,
+                    struct outbox_receipt *receipt, struct store_error *error)
 {
-    struct bus_event event = {.kind = BUS_EVENT_BARRIER};
+    struct bus_event flagged = *event;
     const struct store_options *options = session->options;
     struct transaction transaction;
     struct bus_err err;
 
-    assert(session->transaction == NULL && strlen(word) < sizeof(event.entity));
+    assert(session->transaction == NULL);
     if (session->refused)
         return store_error_set(error, STORE_UNAVAILABLE, "the store is closing");
-    (void)snprintf(event.entity, sizeof(event.entity), "%s", word);
+    flagged.flags = session_flags(session);
     session_forget(session);
     transaction_open(&transaction, session->primary, options, options->append_timeout_ms);
     return (transaction_flush(&transaction, &err) &&
-            outbox_commit(session->primary, &event, 1, options->node_id.bytes, options->append_timeout_ms,
+            outbox_commit(session->primary, &flagged, 1, options->node_id.bytes, options->append_timeout_ms,
                           receipt, &err)) ||
            store_error_from(error, &err);
+}
+
+bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
+               struct store_error *error)
+{
+    struct bus_event event = {.kind = BUS_EVENT_BARRIER};
+
+    assert(strlen(word) < sizeof(event.entity));
+    (void)snprintf(event.entity, sizeof(event.entity), "%s", word);
+    return session_append(session, &event, receipt, error);
+}
+
+void store_ask_acknowledgement(struct store_session *session, bool wanted)
+{
+    session->acknowledged = wanted;
 }
 
 size_t store_committed_keys(struct store_session *session, const uint8_t (**keys)[16])

@@ -26,7 +26,7 @@ PARENTS = ["/routes/{routes}/service", "/plugins/{plugins}/service", "/plugins/{
            "/jwts/{jwt_secrets}/consumer", "/hmac-auths/{hmacauth_credentials}/consumer", "/keys/{keys}/set", "/targets/{targets}/upstream", "/upstreams/{upstreams}/targets/all",
            "/snis/{snis}/certificate", "/services/{services}/client_certificate", "/upstreams/{upstreams}/client_certificate"]
 NOTED = {"/schemas/filters/{name}", "/debug/node/log-level", "/debug/node/log-level/{log_level}", "/debug/cluster/log-level/{log_level}", "/timers", "/config",
-         "/workspaces", "/workspaces/{workspaces}", "/clustering/data-planes", "/clustering/status", "/filter-chains", "/filter-chains/{filter_chains}",
+         "/workspaces", "/workspaces/{workspaces}", "/clustering/data-planes", "/clustering/status", "/cluster/position", "/cluster/positions/{position}", "/cluster/events", "/cluster/nodes", "/filter-chains", "/filter-chains/{filter_chains}",
          *(f"/filter-chains/{{filter_chains}}/{name}" for name in ("route", "service")), *(f"/routes/{{routes}}/filters/{name}" for name in ("all", "disabled", "enabled")),
          *(f"/{parent}/{{{parent}}}/filter-chains{rest}" for parent in ("routes", "services") for rest in ("", "/{filter_chains}")),
          "/upstreams/{upstreams}/health", *(f"/upstreams/{{upstreams}}/targets/{{targets}}{rest}" for rest in ("/healthy", "/unhealthy", "/{address}/healthy", "/{address}/unhealthy"))}

@@ -59,7 +59,7 @@ def test_parameters_are_those_of_the_path(document):
     for path, item in document["paths"].items():
         assert [parameter["name"] for parameter in item.get("parameters", [])] == re.findall(r"{(\w+)}", path)
     lists = document["paths"]["/consumers"]["get"]["parameters"]
-    assert [parameter.get("name") or parameter["$ref"].rsplit("/", 1)[1] for parameter in lists] == ["size", "offset", "tags", "custom_id"]
+    assert [parameter.get("name") or parameter["$ref"].rsplit("/", 1)[1] for parameter in lists] == ["size", "offset", "tags", "custom_id", "Freshet-Min-Position"]
 
 
 def test_every_endpoint_that_is_no_entity_is_told_of(document):
@@ -150,7 +150,7 @@ class Prepared:
         return [(name, paths.get(name, "/" + name), body) for name, body in self.bodies().items()]
 
     def path(self, form):
-        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x", "address": "127.0.0.1:1"}
+        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x", "address": "127.0.0.1:1", "position": "1"}
         if form in ("/schemas/plugins/{name}", "/plugins/schema/{name}"):
             more["name"] = "key-auth"
         if form == "/schemas/vaults/{name}":

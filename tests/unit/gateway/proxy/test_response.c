@@ -93,9 +93,9 @@ static void proxied(struct bench *bench, int proxy_ms, int upstream_ms)
 {
     int64_t received_us = exchange_request(bench->exchange)->received_us;
     bench->request.proxied = true;
-    bench->request.relay.began_us = received_us + (int64_t)proxy_ms * 1000 + 999;
+    bench->request.chain.hop.began_us = received_us + (int64_t)proxy_ms * 1000 + 999;
     if (upstream_ms >= 0)
-        bench->request.relay.head_us = bench->request.relay.began_us + (int64_t)upstream_ms * 1000 + 999;
+        bench->request.chain.hop.head_us = bench->request.chain.hop.began_us + (int64_t)upstream_ms * 1000 + 999;
 }
 
 static const struct exchange_recording *recording(const struct bench *bench)
@@ -185,7 +185,7 @@ static void a_clock_that_stands_still_makes_no_negative_latency(void **state)
     (void)state;
     open_bench(&bench, "", "GET / HTTP/1.1\nHost: a\n");
     proxied(&bench, -5000, 0);
-    bench.request.relay.head_us = bench.request.relay.began_us - 7000;
+    bench.request.chain.hop.head_us = bench.request.chain.hop.began_us - 7000;
     response_error(&bench.request, RESPONSE_OF_ENGINE, 502, NULL);
     expect_line(&bench, "X-Kong-Proxy-Latency", "0");
     expect_line(&bench, "X-Kong-Upstream-Latency", "0");
