@@ -45,6 +45,7 @@ static void renew_head(struct chain *chain, int status)
 static void begin_answer(struct chain *chain, int status, struct str content_type, struct str body)
 {
     renew_head(chain, status);
+    chain->head_length = 0;
     if (content_type.at != NULL && token_is_value(content_type))
         headers_add(&chain->answer.headers, STR("Content-Type"), content_type);
     chain->answer_body = body;

@@ -145,6 +145,11 @@ void chain_end(struct chain *chain)
 {
     if (chain->state != NULL)
         lookup_end(chain->state, chain->world->cache);
+    while (chain->ends != NULL) {
+        struct chain_end *end = chain->ends;
+        chain->ends = end->next;
+        end->on_end(end);
+    }
     chain->consumer = NULL;
     chain->credential = NULL;
     chain->credential_identifier = STR_NONE;
@@ -201,10 +206,23 @@ static const struct plugin *turn_of(struct chain *chain, const struct chain_stat
     return chain->running->plugin;
 }
 
+static void keep_head(struct chain *chain)
+{
+    const struct headers *from = &chain->answer.headers;
+    struct headers *to = &chain->upstream_headers;
+    size_t bytes = from->count * sizeof(*from->at);
+
+    *to = (struct headers){.owner = chain->exchange, .count = from->count, .capacity = from->count};
+    if (bytes > 0)
+        to->at = memcpy(exchange_alloc(chain->exchange, bytes), from->at, bytes);
+}
+
 void chain_header_filter(struct chain *chain)
 {
     const struct chain_state *state = state_of_answer(chain);
 
+    if (chain->keeps_head && chain->hop.head_us != 0)
+        keep_head(chain);
     chain->filtering = true;
     for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
         const struct plugin *plugin = turn_of(chain, state, i);
@@ -222,6 +240,17 @@ void chain_body_filter(struct chain *chain)
         const struct plugin *plugin = turn_of(chain, state, i);
         if (plugin->body_filter != NULL)
             plugin->body_filter(chain, chain->running->object);
+    }
+}
+
+void chain_body_piece(struct chain *chain, struct str bytes, bool last)
+{
+    const struct chain_state *state = chain->wants_pieces ? state_of_answer(chain) : NULL;
+
+    for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
+        const struct plugin *plugin = turn_of(chain, state, i);
+        if (plugin->body_piece != NULL)
+            plugin->body_piece(chain, chain->running->object, bytes, last);
     }
 }
 

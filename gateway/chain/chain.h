@@ -106,10 +106,16 @@ struct chain {
     bool filtering;          /* header_filter runs: what is answered now takes the place of `answer` */
     bool request_id_in_body; /* family A was used */
     bool wants_body;         /* a header_filter asks for body_filter; a body over a bound is not shown */
-    struct str request_id;   /* 32 hex digits */
+    bool wants_pieces;       /* likewise, for body_piece */
+    bool keeps_head;         /* access asks for `upstream_headers` */
+    struct headers upstream_headers; /* as they came, before any header_filter; in header_filter */
+    bool as_proxied;       /* an answer of the gateway's that clients shall take for an upstream's */
+    int64_t head_length;   /* of the body that an answer to HEAD would have; 0: of answer_body */
+    struct str request_id; /* 32 hex digits */
 
     struct chain_shared *shared;           /* chain_share() */
     struct chain_kept *kept;               /* chain_keep() */
+    struct chain_end *ends;                /* chain_on_end() */
     struct buf record;                     /* log_record(); empty until somebody asks */
     const struct plugin_instance *running; /* whose phase this is */
 
@@ -134,6 +140,8 @@ enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain 
 void chain_header_filter(struct chain *chain);
 /* After header_filter, once answer_body is whole; if anybody wants it. */
 void chain_body_filter(struct chain *chain);
+/* As the upstream's body comes, if anybody wants it; an answer that was put in its place is none. */
+void chain_body_piece(struct chain *chain, struct str bytes, bool last);
 void chain_log(struct chain *chain);
 
 /* ---- for plugins ---- */
@@ -154,6 +162,14 @@ struct str chain_find_shared(const struct chain *chain, struct str name);
  * nothing. */
 void chain_keep(struct chain *chain, const void *owner, void *value);
 void *chain_kept(const struct chain *chain, const void *owner);
+
+/* What is to be let go of when the chain ends, after every log; the last registered first. In the exchange's
+ * memory. */
+struct chain_end {
+    struct chain_end *next; /* the chain's */
+    void (*on_end)(struct chain_end *end);
+};
+void chain_on_end(struct chain *chain, struct chain_end *end);
 
 /*
  * Headers of an answer are added to chain->answer.headers after the call.

@@ -41,6 +41,12 @@ struct plugin {
     void (*header_filter)(struct chain *chain, const void *object);
     /* The whole body of an answer, chain->answer_body, for whoever's header_filter has asked for it. */
     void (*body_filter)(struct chain *chain, const void *object);
+    /*
+     * A piece of an upstream's body on its way to the client, as it came, for whoever's header_filter has
+     * asked for it: to look at, during the call. `last`: nothing follows; if that never comes, the body broke
+     * off.
+     */
+    void (*body_piece)(struct chain *chain, const void *object, struct str bytes, bool last);
     void (*log)(struct chain *chain, const void *object);
 };
 

@@ -40,6 +40,12 @@ void chain_keep(struct chain *chain, const void *owner, void *value)
     chain->kept = kept;
 }
 
+void chain_on_end(struct chain *chain, struct chain_end *end)
+{
+    end->next = chain->ends;
+    chain->ends = end;
+}
+
 void *chain_kept(const struct chain *chain, const void *owner)
 {
     for (const struct chain_kept *kept = chain->kept; kept != NULL; kept = kept->next)

@@ -255,9 +255,9 @@ static void on_head(struct client *client, const struct client_head *head, void 
     relay->status = head->status;
     choice_answered(request, head->status);
     take_head(request, head);
-    if (relay->choice.set_cookie.at != NULL)
-        headers_add(&request->chain.answer.headers, STR("Set-Cookie"), relay->choice.set_cookie);
     response_dress(request);
+    if (relay->choice.set_cookie.at != NULL) /* this client's: plugins that keep heads must not see it */
+        headers_add(&request->chain.answer.headers, STR("Set-Cookie"), relay->choice.set_cookie);
     if (request->chain.answered) {
         replaced_begin(request, head);
         return;
@@ -317,6 +317,7 @@ static void on_body(struct client *client, struct str bytes, bool last, void *ar
         return;
     }
     request->whole = last;
+    chain_body_piece(&request->chain, bytes, last);
     if (gather->active && gather_add(gather, request->exchange, bytes)) {
         if (last)
             reply_whole(request);

@@ -1,8 +1,8 @@
 /*
  * response - see response.h.
  *
- * "Proxied" is a request that has left for an upstream, even if nothing came back: it has Via and both
- * latencies; all others have Server and the latency of the answer.
+ * "Proxied" is a request that has left for an upstream, even if nothing came back, or was answered as though:
+ * it has Via and both latencies; all others have Server and the latency of the answer.
  */
 
 #include "gateway/proxy/response.h"
@@ -70,23 +70,29 @@ static struct str milliseconds(struct request *request, int64_t us)
     return (struct str){at, (size_t)(end - at)};
 }
 
+static bool is_proxied(const struct request *request)
+{
+    return request->proxied || request->chain.as_proxied;
+}
+
 static void add_latencies(struct request *request, struct headers *headers)
 {
     unsigned wanted = request->settings->answer_headers;
     int64_t received_us = exchange_request(request->exchange)->received_us;
     const struct chain_hop *hop = &request->chain.hop;
 
-    if (!request->proxied) {
+    if (!is_proxied(request)) {
         if ((wanted & HEADER_RESPONSE_LATENCY) != 0)
             headers_set(headers, STR("X-Kong-Response-Latency"),
                         milliseconds(request, loop_clock_us() - received_us));
         return;
     }
     int64_t head_us = hop->head_us != 0 ? hop->head_us : loop_clock_us();
+    int64_t began_us = request->proxied ? hop->began_us : head_us;
     if ((wanted & HEADER_UPSTREAM_LATENCY) != 0)
-        headers_set(headers, STR("X-Kong-Upstream-Latency"), milliseconds(request, head_us - hop->began_us));
+        headers_set(headers, STR("X-Kong-Upstream-Latency"), milliseconds(request, head_us - began_us));
     if ((wanted & HEADER_PROXY_LATENCY) != 0)
-        headers_set(headers, STR("X-Kong-Proxy-Latency"), milliseconds(request, hop->began_us - received_us));
+        headers_set(headers, STR("X-Kong-Proxy-Latency"), milliseconds(request, began_us - received_us));
 }
 
 static void add_debug(struct request *request, struct headers *headers)
@@ -167,16 +173,18 @@ void response_dress(struct request *request)
     const struct settings *settings = request->settings;
 
     request->chain.wants_body = false;
+    request->chain.wants_pieces = false;
     chain_header_filter(&request->chain);
     add_charset(request, headers);
-    if (request->proxied && (settings->answer_headers & HEADER_VIA) != 0)
+    if (is_proxied(request) && (settings->answer_headers & HEADER_VIA) != 0)
         headers_set(headers, STR("Via"), settings->server_token);
-    if (!request->proxied && (settings->answer_headers & HEADER_SERVER) != 0)
+    if (!is_proxied(request) && (settings->answer_headers & HEADER_SERVER) != 0)
         headers_set(headers, STR("Server"), settings->server_token);
     add_latencies(request, headers);
-    if (request->proxied && (settings->answer_headers & HEADER_UPSTREAM_STATUS) != 0)
+    if (is_proxied(request) && (settings->answer_headers & HEADER_UPSTREAM_STATUS) != 0)
         headers_set(headers, STR("X-Kong-Upstream-Status"),
-                    exchange_printf(request->exchange, "%d", request->relay.status));
+                    exchange_printf(request->exchange, "%d",
+                                    request->proxied ? request->relay.status : request->chain.answer.status));
     if ((settings->answer_headers & HEADER_REQUEST_ID) != 0)
         headers_set(headers, STR("X-Kong-Request-Id"), request->chain.request_id);
     if (settings->debug_headers)
@@ -185,11 +193,19 @@ void response_dress(struct request *request)
 
 void response_send(struct request *request)
 {
+    struct chain *chain = &request->chain;
+
     request->step = SIZE_MAX; /* a plugin that wakes it now finds nothing left to do */
     response_dress(request);
-    chain_body_filter(&request->chain);
+    chain_body_filter(chain);
     request->whole = true;
-    exchange_reply(request->exchange, &request->chain.answer, request->chain.answer_body);
+    if (chain->head_length == 0 || chain->answer_body.len > 0 ||
+        !str_equal(exchange_request(request->exchange)->method, STR("HEAD"))) {
+        exchange_reply(request->exchange, &chain->answer, chain->answer_body);
+        return;
+    }
+    exchange_begin(request->exchange, &chain->answer, chain->head_length);
+    exchange_send(request->exchange, STR_NONE, EXCHANGE_LAST, NULL, NULL);
 }
 
 void response_error(struct request *request, enum response_source source, int status, const char *message)
