@@ -23,5 +23,6 @@ bool delivery_open(struct delivery **delivery, struct err *err) MUST_CHECK;
  * `patience_ms`; what is left then is lost and counted. Every queue must have been let go. NULL is fine.
  */
 void delivery_close(struct delivery *delivery, int64_t patience_ms);
-/* After files have been renamed: senders that keep files open them anew. Any thread. */
+/* After files have been renamed: senders that keep one open it anew before they write to it again. Any
+ * thread. NULL is fine. */
 void delivery_reopen(struct delivery *delivery);

@@ -51,8 +51,6 @@ struct delivery_sender {
     void (*send)(struct delivery_sender *sender, struct delivery *delivery, struct delivery_batch *batch);
     /* The node ends; a try that is under way is to be forgotten. NULL: there is never one under way. */
     void (*cancel)(struct delivery_sender *sender, struct delivery_batch *batch);
-    /* delivery_reopen(). NULL: nothing to do. */
-    void (*reopen)(struct delivery_sender *sender);
     /* With nothing under way. */
     void (*free)(struct delivery_sender *sender);
 };
@@ -106,8 +104,11 @@ struct delivery_watch {
     int64_t until_us; /* loop_clock_us(); 0: without limit */
     /* Something has happened: revents, or 0 when the time is over. May unwatch and watch. */
     void (*on_event)(struct delivery_watch *watch, short revents);
-    struct delivery_watch *next, **link; /* delivery's */
+    struct delivery_watch *next, **link; /* delivery's, as is: */
+    short got;
 };
 void delivery_watch(struct delivery *delivery, struct delivery_watch *watch);
 /* One that is not watched is fine if it is zeroed. */
 void delivery_unwatch(struct delivery_watch *watch);
+/* How often delivery_reopen() was called: a file opened when it was less is to be opened anew. */
+unsigned delivery_reopened(const struct delivery *delivery);
