@@ -7,6 +7,7 @@
  *     place, cache, refresh      what the bus feeds
  *     bus                        first resync: from here on this node knows the configuration
  *     store, resolver, logs      what requests need
+ *     delivery                   what loggers tell goes out
  *     proxy, admin               listeners
  *     loop threads               from here on it serves
  *
@@ -38,6 +39,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/random.h"
 #include "gateway/cache/cache.h"
+#include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/database.h"
 #include "gateway/cli/prefix.h"
@@ -58,7 +60,8 @@
 #include "gateway/wiring.h"
 
 enum {
-    POLL_DEADLINE_MS = 2000, /* P of the consistency reference */
+    POLL_DEADLINE_MS = 2000,     /* P of the consistency reference */
+    DELIVERY_PATIENCE_MS = 3000, /* for what loggers have left to tell at the end */
     WORKERS_MAX = 256,
 };
 
@@ -242,11 +245,19 @@ static bool open_line_sinks(struct node *node, struct err *err)
     return logs_open(&node->logs, node->config, node->life->start->to_file, err);
 }
 
+static bool open_delivery(struct node *node, struct err *err)
+{
+    return delivery_open(&node->delivery, err);
+}
+
 static bool open_proxy(struct node *node, struct err *err)
 {
     struct proxy_options options = {
         .config = node->config,
-        .world = {.cache = node->wiring.cache, .schemas = node->wiring.schemas, .clock = clock_system()},
+        .world = {.cache = node->wiring.cache,
+                  .schemas = node->wiring.schemas,
+                  .clock = clock_system(),
+                  .delivery = node->delivery},
         .place = node->place,
         .bus = node->wiring.bus,
         .resolver = node->resolver,
@@ -384,6 +395,7 @@ static void close_node(struct node *node)
         cache_close(node->wiring.cache);
     if (node->place != NULL)
         snapshot_place_free(node->place);
+    delivery_close(node->delivery, DELIVERY_PATIENCE_MS); /* the last configuration of a plugin has let go */
     for (size_t i = 0; node->loops != NULL && i <= node->worker_count; i++)
         if (node->loops[i] != NULL)
             loop_close(node->loops[i]);
@@ -402,8 +414,8 @@ static void close_node(struct node *node)
 static bool open_node(struct node *node, struct err *err)
 {
     static bool (*const parts[])(struct node * node, struct err * err) = {
-        open_log,   open_identity, open_schemas,    open_loops, open_data,  open_bus,
-        open_store, open_resolver, open_line_sinks, open_proxy, open_admin, start_loops};
+        open_log,      open_identity,   open_schemas,  open_loops, open_data,  open_bus,   open_store,
+        open_resolver, open_line_sinks, open_delivery, open_proxy, open_admin, start_loops};
     for (size_t i = 0; i < COUNT(parts); i++)
         if (!parts[i](node, err))
             return false;

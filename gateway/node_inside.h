@@ -18,6 +18,7 @@
 #include "gateway/wiring.h"
 
 struct cli_start;
+struct delivery;
 struct listen_sockets;
 struct supervisor_link;
 
@@ -51,6 +52,7 @@ struct node {
     struct refresh *refresh;
     struct resolver *resolver;
     struct logs logs;
+    struct delivery *delivery;
     struct proxy *proxy;
     struct admin *admin;
     int64_t ticked_us, woke_us; /* loop_clock_us; woke_us 0: awake */

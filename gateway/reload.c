@@ -11,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/cache/cache.h"
+#include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
@@ -91,6 +92,7 @@ void node_reload(struct node *node)
         else
             keep_config(node, config);
         logs_reopen(&node->logs);
+        delivery_reopen(node->delivery);
         if (node->life->link != NULL)
             worker_tell_reloaded(node->life->link);
         log_notice("node: settings reloaded; changed=%zu", changes.count);

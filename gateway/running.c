@@ -13,6 +13,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/cache/cache.h"
+#include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
@@ -92,6 +93,7 @@ static void reopen_logs(struct node *node)
     struct err err;
     log_reopen();
     logs_reopen(&node->logs);
+    delivery_reopen(node->delivery);
     if (!node->life->start->to_file)
         return;
     char *path = logs_error_path(node->config);
