@@ -32,6 +32,8 @@ static const struct command {
     {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
     {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [-w S] [--db-timeout S] [--lock-timeout S]"},
     {"config",     command_declarative, "config init|parse|db_import|db_export [FILE] [-c FILE] [-p PREFIX]  declarative files"},
+    {"cluster",    command_cluster,    "cluster status [--watch] [--json] [-c FILE]  every node, its position, and how it hears of changes"},
+    {"db",         command_db,         "db touch [ENTITY [ID]] | db fork [-y]  after rows were written by hand; a copy that lives on its own"},
     {"version",    command_version,    "version [-a]"},
     /* clang-format on */
 };
@@ -59,6 +61,8 @@ static const struct option {
     {"--force",          "-f", OPTION_FLAG,    offsetof(struct command_line, force)},
     {"--all",            "-a", OPTION_FLAG,    offsetof(struct command_line, all)},
     {"--describe",       NULL, OPTION_FLAG,    offsetof(struct command_line, describe)},
+    {"--watch",          NULL, OPTION_FLAG,    offsetof(struct command_line, watch)},
+    {"--json",           NULL, OPTION_FLAG,    offsetof(struct command_line, json)},
     /* clang-format on */
 };
 

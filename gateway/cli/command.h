@@ -22,7 +22,7 @@ struct command_line {
     const char *prefix; /* -p */
     const char *words[COMMAND_WORDS_MAX];
     int word_count;
-    bool run_migrations, daemon, yes, quiet, force, all, describe;
+    bool run_migrations, daemon, yes, quiet, force, all, describe, watch, json;
     int64_t db_timeout_s, lock_timeout_s, timeout_s, wait_s;
     char *const *argv; /* of the program */
     const struct cli_program *program;
@@ -48,6 +48,8 @@ int command_health(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_version(const struct command_line *line);
 int command_migrations(const struct command_line *line);
+int command_cluster(const struct command_line *line);
+int command_db(const struct command_line *line);
 int command_declarative(const struct command_line *line);
 /* For start: the database must be there and have our schema; with --run-migrations it is brought up to date.
  */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "gateway/cli/command.h"
 #include "gateway/cli/database.h"
 #include "gateway/cli/declaration.h"
+#include "gateway/cli/store_job.h"
 #include "gateway/cli/yaml.h"
 #include "gateway/config/config.h"
 #include "gateway/model/document.h"
@@ -27,8 +27,7 @@
 
 enum {
     FILE_BYTES_MAX = 512 << 20,
-    ROWS_AT_ONCE = 500,
-    PATIENCE_MS = 60000 /* for the statements of an import and for its place in the log */
+    ROWS_AT_ONCE = 500
 };
 
 static const char default_file[] = "kong.yml";
@@ -160,9 +159,7 @@ struct import {
     struct declaration *declaration; /* of the last try */
     struct err err;                  /* why it was not read */
     struct store_error error;
-    pthread_mutex_t mutex; /* of `is_done` */
-    pthread_cond_t done;
-    bool is_done, is_good;
+    bool is_good;
 };
 
 struct stored_rows {
@@ -258,28 +255,8 @@ static void import_job(struct store_session *session, void *arg)
 {
     struct import *import = arg;
     struct outbox_receipt receipt;
-    bool is_good = store_transact(session, import_body, import, &receipt, &import->error);
 
-    pthread_mutex_lock(&import->mutex);
-    import->is_good = is_good;
-    import->is_done = true;
-    pthread_cond_signal(&import->done);
-    pthread_mutex_unlock(&import->mutex);
-}
-
-static bool open_store(const struct working *working, struct store **store, struct err *err)
-{
-    const struct config *config = working->config;
-    struct store_options options = {.schemas = working->schemas,
-                                    .job_threads = 1,
-                                    .fill_threads = 1,
-                                    .statement_timeout_ms = PATIENCE_MS,
-                                    .append_timeout_ms = PATIENCE_MS};
-
-    database_options(config, false, &options.primary);
-    uuid_make(&options.node_id);
-    return store_find_salt(&options.primary, config->pg_timeout, &options.salt, err) &&
-           store_open(&options, store, err);
+    import->is_good = store_transact(session, import_body, import, &receipt, &import->error);
 }
 
 static int say_failure(const struct import *import)
@@ -295,19 +272,9 @@ static int say_failure(const struct import *import)
     return say_problems(import->working, import->declaration);
 }
 
-static void wait_for(struct import *import)
-{
-    pthread_mutex_lock(&import->mutex);
-    while (!import->is_done)
-        pthread_cond_wait(&import->done, &import->mutex);
-    pthread_mutex_unlock(&import->mutex);
-}
-
 static int run_import(struct working *working)
 {
-    struct import import = {
-        .working = working, .mutex = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
-    struct store *store = NULL;
+    struct import import = {.working = working};
     struct err err;
     int result = 0;
 
@@ -315,17 +282,13 @@ static int run_import(struct working *working)
         result = command_fail("%s", err.text);
     } else if (!migrations_ready(working->line, working->config)) {
         result = 1; /* it has said why */
-    } else if (!open_store(working, &store, &err)) {
+    } else if (!store_job_run(working->config, working->schemas, import_job, &import, &err)) {
         result = command_fail("%s", err.text);
-    } else if (!store_submit(store, import_job, &import)) {
-        result = command_fail("the store takes no work");
     } else {
-        wait_for(&import);
         result = import.is_good ? 0 : say_failure(&import);
     }
     if (result == 0)
         puts("import successful");
-    store_close(store);
     store_error_fini(&import.error);
     declaration_free(import.declaration);
     buf_fini(&import.text);

@@ -174,9 +174,24 @@ bool store_cluster_arrivals(struct store_session *session, const struct outbox_r
     buf_fini(&tags);
     if (!ok)
         return store_error_from(error, &err);
-    for (size_t i = 0; i < count; i++)
-        arrivals[i] = (int)i < PQntuples(result) ? (enum store_arrival)atoi(PQgetvalue(result, (int)i, 0))
-                                                 : STORE_ON_ITS_WAY;
+    for (int i = 0; i < (int)count; i++)
+        arrivals[i] = i < PQntuples(result) ? (enum store_arrival)(PQgetvalue(result, i, 0)[0] - '0')
+                                            : STORE_ON_ITS_WAY;
+    PQclear(result);
+    return true;
+}
+
+bool store_fork(struct store_session *session, char **history, struct store_error *error)
+{
+    static const char sql[] =
+        "WITH gone AS (DELETE FROM cluster_node) UPDATE cluster_head SET history = gen_random_uuid() "
+        "RETURNING history";
+    struct bus_err err;
+    PGresult *result;
+
+    if (!session_query(session, &(struct pg_statement){.sql = sql}, &result, &err))
+        return store_error_from(error, &err);
+    *history = PQntuples(result) == 1 ? mem_strdup(PQgetvalue(result, 0, 0)) : NULL;
     PQclear(result);
     return true;
 }

@@ -49,6 +49,13 @@ bool store_cluster_arrivals(struct store_session *session, const struct outbox_r
                             size_t count, enum store_arrival *arrivals, struct store_error *error) MUST_CHECK;
 
 /*
+ * A copy of a database that is going to be used on its own gets another identity: its nodes start over, and
+ * it can never be taken for the original. Nodes of the original, copied along, are forgotten. *history: the
+ * caller's.
+ */
+bool store_fork(struct store_session *session, char **history, struct store_error *error) MUST_CHECK;
+
+/*
  * Tells every node to take a kind of entity for changed, or one entity of it, or (entity NULL) everything:
  * for rows written around the gateway, and for memories that are to be emptied everywhere.
  */

@@ -1,6 +1,8 @@
 """What a client can know of the whole cluster: positions, nodes, events, and when a change is live everywhere (consistency reference, 8)."""
 
+import json
 import signal
+import subprocess
 import threading
 import time
 
@@ -73,7 +75,7 @@ def test_who_is_not_there_in_time_is_named(own_cluster):
         late = put(cluster.a, "ann", "?wait=cluster&wait_timeout=0.5")
         assert 0.5 <= time.monotonic() - began < 5
         assert (late.status, late.headers["Freshet-Laggards"], late.json["username"]) == (202, "1: b", "ann")
-        gone = cluster.a.admin("DELETE", "/consumers/ann?wait=cluster&wait_timeout=0")
+        gone = cluster.a.admin("DELETE", "/consumers/ann?wait=cluster&wait_timeout=0.4")
         assert gone.status == 202
         assert [(node["name"], node["position"] < position_of(gone)) for node in gone.json["laggards"]] == [("b", True)]
         commit = cluster.a.admin("GET", f"/cluster/positions/{gone.headers['Freshet-Position']}").json
@@ -262,6 +264,81 @@ def test_rows_written_by_hand_are_seen_after_a_purge_everywhere(own_cluster):
     assert cluster.a.admin("DELETE", "/cache?scope=cluster&wait=cluster").status == 204
     for node in cluster.nodes:
         assert (node.proxy("GET", "/r").status, node.proxy("GET", "/other").status) == (404, 200)
+
+
+# ---- the commands ----
+
+def test_status_as_a_table(cluster, clean):
+    position = position_of(put(cluster.a, "ann", "?wait=cluster"))
+    run = cluster.a.command("cluster", "status")
+    lines = run.stdout.splitlines()
+    assert run.returncode == 0 and f"newest position {position}, 2 nodes, all have applied {position}" in lines[0]
+    assert lines[2].split() == ["NAME", "STATE", "POSITION", "BEHIND", "FOR", "MODE", "LINE", "SILENT", "VERSION"]
+    assert [line.split()[:5] for line in lines[3:]] == [[name, "live", str(position), "0", "0.0s"] for name in ("a", "b")]
+    whole = json.loads(cluster.a.command("cluster", "status", "--json").stdout)
+    assert whole["head"] == position and [member["name"] for member in whole["members"]] == ["a", "b"]
+
+
+def test_watching(cluster):
+    command = subprocess.Popen([cluster.a.program, "cluster", "status", "--watch", "-c", cluster.a.conf], stdout=subprocess.PIPE,
+                               text=True, env=cluster.a.environment())
+    seen = 0
+    for line in command.stdout:
+        seen += line.startswith("history ")
+        if seen == 3:
+            break
+    command.kill()
+    command.wait()
+    assert seen == 3
+
+
+def test_what_the_commands_refuse(cluster):
+    for words in (["cluster"], ["cluster", "x"], ["cluster", "status", "x"], ["db"], ["db", "x"], ["db", "touch", "nothing"],
+                  ["db", "touch", "routes", "no-id"], ["db", "touch", "a", "b", "c"], ["db", "fork", "x"], ["db", "fork"]):
+        run = cluster.a.command(*words)
+        assert run.returncode == 1 and run.stderr.startswith("Error: "), words
+
+
+def test_touch(own_cluster):
+    cluster = own_cluster()
+    cluster.service()
+    route = cluster.route()
+    cluster.plugin("key-auth")
+    consumer = cluster.consumer()
+    credential = cluster.key("old")
+    cluster.settle()
+    for node in cluster.nodes:
+        assert node.proxy("GET", "/r", {"apikey": "old"}).status == 200
+        for _ in range(3):  # an absence is remembered from the second time on
+            assert node.proxy("GET", "/r", {"apikey": "new"}).status == 401
+    cluster.sql(f"ALTER TABLE keyauth_credentials DISABLE TRIGGER ALL; ALTER TABLE routes DISABLE TRIGGER ALL; "
+                f"UPDATE keyauth_credentials SET key = 'new' WHERE id = '{credential['id']}'; UPDATE routes SET paths = '{{/other}}'")
+    assert cluster.b.proxy("GET", "/r", {"apikey": "old"}).status == 200
+    for words in (("keyauth_credentials", credential["id"]), ("routes", route["id"])):
+        run = cluster.a.command("db", "touch", *words)
+        assert run.returncode == 0, run.stderr
+    position = int(run.stdout.split()[-1])
+    for node in cluster.nodes:
+        eventually(lambda node=node: node.applied() >= position)
+        assert [node.proxy("GET", path, {"apikey": key}).status for path, key in (("/r", "old"), ("/other", "old"), ("/other", "new"))] == [404, 401, 200]
+    cluster.sql("UPDATE routes SET paths = '{/third}'")
+    assert cluster.a.command("db", "touch").returncode == 0
+    for node in cluster.nodes:
+        eventually(lambda node=node: node.proxy("GET", "/third", {"apikey": "new"}).status == 200)
+    assert consumer["id"]
+
+
+def test_fork(own_cluster):
+    cluster = own_cluster()
+    before = put(cluster.a, "ann", "?wait=cluster").headers["Freshet-Position"]
+    run = cluster.a.command("db", "fork", "--yes")
+    assert run.returncode == 0, run.stderr
+    history = run.stdout.split()[-1]
+    for node in cluster.nodes:
+        eventually(lambda node=node: node.admin("GET", "/cluster/position").json["position"].startswith(history[:8]), 15)
+        assert node.admin("GET", "/status", headers={"Freshet-Min-Position": before}).status == 504
+    eventually(lambda: sorted(name for name, row in nodes_by_name(cluster.a).items() if row["state"] == "live") == ["a", "b"], 15)
+    assert put(cluster.b, "bob", "?wait=cluster").status == 200
 
 
 # ---- without a database ----

@@ -95,7 +95,8 @@ static void proxied(struct bench *bench, int proxy_ms, int upstream_ms)
     bench->request.proxied = true;
     bench->request.chain.hop.began_us = received_us + (int64_t)proxy_ms * 1000 + 999;
     if (upstream_ms >= 0)
-        bench->request.chain.hop.head_us = bench->request.chain.hop.began_us + (int64_t)upstream_ms * 1000 + 999;
+        bench->request.chain.hop.head_us =
+            bench->request.chain.hop.began_us + (int64_t)upstream_ms * 1000 + 999;
 }
 
 static const struct exchange_recording *recording(const struct bench *bench)
