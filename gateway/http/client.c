@@ -1,10 +1,10 @@
 /*
  * client - see client.h.
  *
- * A plain connection is polled for reading from its first request to its end, and h2o never reads from it: an
- * event makes one recv(2) into the socket's input buffer. A request that fits into one slice goes to the
- * kernel directly. It thus costs one send and one recv, no change of epoll, no turn of h2o's for having been
- * written. Under TLS h2o has to read and write.
+ * A connection is polled for reading from its first request to its end, and h2o never reads from it: an
+ * event makes one recv(2), into the socket's input buffer or through tls_reader.c. A request that fits into
+ * one slice goes to the kernel directly. It thus costs one send and one recv, no change of epoll, no turn of
+ * h2o's for having been written. Under TLS h2o has to write.
  *
  * What on_body lends is the input buffer itself; until client_consume() nothing may touch it, so an event
  * meanwhile stops the polling, which is the back-pressure.
@@ -27,6 +27,7 @@
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/response_head.h"
 #include "gateway/http/socket_option.h"
+#include "gateway/http/tls_reader.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
 
@@ -154,8 +155,6 @@ static void finish(struct client *client)
 
     end(client);
     upstream->client = NULL;
-    if (upstream->tls)
-        h2o_socket_dont_read(upstream->sock, 0);
     if (!keep) {
         upstream_close(upstream);
         return;
@@ -224,8 +223,6 @@ static void lend(struct client *client, size_t length, size_t raw, bool last)
     client->lent_last = last;
     client->lent_raw = raw;
     timer_stop(&client->timer); /* from here on it is our client who is slow */
-    if (client->upstream->tls)
-        h2o_socket_dont_read(client->upstream->sock, 1); /* h2o would read into what is lent */
     client->callbacks->on_body(client, bytes, last, client->arg);
 }
 
@@ -405,11 +402,12 @@ static void advance(struct client *client)
     }
 }
 
-static void on_eof(struct client *client)
+/* A clean end is one of the sender's making: no reset, no broken record. */
+static void on_end(struct client *client, bool is_clean)
 {
     struct upstream *upstream = client->upstream;
 
-    if (client->state == CLIENT_RECEIVING && client->kind == BODY_UNTIL_CLOSE) {
+    if (client->state == CLIENT_RECEIVING && client->kind == BODY_UNTIL_CLOSE && is_clean) {
         pause_reading(upstream);
         lend(client, 0, 0, true);
         return;
@@ -420,37 +418,54 @@ static void on_eof(struct client *client)
         fail(client, CLIENT_RESET);
 }
 
-/* 1: bytes came. 0: end of file. -1: nothing now. */
-static int read_some(struct upstream *upstream)
+/* *room_bytes: how much it asked for. */
+static ssize_t read_plain(struct upstream *upstream, size_t *room_bytes)
 {
     h2o_iovec_t room = h2o_buffer_reserve(&upstream->sock->input, upstream->read_bytes);
     ssize_t count;
 
-    if (room.base == NULL) /* a spool file could not grow */
-        return 0;
+    errno = ENOMEM;
+    if (room.base == NULL)
+        return -1;
+    *room_bytes = room.len;
     do
         count = recv(h2o_socket_get_fd(upstream->sock), room.base, room.len, 0);
     while (count < 0 && errno == EINTR);
-    if (count < 0)
-        return errno == EAGAIN ? -1 : 0;
-    upstream->sock->input->size += (size_t)count;
-    upstream->sock->bytes_read = (size_t)count;
-    upstream->read_full = (size_t)count == room.len;
+    upstream->sock->input->size += count > 0 ? (size_t)count : 0;
+    return count;
+}
+
+/* As read(2). Under TLS no byte of the content need have come. */
+static ssize_t read_some(struct upstream *upstream)
+{
+    size_t room_bytes = upstream->read_bytes;
+    ssize_t count = upstream->tls != NULL ? tls_reader_read(upstream->tls, room_bytes)
+                                          : read_plain(upstream, &room_bytes);
+
+    if (count <= 0)
+        return count;
+    upstream->read_full = (size_t)count == room_bytes;
     upstream->read_bytes = upstream->read_full ? LONG_READ_BYTES : FIRST_READ_BYTES;
-    return count > 0 ? 1 : 0;
+    return count;
+}
+
+/* Closed by the other side, or bytes that nobody asked for. A TLS session ticket is no reason to close. */
+static void on_idle_event(struct upstream *upstream)
+{
+    ssize_t count = upstream->tls != NULL ? read_some(upstream) : 0;
+
+    if (count == 0 || (count < 0 && errno != EAGAIN) || upstream->sock->input->size > 0)
+        upstream_close(upstream);
 }
 
 static void on_readable(h2o_socket_t *sock, const char *error)
 {
     struct upstream *upstream = sock->data;
     struct client *client = upstream->client;
-    int came;
 
+    (void)error; /* not set: h2o does not read */
     if (client == NULL) {
-        /* Idle: closed by the other side, or bytes that nobody asked for. A TLS session ticket is no reason.
-         */
-        if (!upstream->tls || error != NULL || sock->input->size > 0)
-            upstream_close(upstream);
+        on_idle_event(upstream);
         return;
     }
     assert(client->magic == CLIENT_MAGIC);
@@ -459,14 +474,11 @@ static void on_readable(h2o_socket_t *sock, const char *error)
         pause_reading(upstream);
         return;
     }
-    if (upstream->tls)
-        came = error == NULL ? 1 : 0;
-    else
-        came = read_some(upstream);
-    if (came > 0)
+    ssize_t count = read_some(upstream);
+    if (count > 0)
         advance(client);
-    else if (came == 0)
-        on_eof(client);
+    else if (count == 0 || errno != EAGAIN)
+        on_end(client, /* is_clean= */ count == 0);
 }
 
 static void write_slice(struct client *client);
@@ -524,8 +536,6 @@ static void begin(struct client *client, struct upstream *upstream)
     upstream->eventful = false;
     upstream->read_full = false;
     upstream->read_bytes = FIRST_READ_BYTES;
-    if (!upstream->tls)
-        h2o_socket_dont_read(upstream->sock, 1);
     resume_reading(upstream);
     write_slice(client);
 }
@@ -535,7 +545,7 @@ static void on_connected(struct client_dial *dial, h2o_socket_t *sock)
     struct client *client = CONTAINER_OF(dial, struct client, dial);
 
     assert(client->magic == CLIENT_MAGIC);
-    begin(client, upstream_new(client->target, sock));
+    begin(client, upstream_new(client->target, sock, dial->ssl));
 }
 
 static void on_dial_failed(struct client_dial *dial, enum client_failure failure)
@@ -618,8 +628,6 @@ void client_consume(struct client *client)
     }
     h2o_buffer_consume(&client->upstream->sock->input, client->lent_raw);
     client->lent = false;
-    if (client->upstream->tls)
-        h2o_socket_dont_read(client->upstream->sock, 0);
     resume_reading(client->upstream);
     await(client, client->request.read_ms);
 }
@@ -633,11 +641,9 @@ void client_cancel(struct client *client)
 void client_tunnel(struct client *client, const struct exchange_tunnel *options)
 {
     struct upstream *upstream = client->upstream;
-    h2o_socket_t *sock = upstream->sock;
+    h2o_socket_t *sock = upstream_give_socket(upstream);
 
     assert(client->state == CLIENT_SWITCHED);
-    h2o_socket_dont_read(sock, 0);
-    upstream->sock = NULL; /* the tunnel's from here on */
     end(client);
     upstream_close(upstream);
     client->exchange->backend->tunnel(client->exchange, sock, options);

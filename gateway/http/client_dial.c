@@ -12,6 +12,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/socket_option.h"
+#include "gateway/http/tls_client.h"
 #include "gateway/io/loop.h"
 
 static void fail(struct client_dial *dial, enum client_failure failure)
@@ -44,6 +45,27 @@ static void on_handshake(h2o_socket_t *sock, const char *error)
         succeed(dial);
 }
 
+/*
+ * The only place where h2o's SSL shows. h2o needs a name to be the client; an address is none that servers
+ * may be sent (RFC 6066, section 3).
+ */
+static void on_handshake_state(const SSL *ssl, int where, int value)
+{
+    (void)value;
+    if ((where & SSL_CB_HANDSHAKE_START) == 0 || SSL_get_state(ssl) != TLS_ST_BEFORE)
+        return;
+    h2o_socket_t *sock = BIO_get_data(SSL_get_rbio(ssl)); /* h2o's BIO leads there */
+    struct client_dial *dial = sock->data;
+    dial->ssl = (SSL *)(uintptr_t)ssl; /* NOLINT(performance-no-int-to-ptr) */
+    if (!tls_client_has_host_name(dial->request->tls))
+        (void)SSL_set_tlsext_host_name(dial->ssl, NULL);
+}
+
+void client_dial_prepare(SSL_CTX *tls)
+{
+    SSL_CTX_set_info_callback(tls, on_handshake_state);
+}
+
 static void start_handshake(struct client_dial *dial)
 {
     const struct client_request *request = dial->request;
@@ -58,7 +80,7 @@ static void start_handshake(struct client_dial *dial)
         free(text);
         return;
     }
-    /* A name makes h2o the client, so there has to be one; tls_client.c takes it out again. */
+    /* A name makes h2o the client, so there has to be one; it is taken out again. */
     if (request->address.ss_family == AF_INET)
         (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
     else
@@ -92,6 +114,7 @@ bool client_dial_start(struct client_dial *dial, enum client_failure *failure)
     } address = {.storage = dial->request->address};
 
     errno = 0;
+    dial->ssl = NULL;
     dial->sock =
         h2o_socket_connect(loop_h2o(dial->loop), &address.any, dial->request->address_length, on_connected);
     if (dial->sock == NULL) {
@@ -101,8 +124,6 @@ bool client_dial_start(struct client_dial *dial, enum client_failure *failure)
     dial->sock->data = dial;
     /* Our own timers come first, and know what it was. */
     socket_option_limit_silence(dial->sock, 3 * (int64_t)dial->request->write_ms);
-    if (dial->tls != NULL)
-        socket_option_limit_buffer(dial->sock);
     metrics_add(METRIC_UPSTREAM_CONNECTS, 1);
     return true;
 }

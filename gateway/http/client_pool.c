@@ -20,9 +20,11 @@
 #include "gateway/base/digest.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/http/client_dial.h"
 #include "gateway/http/tls_authority.h"
 #include "gateway/http/tls_client.h"
 #include "gateway/http/tls_identity.h"
+#include "gateway/http/tls_reader.h"
 #include "gateway/io/loop.h"
 
 enum {
@@ -198,6 +200,8 @@ static struct tls_setting *find_tls(struct client_pool *pool, const struct clien
     setting->trust = trust;
     if (!tls_client_new(tls, find_authorities(pool, &trust), &setting->context, &err))
         log_error("http: TLS to upstream \"%.*s\" is not possible: %s", STR_ARG(tls->server_name), err.text);
+    else
+        client_dial_prepare(setting->context);
     setting->next = pool->tls_settings[bucket];
     pool->tls_settings[bucket] = setting;
     make_spare(pool, setting);
@@ -316,18 +320,30 @@ struct upstream *client_pool_take(struct client_target *target)
     return upstream;
 }
 
-struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock)
+struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock, SSL *ssl)
 {
     struct upstream *upstream = mem_zalloc(sizeof(*upstream));
 
     upstream->pool = target->pool;
     upstream->target = target;
     upstream->sock = sock;
-    upstream->tls = target->tls != NULL;
+    h2o_socket_dont_read(sock, 1);
+    upstream->tls = ssl != NULL ? tls_reader_new(sock, ssl) : NULL;
     upstream->read_paused = true;
     sock->data = upstream;
     target->holder_count++;
     return upstream;
+}
+
+h2o_socket_t *upstream_give_socket(struct upstream *upstream)
+{
+    h2o_socket_t *sock = upstream->sock;
+
+    tls_reader_free(upstream->tls);
+    upstream->tls = NULL;
+    upstream->sock = NULL;
+    h2o_socket_dont_read(sock, 0);
+    return sock;
 }
 
 void upstream_close(struct upstream *upstream)
@@ -340,7 +356,7 @@ void upstream_close(struct upstream *upstream)
         target->idle_count--;
     }
     if (upstream->sock != NULL)
-        h2o_socket_close(upstream->sock);
+        h2o_socket_close(upstream_give_socket(upstream));
     free(upstream);
     client_target_release(target);
 }

@@ -22,6 +22,7 @@
 #include "gateway/io/timer.h"
 
 struct client_target;
+struct tls_reader;
 
 /* One connection, in use or idle. Heap; freed by upstream_close(). */
 struct upstream {
@@ -32,11 +33,11 @@ struct upstream {
     struct client *client; /* NULL: idle */
     struct timer idle;
     int request_count;
-    bool tls;
-    bool eventful;     /* something happened on it while nothing was expected: not to be kept */
-    bool read_paused;  /* not polled for reading */
-    bool read_full;    /* the last read got all it had room for: there may be more */
-    size_t read_bytes; /* how much the next read asks for */
+    struct tls_reader *tls; /* NULL: plain */
+    bool eventful;          /* something happened on it while nothing was expected: not to be kept */
+    bool read_paused;       /* not polled for reading */
+    bool read_full;         /* the last read got all it had room for: there may be more */
+    size_t read_bytes;      /* how much the next read asks for */
 };
 
 struct loop *client_pool_loop(const struct client_pool *pool);
@@ -49,8 +50,10 @@ SSL_CTX *client_target_tls(const struct client_target *target);
 
 /* An idle connection, now the caller's, or NULL. */
 struct upstream *client_pool_take(struct client_target *target);
-/* A new one around a connected socket. */
-struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock);
+/* A new one around a connected socket, which h2o does not read from any more; ssl NULL: plain. */
+struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock, SSL *ssl);
+/* Its socket, for somebody who lets h2o read. What is left is to be closed. */
+h2o_socket_t *upstream_give_socket(struct upstream *upstream);
 /* Keeps it for others, or closes it. The caller has checked that the last answer allows it. */
 void client_pool_give(struct upstream *upstream);
 void upstream_close(struct upstream *upstream);

@@ -22,17 +22,6 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
-/* One that may be sent. */
-static bool has_host_name(const struct client_tls *client)
-{
-    char *name =
-        client->server_name.at != NULL ? mem_strndup(client->server_name.at, client->server_name.len) : NULL;
-    bool has = name != NULL && !is_address(name);
-
-    free(name);
-    return has;
-}
-
 /* Those of the service, or the node's, or the system's. */
 static bool set_authorities(SSL_CTX *tls, const struct client_tls *client, X509_STORE *authorities,
                             struct err *err)
@@ -70,14 +59,6 @@ static bool set_verification(SSL_CTX *tls, const struct client_tls *client, X509
            (client->server_name.at == NULL || set_name(tls, client, err));
 }
 
-/* h2o needs a name to be the client; an address is none that servers may be sent (RFC 6066, section 3). */
-static void drop_name(const SSL *ssl, int where, int value)
-{
-    (void)value;
-    if ((where & SSL_CB_HANDSHAKE_START) != 0)
-        (void)SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, NULL); /* NOLINT(performance-no-int-to-ptr) */
-}
-
 static bool set_versions(SSL_CTX *tls, const struct client_tls *client, struct err *err)
 {
     int lowest = client->lowest_version != 0 ? client->lowest_version : TLS1_2_VERSION;
@@ -90,8 +71,6 @@ static bool set_versions(SSL_CTX *tls, const struct client_tls *client, struct e
 static bool set_up(SSL_CTX *tls, const struct client_tls *client, X509_STORE *authorities, struct err *err)
 {
     (void)SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    if (!has_host_name(client))
-        SSL_CTX_set_info_callback(tls, drop_name);
     return set_versions(tls, client, err) &&
            (client->identity == NULL || tls_identity_use(client->identity, tls, err)) &&
            (!client->verify || set_verification(tls, client, authorities, err));
@@ -109,4 +88,14 @@ bool tls_client_new(const struct client_tls *client, X509_STORE *authorities, SS
     }
     *tls = made;
     return true;
+}
+
+bool tls_client_has_host_name(const struct client_tls *client)
+{
+    char *name =
+        client->server_name.at != NULL ? mem_strndup(client->server_name.at, client->server_name.len) : NULL;
+    bool has = name != NULL && !is_address(name);
+
+    free(name);
+    return has;
 }

@@ -24,3 +24,6 @@ struct client_tls;
  */
 bool tls_client_new(const struct client_tls *client, X509_STORE *authorities, SSL_CTX **tls,
                     struct err *err) MUST_CHECK;
+
+/* Whether there is a name that servers may be sent: an address is none (RFC 6066, section 3). */
+bool tls_client_has_host_name(const struct client_tls *client);
