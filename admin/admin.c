@@ -14,6 +14,7 @@
 #include "admin/request.h"
 #include "admin/state.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/series_catalogue.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listener.h"
 #include "gateway/proxy/access_log.h"
@@ -135,6 +136,7 @@ bool admin_open(const struct admin_options *options, struct admin **admin, struc
     made->access = options->access;
     made->admin_server = (struct admin_server){made, false};
     made->status_server = (struct admin_server){made, true};
+    made->series = series_catalogue_new();
     made->openapi = openapi_write(options->schemas, &made->openapi_bytes);
     list_init(&made->running);
     await_init(&made->await, made);
@@ -274,6 +276,7 @@ void admin_close(struct admin *admin)
     http_front_free(admin->front);
     http_front_free(admin->status_front);
     access_unref(admin->access);
+    series_catalogue_free(admin->series);
     free(admin->openapi);
     free(admin);
 }

@@ -17,6 +17,7 @@
 
 struct access;
 struct admin;
+struct buf;
 struct bus;
 struct cache;
 struct config;
@@ -49,6 +50,8 @@ struct admin_bus {
     enum admin_place (*look)(void *arg, const char *text, size_t length);
     /* JSON object with the bus's figures for /status; the caller owns it */
     struct cJSON *(*describe)(void *arg);
+    void (*expose)(void *arg, struct buf *out); /* the same as families for /metrics */
+    bool (*is_answered)(void *arg);             /* has the last poll succeeded? */
     int64_t (*since_good_poll_ms)(void *arg);
     void *arg;
 };

@@ -40,6 +40,8 @@ void answer_fini(struct answer *answer)
     free(answer->body);
     free(answer->cache_key);
     free(answer->laggards);
+    if (answer->source != NULL)
+        answer->source->close(answer->source_state);
     *answer = (struct answer){0};
 }
 
@@ -55,6 +57,14 @@ void answer_text(struct answer *answer, int status, const char *type, const char
     answer->type = type;
     answer->body = mem_strdup(text);
     answer->body_len = strlen(text);
+}
+
+void answer_pieces(struct answer *answer, const char *type, const struct answer_source *source, void *state)
+{
+    answer_empty(answer, 200);
+    answer->type = type;
+    answer->source = source;
+    answer->source_state = state;
 }
 
 void answer_json(struct answer *answer, int status, cJSON *json)

@@ -21,25 +21,37 @@
 #include "gateway/model/schema.h"
 #include "gateway/store/store.h"
 
+/* How a body is made that is too large to be made at once; a constant. */
+struct answer_source {
+    /* Adds the next piece to `out`, if there is one yet; on the loop, so in a fraction of a millisecond.
+     * false: that was the last. */
+    bool (*more)(void *state, struct buf *out);
+    void (*close)(void *state);
+};
+
 struct answer {
     int status;
     const char *type; /* of the body; NULL: there is none */
     char *body;       /* owned */
     const char *text; /* the body in its place: a constant, or something that outlives the request */
     size_t body_len;
-    uint64_t position;            /* 0: no Freshet-Position */
-    char *laggards;               /* owned; NULL: no Freshet-Laggards */
-    char *cache_key;              /* owned; NULL: no X-Cache-Key */
-    char etag[VERSION_TEXT_SIZE]; /* "": no ETag */
-    const char *allow;            /* answers to OPTIONS; a constant or the request's */
-    const char *challenge;        /* a constant; NULL: no WWW-Authenticate */
-    bool close;                   /* the connection is of no further use */
+    const struct answer_source *source; /* the body in their place; NULL: it is there */
+    void *source_state;                 /* owned */
+    uint64_t position;                  /* 0: no Freshet-Position */
+    char *laggards;                     /* owned; NULL: no Freshet-Laggards */
+    char *cache_key;                    /* owned; NULL: no X-Cache-Key */
+    char etag[VERSION_TEXT_SIZE];       /* "": no ETag */
+    const char *allow;                  /* answers to OPTIONS; a constant or the request's */
+    const char *challenge;              /* a constant; NULL: no WWW-Authenticate */
+    bool close;                         /* the connection is of no further use */
 };
 void answer_fini(struct answer *answer);
 
 /* Takes `json`. */
 void answer_json(struct answer *answer, int status, cJSON *json);
 void answer_empty(struct answer *answer, int status);
+/* Takes `state`. */
+void answer_pieces(struct answer *answer, const char *type, const struct answer_source *source, void *state);
 void answer_text(struct answer *answer, int status, const char *type, const char *text);
 /* JSON that outlives the request. */
 void answer_constant(struct answer *answer, struct str json);

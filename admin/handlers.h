@@ -18,6 +18,7 @@ void openapi_show(struct request *request);
 void status_show(struct request *request);
 void status_ready(struct request *request);
 void status_live(struct request *request);
+void metrics_show(struct request *request);
 
 void schema_show(struct request *request);
 void schema_show_plugin(struct request *request);

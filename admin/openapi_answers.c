@@ -32,6 +32,7 @@ const struct openapi_operation openapi_operations[] = {
     {METHOD_GET,    "/",                         "What this node is, and its settings"},
     {METHOD_GET,    "/robots.txt",               "Nothing for robots"},
     {METHOD_GET,    "/status",                   "Database, connections, memory, bus and cache"},
+    {METHOD_GET,    "/metrics",                  "Everything that is counted, for Prometheus"},
     {METHOD_GET,    "/endpoints",                "The paths there are"},
     {METHOD_GET,    "/openapi.json",             "This document"},
     {METHOD_GET,    "/plugins/enabled",          "Names of the plugins that run here"},
@@ -131,6 +132,7 @@ const struct openapi_answer openapi_answers[] = {
             ",'lua_shared_dicts':{'type':'object','additionalProperties':" ZONE "}", "'workers_lua_vms','lua_shared_dicts'") ","
         "'freshet':{'type':'object'}",
         "'database','server','memory','freshet'"), NULL},
+    {METHOD_GET, "/metrics", 200, TEXT, "text/plain"},
     {METHOD_GET, "/endpoints", 200, RECORD("'data':" LIST(TEXT), "'data'"), NULL},
     {METHOD_GET, "/openapi.json", 200, "{'type':'object'}", NULL},
     {METHOD_GET, "/plugins/enabled", 200, RECORD("'enabled_plugins':" LIST(TEXT), "'enabled_plugins'"), NULL},

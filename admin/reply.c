@@ -95,6 +95,10 @@ void reply_send(const struct admin *admin, struct exchange *exchange, const stru
     if (wants_header(admin->config, "latency_tokens", "X-Kong-Admin-Latency"))
         headers_add(&out.headers, STR("X-Kong-Admin-Latency"),
                     exchange_printf(exchange, "%" PRId64, (loop_clock_us() - received_us) / 1000));
+    if (answer->source != NULL) {
+        exchange_begin(exchange, &out, /* length= */ -1);
+        return;
+    }
     const char *body = answer->body != NULL ? answer->body : answer->text;
     exchange_reply(exchange, &out, (struct str){body != NULL ? body : "", answer->body_len});
 }

@@ -15,7 +15,8 @@ struct admin;
 struct answer;
 struct exchange;
 
-/* `answer` must stay until the exchange ends, which it may have done on return. */
+/* Of an answer in pieces only the head, see stream.h. `answer` must stay until the exchange ends, which it
+ * may have done on return. */
 void reply_send(const struct admin *admin, struct exchange *exchange, const struct answer *answer,
                 int64_t received_us, bool is_status_api);
 

@@ -4,7 +4,8 @@
  *   exchange ends, no job        freed in on_end
  *   exchange ends, job runs      forgotten in on_end, freed when the job is done
  *   job done, exchange there     answered, or waits for other nodes (await.h) first; freed when the exchange
- * ends
+ *                                ends
+ *   answered piece by piece      as if a job ran between two of them (stream.c)
  */
 
 #include "admin/request.h"
@@ -16,6 +17,7 @@
 #include "admin/access.h"
 #include "admin/reply.h"
 #include "admin/state.h"
+#include "admin/stream.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/config/config.h"
@@ -158,6 +160,8 @@ void request_reply(struct request *request)
     request->is_answered = true;
     reply_send(request->admin, request->exchange, &request->answer, request->received_us,
                request->is_status_api);
+    if (request->answer.source != NULL)
+        stream_start(request);
 }
 
 void request_free(struct request *request)
@@ -165,6 +169,7 @@ void request_free(struct request *request)
     list_remove(&request->link);
     timer_stop(&request->nap);
     answer_fini(&request->answer);
+    buf_fini(&request->piece);
     cJSON_Delete(request->audit);
     cJSON_Delete(request->found);
     body_fini(&request->body);

@@ -38,9 +38,9 @@ struct request {
     struct exchange *exchange; /* NULL: has ended; loop only */
     struct exchange_end end;
     struct loop_message done;
-    bool is_running;    /* a job has it, or it waits; loop only */
-    struct timer nap;   /* of one that waits for this node to catch up; loop only */
-    bool is_answered;   /* loop only */
+    bool is_running;  /* a job has it, it waits, or a message of its own is under way (stream.c); loop only */
+    struct timer nap; /* of one that waits for this node to catch up; loop only */
+    bool is_answered; /* loop only */
     bool is_status_api; /* came in by status_listen */
     enum method method; /* HEAD counts as GET: the exchange leaves the body out */
     struct path path;
@@ -61,7 +61,8 @@ struct request {
     void (*work)(struct store_session *session, struct request *request);
     /* On the loop, if the job has left it to that to fill the answer; NULL: it never does. */
     void (*after)(struct request *request);
-    cJSON *found; /* what the job leaves for `after`; owned */
+    struct buf piece; /* of an answer in pieces: what is being sent */
+    cJSON *found;     /* what the job leaves for `after`; owned */
 };
 
 /* The caller's until request_reply() or request_run(). */

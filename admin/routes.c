@@ -38,6 +38,7 @@ static const struct route {
     {METHOD_GET,    "/status",                   status_show,               ADMIN_API | STATUS_API},
     {METHOD_GET,    "/status/ready",             status_ready,              STATUS_API},
     {METHOD_GET,    "/status/live",              status_live,               STATUS_API},
+    {METHOD_GET,    "/metrics",                  metrics_show,              ADMIN_API | STATUS_API},
     {METHOD_GET,    "/endpoints",                endpoints_show,            ADMIN_API},
     {METHOD_GET,    "/openapi.json",             openapi_show,              ADMIN_API | UNLISTED},
     {METHOD_GET,    "/plugins/enabled",          plugins_enabled,           ADMIN_API},

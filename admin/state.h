@@ -15,6 +15,8 @@
 
 #define ADMIN_API_VERSION "3.5.0" /* clients choose features by it */
 
+struct series_catalogue;
+
 struct admin_server {
     struct admin *admin;
     bool is_status_api;
@@ -31,7 +33,8 @@ struct admin {
     struct access_log *access_log;   /* NULL: not attached */
     struct loop_end end;
     struct admin_server admin_server, status_server;
-    char *openapi; /* the document, owned; never changes */
+    struct series_catalogue *series; /* for /metrics; owned */
+    char *openapi;                   /* the document, owned; never changes */
     size_t openapi_bytes;
     struct await await;       /* those that wait for other nodes */
     struct list running;      /* requests whose job has not come back */

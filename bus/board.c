@@ -13,6 +13,11 @@ enum {
     IMPLAUSIBLE_PAUSE_US = 1000000,
 };
 
+const int64_t bus_delay_limits_us[BUS_DELAY_LIMITS] = {
+    1000,   2000,    5000,    10000,   25000,   50000,    100000,
+    250000, 1000000, 2500000, 5000000, 7500000, 15000000, 60000000,
+};
+
 static void lock(struct board *board)
 {
     (void)pthread_mutex_lock(&board->lock);
@@ -58,6 +63,17 @@ static void wake(struct board *board)
 {
     bell_wake(&board->bell, machine_now_us());
     (void)pthread_cond_signal(&board->woken);
+}
+
+/* With the lock held: is anything known that has not been acted on? */
+static void look_for_lateness(struct board *board)
+{
+    uint64_t newest = board->seen > board->heard ? board->seen : board->heard;
+
+    if (newest <= board->reader.cursor.applied)
+        board->late_us = 0;
+    else if (board->late_us == 0)
+        board->late_us = machine_now_us();
 }
 
 void board_init(struct board *board, int64_t poll_ms)
@@ -113,8 +129,10 @@ void board_restart(struct board *board, const struct reader_head *head, const ui
     lock(board);
     reader_restart(&board->reader, head);
     memcpy(board->key_salt, key_salt, sizeof(board->key_salt));
-    board->heard = 0;
+    board->heard = board->told = board->seen = 0;
+    look_for_lateness(board);
     stats->resyncs++;
+    stats->resyncs_start += strcmp(reason, "start") == 0;
     stats->resyncs_history += strcmp(reason, "history") == 0;
     stats->resyncs_lag += strcmp(reason, "lag") == 0;
     stats->resyncs_gap += strcmp(reason, "gap") == 0 || strcmp(reason, "empty") == 0;
@@ -125,7 +143,46 @@ void board_publish(struct board *board)
 {
     atomic_store_explicit(&board->applied, board->reader.cursor.applied, memory_order_release);
     lock(board);
+    look_for_lateness(board);
     (void)pthread_cond_broadcast(&board->advanced);
+    unlock(board);
+}
+
+void board_note_head(struct board *board, uint64_t head)
+{
+    lock(board);
+    board->seen = head;
+    look_for_lateness(board);
+    unlock(board);
+}
+
+/* With the lock held. */
+static enum bus_path path_of(const struct board *board, uint64_t position)
+{
+    if (board->told >= position)
+        return BUS_PATH_WAKE;
+    return board->heard >= position ? BUS_PATH_HINT : BUS_PATH_POLL;
+}
+
+static void count_delay(struct bus_delays *delays, int64_t delay_us)
+{
+    size_t bucket = 0;
+
+    while (bucket < BUS_DELAY_LIMITS && delay_us > bus_delay_limits_us[bucket])
+        bucket++;
+    delays->counts[bucket]++;
+    delays->sum_us += delay_us;
+}
+
+void board_note_delays(struct board *board, const struct bus_event *events, size_t count, int64_t read_us)
+{
+    int64_t since_read_us = machine_now_us() - read_us;
+
+    lock(board);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || events[i].position != events[i - 1].position)
+            count_delay(&board->stats.delays[path_of(board, events[i].position)],
+                        events[i].age_us + since_read_us);
     unlock(board);
 }
 
@@ -134,17 +191,32 @@ void board_note_good_poll(struct board *board, int64_t started_us)
     lock(board);
     board->good_us = started_us;
     board->stats.polls++;
+    board->stats.failing_polls = 0;
     board->stats.last_poll_us = machine_now_us() - started_us;
+    board->stats.poll_us += board->stats.last_poll_us;
     if (board->heard > board->reader.head)
         board->heard = board->reader.head; /* it was a lie, or it will be heard again */
+    look_for_lateness(board);
     unlock(board);
 }
 
-void board_note_nodes(struct board *board, uint64_t node_count)
+void board_note_failed_poll(struct board *board, enum bus_err_code code)
+{
+    lock(board);
+    board->stats.poll_failures++;
+    board->stats.failing_polls++;
+    board->stats.poll_failures_connect += code == BUS_ERR_CONNECT;
+    board->stats.poll_failures_deadline += code == BUS_ERR_DEADLINE;
+    board->stats.poll_failures_other += code != BUS_ERR_CONNECT && code != BUS_ERR_DEADLINE;
+    unlock(board);
+}
+
+void board_note_nodes(struct board *board, uint64_t node_count, uint64_t slowest_position)
 {
     lock(board);
     bell_set_nodes(&board->bell, node_count);
     board->stats.node_count = node_count;
+    board->stats.slowest_position = slowest_position;
     unlock(board);
 }
 
@@ -261,6 +333,7 @@ enum cursor_news board_hear(struct board *board, uint64_t position, int64_t tag)
     news = cursor_hear(&board->reader.cursor, position, tag);
     if (news == CURSOR_NEWS && position > board->heard)
         board->heard = position;
+    look_for_lateness(board);
     if (news == CURSOR_NEWS || news == CURSOR_OTHER_TAG)
         ring(board);
     if (news == CURSOR_IMPLAUSIBLE && now_us - board->implausible_us >= IMPLAUSIBLE_PAUSE_US) {
@@ -276,6 +349,9 @@ void board_note_told(struct board *board, uint64_t position)
     lock(board);
     if (position > board->heard)
         board->heard = position;
+    if (position > board->told)
+        board->told = position;
+    look_for_lateness(board);
     unlock(board);
 }
 
@@ -313,6 +389,10 @@ void board_read_stats(struct board *board, struct bus_stats *stats)
     *stats = board->stats;
     stats->head_position = board->reader.head;
     stats->since_good_poll_ms = (machine_now_us() - board->good_us) / 1000;
+    uint64_t newest = board->seen > board->heard ? board->seen : board->heard;
+    uint64_t applied = board->reader.cursor.applied;
+    stats->behind_positions = newest > applied ? newest - applied : 0;
+    stats->behind_ms = board->late_us != 0 ? (machine_now_us() - board->late_us) / 1000 : 0;
     unlock(board);
     stats->applied_position = board_applied(board);
 }

@@ -32,7 +32,10 @@ struct board {
     int64_t poll_us;
     int64_t good_us; /* start of the last good poll */
     int64_t implausible_us;
-    uint64_t heard; /* greatest position that anybody has told of */
+    uint64_t heard;  /* greatest position that anybody has told of */
+    uint64_t told;   /* greatest position that this node itself has told of */
+    uint64_t seen;   /* greatest head that a poll has seen */
+    int64_t late_us; /* since when something is known that has not been acted on; 0: there is nothing */
     bool stopping;
     struct bus_stats stats;
     /* Stored with release after the subscriber has published; board_applied() loads with acquire. */
@@ -50,9 +53,15 @@ void board_restart(struct board *board, const struct reader_head *head, const ui
                    const char *reason);
 /* thread: bus. What the subscriber has published may be relied upon; wakes those who wait for it. */
 void board_publish(struct board *board);
+/* thread: bus. A poll has seen the head, and is going to act on what is new. */
+void board_note_head(struct board *board, uint64_t head);
+/* thread: bus. The events, read at read_us, have been acted on: how long did their commits take to get here?
+ */
+void board_note_delays(struct board *board, const struct bus_event *events, size_t count, int64_t read_us);
 /* thread: bus. A poll that began at started_us has succeeded. */
 void board_note_good_poll(struct board *board, int64_t started_us);
-void board_note_nodes(struct board *board, uint64_t node_count);
+void board_note_failed_poll(struct board *board, enum bus_err_code code);
+void board_note_nodes(struct board *board, uint64_t node_count, uint64_t slowest_position);
 void board_count(struct board *board, uint64_t *counter, uint64_t by);
 
 /*

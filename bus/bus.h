@@ -104,13 +104,39 @@ struct bus_options {
     void *arg; /* for on_hint and log */
 };
 
+/* What began the poll that found a commit. */
+enum bus_path {
+    BUS_PATH_POLL, /* its time had come */
+    BUS_PATH_HINT, /* somebody had told of the commit */
+    BUS_PATH_WAKE, /* this node had made it */
+    BUS_PATHS
+};
+
+enum {
+    BUS_DELAY_LIMITS = 14
+};
+/* Upper limits of the buckets of delays, ascending; one more bucket is for what is above them all. */
+extern const int64_t bus_delay_limits_us[BUS_DELAY_LIMITS];
+
+/* From commit, by the database's clock, until this node had acted on it. */
+struct bus_delays {
+    int64_t counts[BUS_DELAY_LIMITS + 1];
+    int64_t sum_us;
+};
+
 struct bus_stats {
     uint64_t applied_position, head_position;
-    int64_t since_good_poll_ms; /* freshet_staleness_seconds */
-    int64_t last_poll_us;
+    uint64_t behind_positions;     /* what is known to be committed and has not been acted on */
+    int64_t behind_ms;             /* since when; 0: nothing */
+    uint64_t slowest_position;     /* of all live nodes, as far as their heartbeats have told */
+    int64_t since_good_poll_ms;    /* freshet_staleness_seconds */
+    int64_t last_poll_us, poll_us; /* the last good one took; all good ones together */
+    struct bus_delays delays[BUS_PATHS];
     uint64_t polls, poll_failures, idle_polls;
+    uint64_t poll_failures_connect, poll_failures_deadline, poll_failures_other; /* of them */
+    uint64_t failing_polls;                                                      /* since the last good one */
     uint64_t events_applied, batches_applied;
-    uint64_t resyncs, resyncs_history, resyncs_lag, resyncs_gap;
+    uint64_t resyncs, resyncs_start, resyncs_history, resyncs_lag, resyncs_gap;
     uint64_t pg_reconnects;
     uint64_t bells_rung,
         bells_limited; /* rung: polls that began early; limited: held back by the token bucket */
@@ -118,6 +144,9 @@ struct bus_stats {
     bool channel_wanted, channel_up;
     uint64_t channel_reconnects, channel_errors;
     uint64_t hints_sent, hints_received, hints_missed; /* missed: seen by a scheduled poll first */
+    uint64_t hints_reannounced;                        /* told on behalf of a writer that had not */
+    int64_t since_heard_ms; /* anything of this cluster, since the line was opened; -1: there is no line */
+    int64_t hint_lag_us;    /* of the last one, by the clocks of two machines; 0: none yet */
     uint64_t hints_dropped_old, hints_dropped_mac, hints_dropped_size, hints_dropped_history,
         hints_dropped_version, hints_dropped_implausible, hints_dropped_tag, hints_dropped_queue;
     uint64_t node_count;

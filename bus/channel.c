@@ -61,6 +61,7 @@ struct channel {
     int64_t again_us;         /* BELL_NEVER: nothing to tell again */
     bool stopping;
     bool up;
+    int64_t heard_us;       /* when a message of this cluster came last, or the line was opened */
     struct bus_stats stats; /* the channel's members */
 
     /* thread: channel */
@@ -209,6 +210,15 @@ static void merge(struct channel *channel, const struct hint *news)
     pending->key_count += news->key_count;
 }
 
+/* The clocks of two machines: for people to look at. */
+static void note_heard(struct channel *channel, const struct hint *hint)
+{
+    lock(channel);
+    channel->heard_us = machine_now_us();
+    channel->stats.hint_lag_us = machine_unix_us() - (int64_t)hint->sent_unix_us;
+    unlock(channel);
+}
+
 static void on_message(void *arg, const uint8_t *bytes, size_t length)
 {
     struct channel *channel = arg;
@@ -221,6 +231,7 @@ static void on_message(void *arg, const uint8_t *bytes, size_t length)
         echo_heard(&channel->echo, machine_now_us(),
                    memcmp(hint->sender, channel->options.node_id, sizeof(hint->sender)) == 0,
                    machine_uniform());
+        note_heard(channel, hint);
         if ((hint->flags & HINT_BEACON) == 0)
             channel->options.on_hint(channel->options.arg, hint);
         return;
@@ -258,6 +269,7 @@ static void tell_again_if_due(struct channel *channel)
     channel->incoming =
         (struct hint){.flags = HINT_AGAIN, .first = mark.position, .last = mark.position, .tag = mark.tag};
     merge(channel, &channel->incoming);
+    channel->stats.hints_reannounced++;
     unlock(channel);
 }
 
@@ -359,6 +371,7 @@ static void set_up(struct channel *channel, bool up)
 {
     lock(channel);
     channel->up = up;
+    channel->heard_us = machine_now_us();
     unlock(channel);
 }
 
@@ -626,6 +639,9 @@ void channel_read_stats(struct channel *channel, struct bus_stats *stats)
     stats->hints_sent = mine->hints_sent;
     stats->hints_received = mine->hints_received;
     stats->hints_missed = mine->hints_missed;
+    stats->hints_reannounced = mine->hints_reannounced;
+    stats->hint_lag_us = mine->hint_lag_us;
+    stats->since_heard_ms = channel->up ? (machine_now_us() - channel->heard_us) / 1000 : -1;
     stats->hints_dropped_mac = mine->hints_dropped_mac;
     stats->hints_dropped_size = mine->hints_dropped_size;
     stats->hints_dropped_history = mine->hints_dropped_history;

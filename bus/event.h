@@ -36,4 +36,5 @@ struct bus_event {
     uint8_t id[16];
     const uint8_t (*keys)[16]; /* digests; borrowed from the batch (reading) or the caller (writing) */
     size_t key_count;
+    int64_t age_us; /* reading: how long ago it was appended, by the database's clock */
 };

@@ -58,6 +58,7 @@ struct follow {
     bool trimming;     /* the floor has moved, rows below it are left */
     uint64_t failures; /* since the last good poll */
     int64_t failed_since_us;
+    int64_t read_us; /* when the events of the view had come */
     bool beat_refused;
 };
 
@@ -145,6 +146,13 @@ static void abandon_view(struct follow *follow)
         pg_session_drop(follow->session);
 }
 
+static void note_nodes(struct follow *follow)
+{
+    const struct poller_extra *extra = &follow->poller.extra;
+
+    board_note_nodes(follow->board, extra->node_count, extra->slowest_position);
+}
+
 static bool fail_recovery(struct follow *follow, struct bus_err *err)
 {
     pg_session_drop(follow->session); /* the next connection looks for the primary again */
@@ -172,7 +180,7 @@ static bool resync(struct follow *follow, const char *reason, struct bus_err *er
     board_restart(follow->board, &head, follow->poller.extra.key_salt, reason);
     follow->subscriber.restart(follow->subscriber.arg, batch.head, batch.head_tag);
     board_publish(follow->board);
-    board_note_nodes(follow->board, follow->poller.extra.node_count);
+    note_nodes(follow);
     close_view(follow, /* acknowledge= */ true);
     if (follow->on_restart != NULL)
         follow->on_restart(follow->arg, head.history);
@@ -226,6 +234,7 @@ static bool apply(struct follow *follow, const struct reader_head *head, struct 
     }
     board_publish(follow->board);
 #endif
+    board_note_delays(follow->board, poller->events, poller->event_count, follow->read_us);
     close_view(follow, acknowledge);
     return true;
 }
@@ -239,7 +248,8 @@ static bool read_news(struct follow *follow, const struct reader_poll *poll, str
 
     if (!poller_open_view(&follow->poller, POLLER_HEAD_AND_EVENTS, poll->applied, &head, err))
         return false;
-    board_note_nodes(follow->board, follow->poller.extra.node_count);
+    follow->read_us = machine_now_us();
+    note_nodes(follow);
     step = reader_judge_head(&follow->board->reader, poll, &head, &reason);
     if (step == READER_NEWS)
         step = reader_check_events(poll, &head, follow->poller.events, follow->poller.event_count, &reason);
@@ -248,6 +258,7 @@ static bool read_news(struct follow *follow, const struct reader_poll *poll, str
         close_view(follow, /* acknowledge= */ false);
         return true;
     case READER_NEWS:
+        board_note_head(follow->board, head.head);
         return apply(follow, &head, err);
     case READER_RESYNC:
         abandon_view(follow);
@@ -289,7 +300,7 @@ static bool poll_log(struct follow *follow, bool news_expected, struct bus_err *
 
     if (!peek(follow, poll.applied, &head, err))
         return false;
-    board_note_nodes(follow->board, follow->poller.extra.node_count);
+    note_nodes(follow);
     switch (reader_judge_head(&follow->board->reader, &poll, &head, &reason)) {
     case READER_IDLE:
         board_count(follow->board, &follow->board->stats.idle_polls, 1);
@@ -329,7 +340,7 @@ static int64_t retry_cap_ms(struct follow *follow)
 
 static void note_failure(struct follow *follow, const struct bus_err *err)
 {
-    board_count(follow->board, &follow->board->stats.poll_failures, 1);
+    board_note_failed_poll(follow->board, err->code);
     if (follow->failures++ == 0) {
         follow->failed_since_us = machine_now_us();
         say(follow, BUS_LOG_ERROR,

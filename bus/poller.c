@@ -17,9 +17,9 @@
 #define HEAD_SQL                                                                                             \
     "SELECT pg_is_in_recovery(), h.history, h.key_salt, h.format, h.floor_pos, l.pos, l.tag, "               \
     "(SELECT tag FROM cluster_log WHERE pos = $1::bigint AND n = 1), "                                       \
-    "(SELECT count(*) FROM cluster_node WHERE seen_at > clock_timestamp() - lease_ms * interval '1 "         \
-    "millisecond') "                                                                                         \
-    "FROM cluster_head h LEFT JOIN LATERAL "                                                                 \
+    "a.nodes, a.slowest FROM cluster_head h CROSS JOIN "                                                     \
+    "(SELECT count(*) AS nodes, min(applied_pos) AS slowest FROM cluster_node "                              \
+    "WHERE seen_at > clock_timestamp() - lease_ms * interval '1 millisecond') a LEFT JOIN LATERAL "          \
     "(SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) l ON true WHERE h.one"
 
 enum head_column {
@@ -31,12 +31,15 @@ enum head_column {
     HEAD,
     HEAD_TAG,
     TAG_AT_APPLIED,
-    NODE_COUNT
+    NODE_COUNT,
+    SLOWEST,
+    HEAD_COLUMNS
 };
 
 #define EVENTS_SQL                                                                                           \
     "SELECT pos, n, tag, kind, flags, entity, id, keys, "                                                    \
-    "(extract(epoch FROM clock_timestamp() - at) * 1000)::bigint FROM cluster_log WHERE pos > $1::bigint "   \
+    "(extract(epoch FROM clock_timestamp() - at) * 1000000)::bigint FROM cluster_log WHERE pos > "           \
+    "$1::bigint "                                                                                            \
     "ORDER BY pos, n LIMIT 20001"
 
 _Static_assert(READER_MAX_EVENTS + 1 == 20001, "EVENTS_SQL asks for one row more than the reader takes");
@@ -59,7 +62,7 @@ enum event_column {
     ENTITY,
     ID,
     KEYS,
-    AGE_MS
+    AGE_US
 };
 
 static const char head_sql[] = HEAD_SQL;
@@ -109,7 +112,7 @@ static size_t read_hex(const char *text, uint8_t *bytes, size_t size)
 static bool parse_head(const PGresult *result, struct reader_head *head, struct poller_extra *extra,
                        struct bus_err *err)
 {
-    if (PQntuples(result) != 1 || PQnfields(result) != NODE_COUNT + 1)
+    if (PQntuples(result) != 1 || PQnfields(result) != HEAD_COLUMNS)
         return bus_err_set(err, BUS_ERR_INVALID, "cluster_head has no row: this is not a migrated database");
     if (get_signed(result, 0, FORMAT) != POLLER_LOG_FORMAT)
         return bus_err_set(err, BUS_ERR_INVALID, "the event log has format %s, this version reads %d",
@@ -124,6 +127,7 @@ static bool parse_head(const PGresult *result, struct reader_head *head, struct 
         .tag_at_applied = get_signed(result, 0, TAG_AT_APPLIED),
     };
     extra->node_count = get_unsigned(result, 0, NODE_COUNT);
+    extra->slowest_position = get_unsigned(result, 0, SLOWEST);
     if (read_hex(PQgetvalue(result, 0, HISTORY), head->history, sizeof(head->history)) != 16 ||
         read_hex(PQgetvalue(result, 0, KEY_SALT), extra->key_salt, sizeof(extra->key_salt)) != 16)
         return bus_err_set(err, BUS_ERR_INVALID, "history or key_salt of cluster_head cannot be read");
@@ -151,6 +155,7 @@ static void parse_event(const PGresult *result, int row, struct bus_event *event
         .has_id = PQgetisnull(result, row, ID) == 0,
         .keys = (const uint8_t(*)[16]) * keys,
         .key_count = strlen(hex) / 32, /* "\x" and 32 digits each */
+        .age_us = get_signed(result, row, AGE_US),
     };
     (void)snprintf(event->entity, sizeof(event->entity), "%s", PQgetvalue(result, row, ENTITY));
     if (event->has_id)
@@ -176,7 +181,7 @@ static void parse_events(struct poller *poller, const PGresult *result)
     for (int row = 0; row < rows; row++)
         parse_event(result, row, &poller->events[row], &keys);
     poller->event_count = (size_t)rows;
-    poller->newest_age_ms = rows > 0 ? get_signed(result, rows - 1, AGE_MS) : 0;
+    poller->newest_age_ms = rows > 0 ? poller->events[rows - 1].age_us / 1000 : 0;
 }
 
 static void end_transaction(struct poller *poller)

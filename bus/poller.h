@@ -26,7 +26,8 @@ enum {
 /* What comes along with the head. */
 struct poller_extra {
     uint8_t key_salt[16];
-    uint64_t node_count; /* live by their leases */
+    uint64_t node_count;       /* live by their leases */
+    uint64_t slowest_position; /* the least that any of them has applied; those that join do not count */
 };
 
 struct poller {

@@ -10,13 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
-
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/random.h"
 #include "gateway/config/config.h"
+#include "gateway/figures.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/proxy/prober.h"
 #include "gateway/store/store.h"
@@ -176,59 +175,21 @@ static int64_t admin_since_good_poll(void *arg)
     return stats.since_good_poll_ms;
 }
 
-static const struct figure {
-    const char *name;
-    size_t offset;
-} figures[] = {
-    /* clang-format off */
-    {"applied_position",          offsetof(struct bus_stats, applied_position)},
-    {"head_position",             offsetof(struct bus_stats, head_position)},
-    {"since_good_poll_ms",        offsetof(struct bus_stats, since_good_poll_ms)},
-    {"last_poll_us",              offsetof(struct bus_stats, last_poll_us)},
-    {"polls",                     offsetof(struct bus_stats, polls)},
-    {"poll_failures",             offsetof(struct bus_stats, poll_failures)},
-    {"idle_polls",                offsetof(struct bus_stats, idle_polls)},
-    {"events_applied",            offsetof(struct bus_stats, events_applied)},
-    {"batches_applied",           offsetof(struct bus_stats, batches_applied)},
-    {"resyncs",                   offsetof(struct bus_stats, resyncs)},
-    {"resyncs_history",           offsetof(struct bus_stats, resyncs_history)},
-    {"resyncs_lag",               offsetof(struct bus_stats, resyncs_lag)},
-    {"resyncs_gap",               offsetof(struct bus_stats, resyncs_gap)},
-    {"pg_reconnects",             offsetof(struct bus_stats, pg_reconnects)},
-    {"bells_rung",                offsetof(struct bus_stats, bells_rung)},
-    {"bells_limited",             offsetof(struct bus_stats, bells_limited)},
-    {"trimmed_rows",              offsetof(struct bus_stats, trimmed_rows)},
-    {"heartbeats",                offsetof(struct bus_stats, heartbeats)},
-    {"channel_reconnects",        offsetof(struct bus_stats, channel_reconnects)},
-    {"channel_errors",            offsetof(struct bus_stats, channel_errors)},
-    {"hints_sent",                offsetof(struct bus_stats, hints_sent)},
-    {"hints_received",            offsetof(struct bus_stats, hints_received)},
-    {"hints_missed",              offsetof(struct bus_stats, hints_missed)},
-    {"hints_dropped_old",         offsetof(struct bus_stats, hints_dropped_old)},
-    {"hints_dropped_mac",         offsetof(struct bus_stats, hints_dropped_mac)},
-    {"hints_dropped_size",        offsetof(struct bus_stats, hints_dropped_size)},
-    {"hints_dropped_history",     offsetof(struct bus_stats, hints_dropped_history)},
-    {"hints_dropped_version",     offsetof(struct bus_stats, hints_dropped_version)},
-    {"hints_dropped_implausible", offsetof(struct bus_stats, hints_dropped_implausible)},
-    {"hints_dropped_tag",         offsetof(struct bus_stats, hints_dropped_tag)},
-    {"hints_dropped_queue",       offsetof(struct bus_stats, hints_dropped_queue)},
-    {"node_count",                offsetof(struct bus_stats, node_count)},
-    /* clang-format on */
-};
-
 static struct cJSON *admin_describe(void *arg)
+{
+    return figures_describe(arg);
+}
+
+static void admin_expose(void *arg, struct buf *out)
+{
+    figures_expose(arg, out);
+}
+
+static bool admin_is_answered(void *arg)
 {
     struct bus_stats stats;
     bus_read_stats(arg, &stats);
-    cJSON *object = cJSON_CreateObject();
-    for (size_t i = 0; i < COUNT(figures); i++) {
-        uint64_t value;
-        memcpy(&value, (const char *)&stats + figures[i].offset, sizeof(value));
-        cJSON_AddNumberToObject(object, figures[i].name, (double)value);
-    }
-    cJSON_AddBoolToObject(object, "channel_wanted", stats.channel_wanted);
-    cJSON_AddBoolToObject(object, "channel_up", stats.channel_up);
-    return object;
+    return stats.failing_polls == 0;
 }
 
 void wiring_hear(void *arg, const char *word)
@@ -330,6 +291,8 @@ struct admin_bus wiring_admin_bus(struct bus *bus)
         .position_text = admin_position_text,
         .look = admin_look,
         .describe = admin_describe,
+        .expose = admin_expose,
+        .is_answered = admin_is_answered,
         .since_good_poll_ms = admin_since_good_poll,
         .arg = bus,
     };

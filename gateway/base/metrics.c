@@ -22,7 +22,8 @@ static _Atomic(struct slots *) all;
 static _Thread_local struct slots *mine;
 
 static const struct metric_info infos[] = {
-#define METRIC(symbol, name, kind, help) {name, #kind, help},
+#define METRIC(symbol, name, kind, help)          {name, "", #kind, help},
+#define LABELED(symbol, name, labels, kind, help) {name, labels, #kind, help},
 #include "gateway/base/metrics.def"
 };
 

@@ -9,14 +9,16 @@
 #include <stdint.h>
 
 enum metric {
-#define METRIC(symbol, name, kind, help) METRIC_##symbol,
+#define METRIC(symbol, name, kind, help)          METRIC_##symbol,
+#define LABELED(symbol, name, labels, kind, help) METRIC_##symbol,
 #include "gateway/base/metrics.def"
     METRIC_COUNT
 };
 
 struct metric_info {
     const char *name;
-    const char *kind; /* "counter" or "gauge" */
+    const char *labels; /* as text, escaped: a="b"; "": none */
+    const char *kind;   /* "counter" or "gauge" */
     const char *help;
 };
 

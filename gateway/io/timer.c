@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "gateway/base/attributes.h"
+#include "gateway/base/metrics.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer_wheel.h"
 
@@ -37,6 +38,12 @@ static int64_t steps_to_next(const struct timer_wheel *wheel, int64_t from)
     return 0;
 }
 
+static void fire(struct timer *timer)
+{
+    metrics_add(METRIC_TIMERS, -1);
+    timer->on_due(timer);
+}
+
 static void run_step(struct timer_wheel *wheel, int64_t step)
 {
     uint64_t slot = (uint64_t)step % TIMER_SLOTS;
@@ -54,7 +61,7 @@ static void run_step(struct timer_wheel *wheel, int64_t step)
         if (step_of(timer->due_ms) > step)
             list_add_last(timers, link);
         else
-            timer->on_due(timer);
+            fire(timer);
     }
     if (list_is_empty(timers))
         wheel->maybe[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
@@ -103,7 +110,10 @@ int timer_wheel_wait_ms(struct timer_wheel *wheel, int64_t now_ms, int longest_m
 
 void timer_stop(struct timer *timer)
 {
+    if (!timer_is_running(timer))
+        return;
     list_remove(&timer->link);
+    metrics_add(METRIC_TIMERS, -1);
 }
 
 void timer_start(struct loop *loop, struct timer *timer, int64_t delay_ms,
@@ -122,5 +132,6 @@ void timer_start(struct loop *loop, struct timer *timer, int64_t delay_ms,
         step = wheel->step + 1;
     uint64_t slot = (uint64_t)step % TIMER_SLOTS;
     list_add_last(&wheel->slots[slot], &timer->link);
+    metrics_add(METRIC_TIMERS, 1);
     wheel->maybe[slot / 64] |= UINT64_C(1) << (slot % 64);
 }

@@ -24,7 +24,6 @@ static const struct plugin_schema *const schemas[] = {
     &opentelemetry_plugin_schema,
     &post_function_plugin_schema,
     &pre_function_plugin_schema,
-    &prometheus_plugin_schema,
     &proxy_cache_plugin_schema,
     &session_plugin_schema,
     &statsd_plugin_schema,

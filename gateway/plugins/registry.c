@@ -17,6 +17,7 @@
 #include "gateway/plugins/ip_restriction.h"
 #include "gateway/plugins/jwt.h"
 #include "gateway/plugins/key_auth.h"
+#include "gateway/plugins/prometheus.h"
 #include "gateway/plugins/rate_limiting.h"
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
@@ -38,6 +39,7 @@ static const struct plugin *const plugins[] = {
     &response_ratelimiting_plugin, /* 900 */
     &request_transformer_plugin,   /* 801 */
     &response_transformer_plugin,  /* 800 */
+    &prometheus_plugin,            /* 13 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };

@@ -74,6 +74,7 @@ static void on_end(struct exchange_end *end)
     struct request *request = CONTAINER_OF(end, struct request, end);
 
     assert(request->magic == REQUEST_MAGIC);
+    metrics_add(METRIC_HTTP_RUNNING, -1);
     request->relay.client = NULL;
     choice_end(request);
     timer_stop(&request->nap);
@@ -145,6 +146,7 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
     chain_start(&request->chain);
     request->end.on_end = on_end;
+    metrics_add(METRIC_HTTP_RUNNING, 1);
     exchange_on_end(exchange, &request->end);
     return request;
 }

@@ -243,7 +243,7 @@ def test_a_node_whose_database_hangs_is_alive_and_ready(own_cluster):
 
 def test_endpoints(cluster):
     listed = cluster.a.admin("GET", "/endpoints").json["data"]
-    expected = {"/", "/status", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate", "/schemas/vaults/{name}", "/tags", "/tags/{tags}",
+    expected = {"/", "/status", "/metrics", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate", "/schemas/vaults/{name}", "/tags", "/tags/{tags}",
                 "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", *PARENTS, *NOTED}
     for path, parameter in ENTITIES.items():
         expected |= {f"/{path}", f"/{path}/{{{parameter}}}"}
