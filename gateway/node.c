@@ -265,6 +265,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .loops = node->loops,
         .loop_count = node->worker_count,
         .sockets = node->sockets,
+        .ticket_secret = node->life->ticket_secret,
         .prober_loop = node->loops[node->worker_count],
     };
     uint8_t history[16];

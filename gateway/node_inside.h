@@ -31,6 +31,7 @@ struct node_life {
     const struct cli_start *start;  /* its members but `file`, `prefix` and `to_file` are not the node's */
     struct config *config;          /* taken */
     struct listen_sockets *sockets; /* taken; the node's addresses, bound */
+    const uint8_t *ticket_secret;   /* of TLS sessions: the same in all processes of a node (tls_tickets.h) */
     const struct supervisor_link *link;          /* NULL: there is no supervisor */
     void (*ready)(void *arg, const char *error); /* as in cli_start */
     void *arg;

@@ -9,15 +9,18 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/random.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/handover.h"
 #include "gateway/cli/prefix.h"
 #include "gateway/config/config.h"
 #include "gateway/http/listen_sockets.h"
+#include "gateway/http/tls_tickets.h"
 #include "gateway/logs.h"
 #include "gateway/node.h"
 #include "gateway/node_inside.h"
@@ -28,6 +31,7 @@ struct serving {
     const struct cli_start *start;
     struct config *config;          /* what the next worker starts with */
     struct listen_sockets *sockets; /* NULL: nobody is started any more */
+    uint8_t ticket_secret[TLS_TICKETS_SECRET_SIZE];
 };
 
 /* What is written by others than the log (assertions, sanitizers) has a place in the background, too. */
@@ -73,6 +77,7 @@ static int work(void *arg, const struct supervisor_link *link)
         .start = serving->start,
         .config = serving->config,
         .sockets = serving->sockets,
+        .ticket_secret = serving->ticket_secret,
         .link = link,
         .ready = tell_supervisor,
         .arg = (void *)(uintptr_t)link,
@@ -125,6 +130,7 @@ static void become_program(void *arg, pid_t worker, uint64_t restarts)
     const struct serving *serving = arg;
     struct handover handover = {.lock = serving->start->lock, .worker = worker, .restarts = restarts};
     size_t count = listen_sockets_count(serving->sockets);
+    memcpy(handover.secret, serving->ticket_secret, sizeof(handover.secret));
     struct err err;
     for (size_t i = 0; i < count && i < HANDOVER_SOCKETS_MAX; i++) /* others are bound anew */
         handover.sockets[handover.socket_count++] = listen_sockets_at(serving->sockets, i);
@@ -179,6 +185,7 @@ static int serve_alone(const struct serving *serving)
         .start = serving->start,
         .config = serving->config,
         .sockets = serving->sockets,
+        .ticket_secret = serving->ticket_secret,
         .ready = serving->start->ready,
         .arg = serving->start->arg,
     };
@@ -192,6 +199,10 @@ int node_serve(const struct cli_start *start)
     int status = 1;
 
     logs_set_format(serving.config);
+    if (start->handover != NULL && start->handover->has_secret)
+        memcpy(serving.ticket_secret, start->handover->secret, sizeof(serving.ticket_secret));
+    else
+        random_bytes(serving.ticket_secret, sizeof(serving.ticket_secret));
     const sigset_t set = node_signals();
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     bool ok =

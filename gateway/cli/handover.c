@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gateway/base/str.h"
 
 static const char variable[] = "FRESHET_HANDOVER";
+static const char secret_variable[] = "FRESHET_HANDOVER_SECRET"; /* a descriptor */
 static const char trial[] = "trial";
 
 static bool next_number(struct str *rest, int64_t *number)
@@ -55,6 +57,34 @@ static void set_close_on_exec(const struct handover *handover, int flags)
         (void)fcntl(handover->sockets[i], F_SETFD, flags);
 }
 
+static void take_secret(struct handover *handover)
+{
+    const char *text = getenv(secret_variable);
+    int64_t fd;
+
+    if (text == NULL || !handover->is_needed || !str_to_int(str_of(text), &fd))
+        return;
+    handover->has_secret =
+        pread((int)fd, handover->secret, sizeof(handover->secret), 0) == (ssize_t)sizeof(handover->secret);
+    (void)close((int)fd);
+}
+
+/* -1: it stays behind, and sessions of TLS with it. */
+static int leave_secret(const struct handover *handover)
+{
+    char text[16];
+    int fd = memfd_create("handover", 0);
+
+    if (fd < 0)
+        return -1;
+    (void)snprintf(text, sizeof(text), "%d", fd);
+    if (write(fd, handover->secret, sizeof(handover->secret)) == (ssize_t)sizeof(handover->secret) &&
+        setenv(secret_variable, text, 1) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
 void handover_take(struct handover *handover)
 {
     const char *text = getenv(variable);
@@ -66,7 +96,9 @@ void handover_take(struct handover *handover)
     handover->is_needed = !handover->is_trial && read_numbers(str_of(text), handover);
     if (handover->is_needed)
         set_close_on_exec(handover, FD_CLOEXEC);
+    take_secret(handover);
     (void)unsetenv(variable);
+    (void)unsetenv(secret_variable);
 }
 
 pid_t handover_try(char *const *argv)
@@ -93,10 +125,14 @@ void handover_do(char *const *argv, const struct handover *handover, struct err 
     for (size_t i = 0; i < handover->socket_count; i++)
         buf_printf(&text, " %d", handover->sockets[i]);
     set_close_on_exec(handover, 0);
+    int secret = leave_secret(handover);
     if (setenv(variable, buf_str(&text).at, 1) == 0)
         (void)execvp(argv[0], argv);
     (void)err_set(err, ERR_IO, "cannot run %s: %s", argv[0], strerror(errno));
     (void)unsetenv(variable);
+    (void)unsetenv(secret_variable);
+    if (secret >= 0)
+        (void)close(secret);
     set_close_on_exec(handover, FD_CLOEXEC);
     buf_fini(&text);
 }

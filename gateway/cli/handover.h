@@ -3,7 +3,7 @@
 /*
  * handover - what a program leaves to the one that takes its place in the same process (execve(2)): the lock
  * of the prefix, listening sockets, the worker that serves until there is another. It travels as numbers in
- * the environment, and only to the same process.
+ * the environment, and only to the same process; the secret goes through memory that only a descriptor names.
  *
  * Threads: one caller, before there are others.
  */
@@ -17,7 +17,8 @@
 #include "gateway/base/err.h"
 
 enum {
-    HANDOVER_SOCKETS_MAX = 256
+    HANDOVER_SOCKETS_MAX = 256,
+    HANDOVER_SECRET_SIZE = 32
 };
 
 struct handover {
@@ -26,6 +27,8 @@ struct handover {
     int lock;
     pid_t worker; /* 0: none runs */
     uint64_t restarts;
+    bool has_secret; /* set by handover_take() */
+    uint8_t secret[HANDOVER_SECRET_SIZE];
     int sockets[HANDOVER_SOCKETS_MAX];
     size_t socket_count;
 };

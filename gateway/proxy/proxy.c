@@ -94,15 +94,17 @@ static bool open_front(struct proxy *proxy, const struct proxy_options *options,
 }
 
 /* The first mistake will do: `freshet check` shows all. */
-static bool open_tls(struct proxy *proxy, const struct config *config, struct err *err)
+static bool open_tls(struct proxy *proxy, const struct proxy_options *options, struct err *err)
 {
+    const struct config *config = options->config;
     struct config_problems problems = {0};
 
     proxy->tls = tls_settings_load(config, &problems);
     bool ok =
         proxy->tls != NULL || err_set(err, ERR_INVALID, "%s: %s", problems.at[0].key, problems.at[0].reason);
     config_problems_fini(&problems);
-    return ok && tls_settings_complete(proxy->tls, config, err);
+    return ok && tls_settings_complete(proxy->tls, config, err) &&
+           tls_settings_seal(proxy->tls, options->ticket_secret, err);
 }
 
 bool proxy_check_live(const struct config *config, struct config_problems *problems)
@@ -162,7 +164,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
         random_seed(&at->choices, random_u64());
     }
     made->pool_options = pool_options(options->config);
-    if (!open_tls(made, options->config, err) || !open_front(made, options, err)) {
+    if (!open_tls(made, options, err) || !open_front(made, options, err)) {
         proxy_close(made);
         return false;
     }

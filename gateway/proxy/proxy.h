@@ -37,6 +37,7 @@ struct proxy_options {
     struct loop *const *loops;     /* opened, not started; one per worker */
     size_t loop_count;
     struct listen_sockets *sockets; /* for proxy_listen (listen_sockets.h); NULL: they are made */
+    const uint8_t *ticket_secret;   /* of TLS sessions, TLS_TICKETS_SECRET_SIZE bytes (tls_tickets.h) */
     struct loop *prober_loop;       /* the next one of the place; NULL: nobody is probed */
 };
 

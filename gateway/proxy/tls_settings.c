@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/str.h"
 #include "gateway/config/config.h"
@@ -16,6 +17,7 @@
 #include "gateway/http/tls_identity.h"
 #include "gateway/http/tls_policy.h"
 #include "gateway/http/tls_self_signed.h"
+#include "gateway/http/tls_tickets.h"
 
 enum {
     SESSION_BYTES = 256 /* 4,000 sessions in a megabyte, as Kong's engine counts */
@@ -89,6 +91,7 @@ static void load_server(struct loading *loading, struct tls_settings *settings)
 
     if (!duration_of(config->ssl_session_timeout, &policy.session_s, &err))
         (void)wrong(loading, "ssl_session_timeout", &err);
+    settings->session_s = policy.session_s;
     if (config->ssl_cert != NULL &&
         !tls_identity_load(config->ssl_cert, config->ssl_cert_key, &settings->fallback, &err))
         (void)wrong(loading, "ssl_cert", &err);
@@ -143,6 +146,13 @@ bool tls_settings_complete(struct tls_settings *settings, const struct config *c
     bool ok = tls_self_signed_keep(directory, &settings->fallback, err);
     free(directory);
     return ok;
+}
+
+/* A key is in use for as long as the youngest session it has sealed: nobody is turned away too early. */
+bool tls_settings_seal(struct tls_settings *settings, const uint8_t *secret, struct err *err)
+{
+    return settings->server == NULL ||
+           tls_tickets_use(settings->server, secret, settings->session_s, clock_system(), err);
 }
 
 void tls_settings_free(struct tls_settings *settings)

@@ -20,6 +20,7 @@ struct x509_store_st;
 
 struct tls_settings {
     struct ssl_ctx_st *server;     /* of the addresses with ssl; by name. NULL: there are none */
+    int64_t session_s;             /* of `server`: how long a session can be resumed */
     struct tls_identity *fallback; /* for names that have no certificate; NULL: tls_settings_complete() */
     struct client_tls upstream;    /* what upstreams are met with unless their service says otherwise */
     struct tls_identity *client;   /* of `upstream`; NULL: none */
@@ -31,4 +32,6 @@ struct tls_settings *tls_settings_load(const struct config *config, struct confi
 /* Without ssl_cert: the self-signed pairs under the prefix, made if there are none. */
 bool tls_settings_complete(struct tls_settings *settings, const struct config *config,
                            struct err *err) MUST_CHECK;
+/* Tickets are sealed by keys that follow from the secret (tls_tickets.h). */
+bool tls_settings_seal(struct tls_settings *settings, const uint8_t *secret, struct err *err) MUST_CHECK;
 void tls_settings_free(struct tls_settings *settings);

@@ -1,6 +1,7 @@
 """Authorities that sign certificates for the tests, and clients that look at what they are shown."""
 
 import datetime
+import socket
 import ssl
 import subprocess
 import warnings
@@ -94,3 +95,12 @@ def s_client(port, *words, text=b""):
     run = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *words], input=text, capture_output=True, check=False,
                          timeout=30)
     return (run.stdout + run.stderr).decode("utf-8", "replace")
+
+
+def handshake(port, name, context, session=None):
+    """(reused, session, certificate); under TLS 1.3 the session comes after the handshake."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as link:
+        with context.wrap_socket(link, server_hostname=name, session=session) as tls:
+            tls.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert tls.recv(4096).startswith(b"HTTP/1.1")
+            return tls.session_reused, tls.session, tls.getpeercert(binary_form=True)

@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import time
 
 import pytest
 
+from authorities import client, handshake
 from load import Load
 from support import PATIENCE, PROGRAM, ask, eventually, is_running
 
@@ -62,6 +64,22 @@ def test_a_worker_that_crashes_is_replaced_at_once(one):
     assert pids == {"master": node.process.pid, "workers": [node.worker_pid]}
     assert re.search(r"\[error\] supervisor: the worker has ended unasked; signal=SIGSEGV core=\w+ ", node.log())
     assert node.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_of_tls_survive_a_crash_and_the_reload_before(one, version):
+    node = one(**FORGETFUL).a
+    context = client(version)
+    reused, session, _ = handshake(node.tls_port, "s.test", context)
+    assert not reused
+    node.signal(signal.SIGHUP)
+    for _ in range(2):
+        crash(node)
+        assert node.proxy("GET", "/r").status == 200
+        assert handshake(node.tls_port, "s.test", context, session)[0]
+    node.stop(signal.SIGTERM)
+    node.start()
+    assert not handshake(node.tls_port, "s.test", context, session)[0]
 
 
 def test_a_worker_that_is_told_to_end_behind_its_supervisors_back_is_replaced(one):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from authorities import Authority, client, s_client
+from authorities import Authority, client, handshake, s_client
 from support import eventually
 
 ROOT = Authority()
@@ -186,15 +186,6 @@ def test_a_reference_to_a_vault_leaves_the_version_before_it(cluster):
 
 
 # ---- sessions ----
-
-def handshake(port, name, context, session=None):
-    """(reused, session, certificate); under TLS 1.3 the session comes after the handshake."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as link:
-        with context.wrap_socket(link, server_hostname=name, session=session) as tls:
-            tls.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert tls.recv(4096).startswith(b"HTTP/1.1")
-            return tls.session_reused, tls.session, tls.getpeercert(binary_form=True)
-
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_sessions_are_resumed_on_every_loop(cluster, version):

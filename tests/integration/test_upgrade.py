@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import threading
 import time
 
 import pytest
 
+from authorities import client, handshake
 from load import Load
 from support import PATIENCE, PROGRAM, ask, eventually, free_ports, is_running
 
@@ -46,6 +48,8 @@ def files_of(pid):
 
 def test_the_program_and_the_settings_there_are_now_take_over(node):
     old, before = node.worker_pid, inode(node.process.pid)
+    context = client(ssl.TLSVersion.TLSv1_3)
+    session = handshake(node.tls_port, "s.test", context)[1]
     replace(node.program, PROGRAM)
     node.settings |= {"mem_cache_size": "64m", "nginx_worker_processes": 1}
     node.write_settings()
@@ -54,6 +58,7 @@ def test_the_program_and_the_settings_there_are_now_take_over(node):
     assert inode(node.process.pid) == inode(node.worker_pid) != before
     assert node.worker_pid != old
     eventually(lambda: not is_running(old), 10)
+    assert handshake(node.tls_port, "s.test", context, session)[0], "the session is not resumed"
     root = node.admin("GET", "/").json
     assert root["configuration"]["mem_cache_size"] == "64m"
     assert root["pids"] == {"master": node.process.pid, "workers": [node.worker_pid]}
