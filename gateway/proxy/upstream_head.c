@@ -253,5 +253,5 @@ struct str upstream_head_uri(struct str head)
 {
     size_t from = str_find(head, ' ', 0) + 1;
 
-    return str_part(head, from, str_find(head, ' ', from) - from);
+    return str_part(head, from, str_find(head, ' ', from));
 }

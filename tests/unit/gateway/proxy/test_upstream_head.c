@@ -125,6 +125,13 @@ static void a_plain_request(void **state)
     close_bench(&bench);
 }
 
+static void path_and_query_are_found_in_it(void **state)
+{
+    (void)state;
+    assert_true(str_equal(upstream_head_uri(STR("GET / HTTP/1.1\r\nHost: a b\r\n\r\n")), STR("/")));
+    assert_true(str_equal(upstream_head_uri(STR("OPTIONS /a/b?c=d HTTP/1.1\r\n\r\n")), STR("/a/b?c=d")));
+}
+
 static void a_request_with_everything(void **state)
 {
     struct bench bench;
@@ -494,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_request),
+        cmocka_unit_test(path_and_query_are_found_in_it),
         cmocka_unit_test(a_request_with_everything),
         cmocka_unit_test(the_clients_address_is_what_origin_found),
         cmocka_unit_test(forwarded_for_is_appended_to_whoever_asks),
