@@ -66,6 +66,7 @@ static void add_setting(cJSON *object, const struct config *config, const struct
     case CONFIG_SECRET:
     case CONFIG_TEXT:
     case CONFIG_CHOICE:
+    case CONFIG_ADDRESSES:
         if (*(char *const *)at == NULL)
             return;
         break;

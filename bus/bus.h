@@ -67,6 +67,10 @@ enum bus_channel_kind {
 struct bus_redis {
     const char *host; /* starts with '/': unix socket */
     int port;
+    const char *sentinels; /* "host:port,host:port": they say where the master is; NULL: nobody is asked */
+    const char *sentinel_master; /* its name there */
+    const char *sentinel_username, *sentinel_password;
+    const char *cluster;  /* "host:port,...": nodes of a Redis Cluster; NULL: it is none */
     const char *username; /* NULL: none; likewise below */
     const char *password;
     int database;

@@ -125,48 +125,68 @@ static void clear_event(int descriptor)
         assert(errno == EAGAIN || errno == EINTR);
 }
 
-static void plan_free(struct plan *plan)
+/* The texts of a plan; those that are empty are taken for absent. */
+static const size_t texts[] = {
+    offsetof(struct bus_redis, host),
+    offsetof(struct bus_redis, sentinels),
+    offsetof(struct bus_redis, sentinel_master),
+    offsetof(struct bus_redis, sentinel_username),
+    offsetof(struct bus_redis, sentinel_password),
+    offsetof(struct bus_redis, cluster),
+    offsetof(struct bus_redis, username),
+    offsetof(struct bus_redis, password),
+    offsetof(struct bus_redis, tls_server_name),
+    offsetof(struct bus_redis, tls_ca_file),
+    offsetof(struct bus_redis, channel),
+    offsetof(struct bus_redis, secret),
+};
+enum {
+    TEXTS = sizeof(texts) / sizeof(texts[0])
+};
+
+static const char **text_at(struct bus_redis *redis, size_t number)
 {
-    machine_free_copy(plan->redis.host);
-    machine_free_copy(plan->redis.username);
-    machine_free_copy(plan->redis.password);
-    machine_free_copy(plan->redis.tls_server_name);
-    machine_free_copy(plan->redis.tls_ca_file);
-    machine_free_copy(plan->redis.channel);
-    machine_free_copy(plan->redis.secret);
-    plan->redis = (struct bus_redis){0};
+    return (const char **)(void *)((char *)redis + texts[number]);
 }
 
-/* Settings that are empty strings are taken for absent. */
-static const char *copy_set(const char *text)
+static const char *text_of(const struct bus_redis *redis, size_t number)
 {
-    return text != NULL && text[0] != '\0' ? machine_copy(text) : NULL;
+    const char *text;
+
+    memcpy(&text, (const char *)redis + texts[number], sizeof(text));
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static void plan_free(struct plan *plan)
+{
+    for (size_t i = 0; i < TEXTS; i++)
+        machine_free_copy(*text_at(&plan->redis, i));
+    plan->redis = (struct bus_redis){0};
 }
 
 static void plan_copy(struct plan *to, const struct plan *from)
 {
     *to = *from;
-    to->redis.host = machine_copy(from->redis.host != NULL ? from->redis.host : "");
-    to->redis.username = copy_set(from->redis.username);
-    to->redis.password = copy_set(from->redis.password);
-    to->redis.tls_server_name = copy_set(from->redis.tls_server_name);
-    to->redis.tls_ca_file = copy_set(from->redis.tls_ca_file);
-    to->redis.channel = machine_copy(from->redis.channel != NULL ? from->redis.channel : "freshet");
-    to->redis.secret = copy_set(from->redis.secret);
-}
-
-static bool is_same_text(const char *a, const char *b)
-{
-    return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *text = text_of(&from->redis, i);
+        *text_at(&to->redis, i) = text != NULL ? machine_copy(text) : NULL;
+    }
+    if (to->redis.host == NULL)
+        to->redis.host = machine_copy("");
+    if (to->redis.channel == NULL)
+        to->redis.channel = machine_copy("freshet");
 }
 
 static bool is_same_redis(const struct bus_redis *a, const struct bus_redis *b)
 {
-    return is_same_text(a->host, b->host) && a->port == b->port && is_same_text(a->username, b->username) &&
-           is_same_text(a->password, b->password) && a->database == b->database && a->tls == b->tls &&
-           a->tls_verify == b->tls_verify && is_same_text(a->tls_server_name, b->tls_server_name) &&
-           is_same_text(a->tls_ca_file, b->tls_ca_file) && a->timeout_ms == b->timeout_ms &&
-           is_same_text(a->channel, b->channel) && is_same_text(a->secret, b->secret);
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *left = text_of(a, i);
+        const char *right = text_of(b, i);
+        if (strcmp(left != NULL ? left : "", right != NULL ? right : "") != 0)
+            return false;
+    }
+    return a->port == b->port && a->database == b->database && a->tls == b->tls &&
+           a->tls_verify == b->tls_verify && a->timeout_ms == b->timeout_ms;
 }
 
 static void write_name(const struct plan *plan, char name[NAME_SIZE])

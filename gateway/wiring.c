@@ -253,6 +253,11 @@ struct bus_live wiring_bus_live(const struct config *config)
             {
                 .host = config->redis_host,
                 .port = (int)config->redis_port,
+                .sentinels = config->redis_sentinels,
+                .sentinel_master = config->redis_sentinel_master,
+                .sentinel_username = config->redis_sentinel_username,
+                .sentinel_password = config->redis_sentinel_password,
+                .cluster = config->redis_cluster_nodes,
                 .username = config->redis_username,
                 .password = config->redis_password,
                 .database = (int)config->redis_database,

@@ -121,6 +121,10 @@ static void check_together(struct config *config, const struct raw_setting *raw,
         problem_add(&config->warnings, gate->where, gate->line, "db_update_propagation",
                     "has no effect with replica_gate = position, which needs no delay");
     check_pairs(raw, problems);
+    const struct raw_setting *redis = &raw[number_of("redis_cluster_nodes")];
+    if (config->redis_sentinels != NULL && config->redis_cluster_nodes != NULL)
+        problem_add(problems, redis->where, redis->line, "redis_cluster_nodes",
+                    "redis_sentinels is set as well, and a Cluster has none");
     struct uuid id;
     const struct raw_setting *node = &raw[number_of("node_id")];
     if (config->node_id != NULL && !uuid_from_str(str_of(config->node_id), &id))

@@ -33,6 +33,7 @@ enum config_kind {
     CONFIG_NETWORKS,     /* addresses and ranges: base/network.h */
     CONFIG_PORT_MAPS,    /* public:local ports */
     CONFIG_HEADERS,      /* words of header_tokens.h */
+    CONFIG_ADDRESSES,    /* "host:port,host:port" without blanks */
 };
 
 /* Numbers without a value. */
@@ -58,7 +59,7 @@ void config_problems_fini(struct config_problems *problems);
 /* "freshet.conf:12: pg_port: '0' is too small ..."; the caller owns it. */
 char *config_problem_text(const struct config_problem *problem);
 
-/* TEXT, SECRET and CHOICE are char *, and so on: see enum config_kind. */
+/* TEXT, SECRET, CHOICE and ADDRESSES are char *, and so on: see enum config_kind. */
 #define CONFIG_TYPE_TEXT         char *
 #define CONFIG_TYPE_SECRET       char *
 #define CONFIG_TYPE_BOOLEAN      bool
@@ -72,6 +73,7 @@ char *config_problem_text(const struct config_problem *problem);
 #define CONFIG_TYPE_NETWORKS     struct config_list
 #define CONFIG_TYPE_PORT_MAPS    struct config_list
 #define CONFIG_TYPE_HEADERS      struct config_list
+#define CONFIG_TYPE_ADDRESSES    char *
 
 struct config {
 #define KEY(name, kind, fallback, smallest, largest, choices, applies, meaning) CONFIG_TYPE_##kind name;

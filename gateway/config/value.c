@@ -319,6 +319,34 @@ static bool set_headers(void *at, const struct config_key *key, const char *text
     return set_checked(at, key, text, check_header, reason);
 }
 
+static bool check_address(const struct config_key *key, const char *item, char why[160])
+{
+    struct str text = str_of(item);
+    size_t colon = text.len;
+    int64_t port;
+    (void)key;
+    (void)snprintf(why, 160, "not of form host:port");
+    while (colon > 0 && item[colon] != ':')
+        colon--;
+    return colon > 0 && colon < 250 && str_find(text, ' ', 0) == SIZE_MAX &&
+           str_to_int(str_part(text, colon + 1, text.len), &port) && port > 0 && port < 65536;
+}
+
+static bool set_addresses(void *at, const struct config_key *key, const char *text,
+                          char reason[CONFIG_REASON_SIZE])
+{
+    struct config_list list = {0};
+    struct buf buf = {0};
+    if (!set_checked(&list, key, text, check_address, reason))
+        return false;
+    for (size_t i = 0; i < list.count; i++)
+        buf_printf(&buf, "%s%s", i > 0 ? "," : "", list.at[i]);
+    *(char **)at = list.count > 0 ? buf_take(&buf) : NULL;
+    buf_fini(&buf);
+    free_list(&list);
+    return true;
+}
+
 static bool set_choice(void *at, const struct config_key *key, const char *text,
                        char reason[CONFIG_REASON_SIZE])
 {
@@ -411,6 +439,7 @@ static const struct kind {
     [CONFIG_NETWORKS]     = {set_networks, text_of_list,   free_list_at, sizeof(struct config_list)},
     [CONFIG_PORT_MAPS]    = {set_port_maps, text_of_list,  free_list_at, sizeof(struct config_list)},
     [CONFIG_HEADERS]      = {set_headers, text_of_list,    free_list_at, sizeof(struct config_list)},
+    [CONFIG_ADDRESSES]    = {set_addresses, text_of_text,  free_text,    sizeof(char *)},
     /* clang-format on */
 };
 
