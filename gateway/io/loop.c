@@ -39,7 +39,8 @@ struct loop {
     h2o_socket_t *bell;
     int bell_fd; /* the bell socket's */
     struct timer_wheel wheel;
-    struct loop_end *ends; /* thread: the loop's */
+    struct loop_end *ends;     /* thread: the loop's */
+    struct loop_later *laters; /* thread: the loop's */
     void (*on_start)(void *arg);
     void *arg;
     /* The monotonic clock as read when h2o's was last seen to have moved. thread: the loop's */
@@ -109,12 +110,25 @@ static void refresh_now(struct loop *loop)
     loop->now_ms = clock_ns() / 1000000;
 }
 
+/* One of them may ask for another. */
+static void run_laters(struct loop *loop)
+{
+    while (loop->laters != NULL) {
+        struct loop_later *later = loop->laters;
+
+        loop->laters = later->next;
+        later->is_waiting = false;
+        later->run(later);
+    }
+}
+
 void loop_turn(struct loop *loop, int wait_ms)
 {
     assert(loop_is_mine(loop));
     (void)h2o_evloop_run(loop->h2o, wait_ms); /* -1 is EINTR: one empty turn */
     refresh_now(loop);
     timer_wheel_run(&loop->wheel, loop->now_ms);
+    run_laters(loop);
 }
 
 /*
@@ -203,6 +217,28 @@ void loop_on_end(struct loop *loop, struct loop_end *end)
     assert(loop_is_mine(loop));
     end->next = loop->ends;
     loop->ends = end;
+}
+
+void loop_run_later(struct loop *loop, struct loop_later *later)
+{
+    assert(loop_is_mine(loop));
+    if (later->is_waiting)
+        return;
+    later->is_waiting = true;
+    later->next = loop->laters;
+    loop->laters = later;
+}
+
+void loop_forget_later(struct loop *loop, struct loop_later *later)
+{
+    struct loop_later **at = &loop->laters;
+
+    if (!later->is_waiting)
+        return;
+    while (*at != later)
+        at = &(*at)->next;
+    *at = later->next;
+    later->is_waiting = false;
 }
 
 void loop_post(struct loop *loop, struct loop_message *message)

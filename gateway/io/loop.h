@@ -45,6 +45,20 @@ struct loop_end {
 };
 void loop_on_end(struct loop *loop, struct loop_end *end);
 
+/*
+ * Runs once at the end of the turn that is under way, after everything that has arrived was dealt with: what
+ * many requests of one turn have to say to one peer can leave together. Embedded by the caller.
+ */
+struct loop_later {
+    struct loop_later *next; /* the loop's */
+    bool is_waiting;         /* the loop's: it has been asked for */
+    void (*run)(struct loop_later *later);
+};
+/* Once, however often it is asked for. On the loop. */
+void loop_run_later(struct loop *loop, struct loop_later *later);
+/* Fine when it does not wait. */
+void loop_forget_later(struct loop *loop, struct loop_later *later);
+
 void loop_post(struct loop *loop, struct loop_message *message);
 bool loop_is_mine(const struct loop *loop);
 h2o_loop_t *loop_h2o(struct loop *loop);
