@@ -30,6 +30,8 @@ struct error_templates;
 struct miss_limit;
 struct window_counters;
 struct scope_index;
+struct cluster_counters;
+struct redis_pool;
 
 /* What all chains of a node share. */
 struct chain_world {
@@ -39,6 +41,7 @@ struct chain_world {
     const struct clock *clock;
     struct miss_limit *miss_limit;    /* NULL: none */
     struct window_counters *counters; /* of plugins that limit; NULL: none */
+    struct cluster_counters *cluster; /* those in the database; NULL: none */
     struct delivery *delivery;        /* of plugins that tell other servers; NULL: none */
     char node_id[UUID_TEXT_SIZE];
     char host_name[256];
@@ -77,6 +80,7 @@ struct chain {
     const struct chain_world *world;
     const struct scope_index *scope; /* of the request's snapshot */
     struct exchange *exchange;
+    struct redis_pool *redis;                /* the loop's; NULL: none */
     const struct error_templates *templates; /* NULL: our own pages */
     const struct route *route;               /* NULL: none */
     const struct service *service;           /* NULL: none */

@@ -32,6 +32,7 @@ struct proxy_loop {
     struct loop *loop;
     size_t number;                   /* in the snapshot place */
     struct client_pool *pool;        /* NULL: not attached */
+    struct redis_pool *redis;        /* NULL: not attached */
     struct access_log *access;       /* NULL: not attached */
     const struct settings *settings; /* replaced by a message */
     struct random_sequence ids[2];   /* of request ids: both halves */

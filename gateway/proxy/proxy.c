@@ -10,6 +10,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/chain/miss_limit.h"
+#include "gateway/chain/redis_pool.h"
 #include "gateway/chain/window_counters.h"
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
@@ -20,6 +21,7 @@
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
 #include "gateway/proxy/prober.h"
+#include "gateway/proxy/redis_names.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/templates.h"
@@ -180,10 +182,24 @@ static void on_loop_end(struct loop_end *end)
 
     balance_detach(at->balance);
     at->balance = NULL;
+    redis_pool_free(at->redis);
+    at->redis = NULL;
     client_pool_free(at->pool);
     at->pool = NULL;
     access_log_free(at->access);
     at->access = NULL;
+}
+
+static struct redis_pool *open_redis(struct proxy_loop *at)
+{
+    const struct redis_pool_options options = {
+        .loop = at->loop,
+        .clients = at->pool,
+        .tls = at->proxy->tls->upstream,
+        .names = redis_names_of(at),
+    };
+
+    return redis_pool_new(&options);
 }
 
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
@@ -192,6 +208,7 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
 
     assert(loop_is_mine(at->loop));
     at->pool = client_pool_new(at->loop, &proxy->pool_options);
+    at->redis = open_redis(at);
     at->access = access_log_new(proxy->access_sink, at->loop);
     at->balance = balance_attach(proxy->balance, at->loop);
     at->end.on_end = on_loop_end;

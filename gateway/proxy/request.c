@@ -142,6 +142,7 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     make_id(request);
     request->chain.world = &proxy->world;
     request->chain.exchange = exchange;
+    request->chain.redis = at->redis;
     request->chain.templates = &request->settings->templates;
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
     chain_start(&request->chain);
