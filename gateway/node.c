@@ -39,6 +39,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/random.h"
 #include "gateway/cache/cache.h"
+#include "gateway/chain/cluster_counters.h"
 #include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/database.h"
@@ -210,7 +211,10 @@ static bool open_store(struct node *node, struct err *err)
     database_options(config, false, &options.primary);
     database_options(config, true, &options.replica);
     bus_identity(node->wiring.bus, options.salt.bytes, history);
-    return store_open(&options, &node->wiring.store, err);
+    if (!store_open(&options, &node->wiring.store, err))
+        return false;
+    node->cluster = wiring_cluster_counters(node->wiring.store);
+    return true;
 }
 
 static int seconds_of(int64_t milliseconds)
@@ -257,6 +261,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .world = {.cache = node->wiring.cache,
                   .schemas = node->wiring.schemas,
                   .clock = clock_system(),
+                  .cluster = node->cluster,
                   .delivery = node->delivery},
         .place = node->place,
         .bus = node->wiring.bus,
@@ -390,6 +395,7 @@ static void close_node(struct node *node)
         admin_close(node->admin);
     if (node->proxy != NULL)
         proxy_close(node->proxy);
+    cluster_counters_free(node->cluster);
     if (node->refresh != NULL)
         refresh_free(node->refresh);
     if (node->wiring.cache != NULL)

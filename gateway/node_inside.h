@@ -51,6 +51,7 @@ struct node {
     size_t worker_count;
     struct snapshot_place *place;
     struct refresh *refresh;
+    struct cluster_counters *cluster;
     struct resolver *resolver;
     struct logs logs;
     struct delivery *delivery;

@@ -14,11 +14,13 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/random.h"
+#include "gateway/chain/cluster_counters.h"
 #include "gateway/config/config.h"
 #include "gateway/figures.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
 #include "gateway/proxy/prober.h"
 #include "gateway/store/store.h"
+#include "gateway/store/usage_rows.h"
 
 enum {
     FILL_DEADLINE_MS = 5000,   /* a parked request waits no longer for the database */
@@ -129,6 +131,29 @@ static void log_for_bus(void *arg, enum bus_log_level level, const char *text)
     (void)arg;
     if (levels[level] >= log_get_level())
         log_line(levels[level], "bus: %s", text);
+}
+
+/* ---- windows in the database ---- */
+
+static enum usage_outcome exchange_usage(struct store_session *session, const struct usage *adds,
+                                         size_t add_count, struct usage *reads, size_t read_count,
+                                         struct err *err)
+{
+    static const enum usage_outcome outcomes[] = {[USAGE_ROWS_DONE] = USAGE_DONE,
+                                                  [USAGE_ROWS_NOT_SENT] = USAGE_NOT_SENT,
+                                                  [USAGE_ROWS_UNKNOWN] = USAGE_UNKNOWN};
+    return outcomes[usage_rows_exchange(session, adds, add_count, reads, read_count, err)];
+}
+
+struct cluster_counters *wiring_cluster_counters(struct store *store)
+{
+    const struct usage_store usage = {
+        .store = store,
+        .submit = store_submit,
+        .exchange = exchange_usage,
+        .sweep = usage_rows_sweep,
+    };
+    return cluster_counters_new(&usage, clock_system());
 }
 
 /* ---- what the Admin API asks of the bus ---- */

@@ -40,4 +40,6 @@ struct cache_options wiring_cache_options(struct wiring *wiring, const struct co
 /* Adds on_hint, log and arg. */
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);
 struct bus_live wiring_bus_live(const struct config *config);
+/* Windows that all nodes count, over the store, which ends first. */
+struct cluster_counters *wiring_cluster_counters(struct store *store);
 struct admin_bus wiring_admin_bus(struct bus *bus);

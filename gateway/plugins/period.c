@@ -62,7 +62,16 @@ int64_t period_length_s(enum period period)
     return lengths_s[period];
 }
 
-int64_t period_longest_s(enum period period)
+int64_t period_end_s(enum period period, int64_t now_s)
 {
-    return lengths_s[period] + (period >= PERIOD_MONTH ? DAY_S : 0);
+    enum {
+        LONGER_THAN_A_MONTH = 32,
+        LONGER_THAN_A_YEAR = 367
+    };
+    int64_t start_s = period_start_s(period, now_s);
+
+    if (period <= PERIOD_DAY)
+        return start_s + lengths_s[period];
+    int64_t beyond = period == PERIOD_MONTH ? LONGER_THAN_A_MONTH : LONGER_THAN_A_YEAR;
+    return period_start_s(period, start_s + beyond * DAY_S);
 }

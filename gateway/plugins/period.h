@@ -26,5 +26,5 @@ extern const char *const period_titles[PERIOD_COUNT];
 int64_t period_start_s(enum period period, int64_t now_s);
 /* As clients are told: a month has 30 days, a year 365. */
 int64_t period_length_s(enum period period);
-/* No period is longer. */
-int64_t period_longest_s(enum period period);
+/* Where the next one begins. */
+int64_t period_end_s(enum period period, int64_t now_s);

@@ -26,11 +26,16 @@ void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT])
 
 struct str rate_limit_id(struct chain *chain, const struct uuid *id)
 {
-    return exchange_copy(chain->exchange, (struct str){(const char *)id->bytes, sizeof(id->bytes)});
+    return str_of(uuid_format(id, exchange_alloc(chain->exchange, UUID_TEXT_SIZE)));
+}
+
+struct str rate_limit_credential(struct chain *chain)
+{
+    return chain->credential != NULL ? rate_limit_id(chain, chain->credential) : STR_NONE;
 }
 
 struct str rate_limit_consumer(struct chain *chain)
 {
     return chain->consumer != NULL ? rate_limit_id(chain, &chain->consumer->id)
-                                   : chain->credential_identifier;
+                                   : rate_limit_credential(chain);
 }

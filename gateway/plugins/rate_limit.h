@@ -3,7 +3,7 @@
 /*
  * rate_limit - what both plugins that limit rates have in common: limits by period, and who is counted.
  *
- * Threads: any; rate_limit_identity() on the loop of the request.
+ * Threads: any; rate_limit_*() with a chain on the loop of the request.
  */
 
 #include <stdint.h>
@@ -18,7 +18,8 @@ struct uuid;
 
 /* Of a record with a member per period; 0: none. Part of a request is a whole one. */
 void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT]);
-/* Who asks: the consumer, else the credential; at == NULL: a stranger. */
+/* Who asks, by id: the consumer, else the credential; at == NULL: a stranger. */
 struct str rate_limit_consumer(struct chain *chain);
-/* The bytes of an id, in the exchange's memory. */
+struct str rate_limit_credential(struct chain *chain);
+/* An id as text, in the exchange's memory. */
 struct str rate_limit_id(struct chain *chain, const struct uuid *id);

@@ -1,9 +1,9 @@
 /*
  * rate_limiting - see rate_limiting.h.
  *
- * A request is counted before it is let through, and taken back where it is not: of any number of requests at
- * once exactly as many pass as the limit says. Counters belong to the node, so that another configuration
- * goes on where the one before was.
+ * A request is counted before it is let through: of any number of requests at once exactly as many pass as
+ * the limit says. Where it is counted is chain/tally.h's. Counters belong to no configuration, so that
+ * another one goes on where the one before was.
  */
 
 #include "gateway/plugins/rate_limiting.h"
@@ -16,7 +16,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
-#include "gateway/chain/window_counters.h"
+#include "gateway/chain/tally.h"
 #include "gateway/model/document.h"
 #include "gateway/model/header_name.h"
 #include "gateway/model/texts.h"
@@ -103,16 +103,6 @@ static const struct field if_by_path = {.name = "config.limit_by", .eq_json = "\
 
 static const struct field needs_path = {.name = "config.path", .flags = FIELD_REQUIRED};
 
-/* Nodes that count together are not there yet: better no limit than one that seems to be in force. */
-static void refuse_policies(const cJSON *object, struct violations *violations)
-{
-    const char *policy = document_text(cJSON_GetObjectItemCaseSensitive(object, "config"), "policy");
-
-    if (policy != NULL && strcmp(policy, "local") != 0 && !violations_any(violations))
-        violations_add(violations, "config.policy",
-                       "this gateway does not count by policy '%s' yet; use 'local'", policy);
-}
-
 static const struct check checks[] = {
     {.kind = CHECK_AT_LEAST_ONE_OF, .names = period_fields},
     {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_host},
@@ -120,7 +110,6 @@ static const struct check checks[] = {
     {.kind = CHECK_CONDITIONAL, .if_field = &if_by_header, .then_field = &needs_header_name},
     {.kind = CHECK_CONDITIONAL, .if_field = &if_by_path, .then_field = &needs_path},
     {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_timeout},
-    {.kind = CHECK_CUSTOM, .run = refuse_policies},
 };
 
 enum limit_by {
@@ -137,13 +126,15 @@ struct settings {
     enum limit_by limit_by;
     char *header_name, *path, *error_message; /* NULL: none */
     int error_code;
-    bool is_local, fault_tolerant, hidden;
+    bool hidden;
+    struct tally_settings tally;
 };
 
 static void dispose(void *object)
 {
     struct settings *settings = object;
 
+    tally_settings_fini(&settings->tally);
     free(settings->header_name);
     free(settings->path);
     free(settings->error_message);
@@ -161,7 +152,6 @@ static enum limit_by limit_by_named(const char *name)
 static bool configure(const cJSON *config, void **object, struct err *err)
 {
     struct settings *settings = mem_zalloc(sizeof(*settings));
-    const char *policy = document_text(config, "policy");
 
     (void)err;
     rate_limits_read(config, settings->limits);
@@ -170,8 +160,7 @@ static bool configure(const cJSON *config, void **object, struct err *err)
     settings->path = mem_strdup(document_text(config, "path"));
     settings->error_message = mem_strdup(document_text(config, "error_message"));
     settings->error_code = (int)document_int(config, "error_code", 429);
-    settings->is_local = policy == NULL || strcmp(policy, "local") == 0;
-    settings->fault_tolerant = document_bool(config, "fault_tolerant", true);
+    tally_settings_init(&settings->tally, config);
     settings->hidden = document_bool(config, "hide_client_headers", false);
     *object = settings;
     return true;
@@ -188,7 +177,7 @@ static struct str find_identity(struct chain *chain, const struct settings *sett
     case BY_CONSUMER:
         return rate_limit_consumer(chain);
     case BY_CREDENTIAL:
-        return chain->credential_identifier;
+        return rate_limit_credential(chain);
     case BY_SERVICE:
         return chain->service != NULL ? rate_limit_id(chain, &chain->service->id) : STR_NONE;
     case BY_HEADER:
@@ -206,70 +195,52 @@ static struct str find_identity(struct chain *chain, const struct settings *sett
     return STR_NONE;
 }
 
-/* What a counter is found by, but for who it is: of the configuration's scope, not of the request's. */
-struct key {
-    struct uuid route, service;
-    int64_t start_s;
-    int64_t period;
-    struct digest identity;
-};
-
-static void make_key(struct chain *chain, const struct settings *settings, struct key *key)
-{
-    struct str identity = find_identity(chain, settings);
-
-    if (identity.at == NULL)
-        identity = chain->client_address;
-    *key = (struct key){.route = chain->running->route, .service = chain->running->service};
-    digest_make(&chain->world->salt, identity, &key->identity);
-}
-
 /* ---- counting ---- */
 
 /* Of one request, from access to the head of its answer. */
-struct usage {
-    int64_t now_s;
-    int64_t remaining[PERIOD_COUNT];
-    int64_t start_s[PERIOD_COUNT];
-    bool blocked;
+struct usage_now {
+    struct tally tally;
+    struct tally_window windows[PERIOD_COUNT];
+    enum period periods[PERIOD_COUNT]; /* of the windows */
+    bool counted, blocked;
 };
 
-static struct window_counter *counter_of(struct chain *chain, struct key *key, enum period period,
-                                         int64_t now_s)
+/* Once: a phase that is run again goes on with the moment at which it began. */
+static struct usage_now *usage_of(struct chain *chain, const struct settings *settings)
 {
-    struct digest digest;
+    struct usage_now *usage = chain_kept(chain, &rate_limiting_plugin);
 
-    key->start_s = period_start_s(period, now_s);
-    key->period = (int64_t)period;
-    digest_make(&chain->world->salt, (struct str){(const char *)key, sizeof(*key)}, &digest);
-    return window_counters_get(chain->world->counters, &digest,
-                               (key->start_s + period_longest_s(period)) * 1000, now_s * 1000);
-}
-
-/* All periods or none. What the others have left is told as though this request had not been. */
-static void count(struct chain *chain, const struct settings *settings, struct usage *usage)
-{
-    struct window_counter *counters[PERIOD_COUNT] = {NULL};
-    bool taken[PERIOD_COUNT] = {false};
-    struct key key;
-
-    make_key(chain, settings, &key);
-    for (size_t i = 0; i < PERIOD_COUNT; i++) {
-        uint64_t used = 0;
+    if (usage != NULL)
+        return usage;
+    usage = exchange_alloc(chain->exchange, sizeof(*usage));
+    *usage = (struct usage_now){.tally = {.settings = &settings->tally,
+                                          .family = "ratelimit",
+                                          .identity = find_identity(chain, settings),
+                                          .now_s = clock_unix_s(chain->world->clock),
+                                          .windows = usage->windows}};
+    if (usage->tally.identity.at == NULL)
+        usage->tally.identity = chain->client_address;
+    for (enum period i = PERIOD_SECOND; i < PERIOD_COUNT; i++) {
         if (settings->limits[i] == 0)
             continue;
-        counters[i] = counter_of(chain, &key, (enum period)i, usage->now_s);
-        usage->start_s[i] = key.start_s;
-        taken[i] = window_counter_take(counters[i], (uint64_t)settings->limits[i], &used);
-        usage->remaining[i] = used < (uint64_t)settings->limits[i] ? settings->limits[i] - (int64_t)used : 0;
-        usage->blocked |= !taken[i];
+        usage->periods[usage->tally.count] = i;
+        usage->windows[usage->tally.count++] =
+            (struct tally_window){.period = period_names[i],
+                                  .starts_s = period_start_s(i, usage->tally.now_s),
+                                  .ends_s = period_end_s(i, usage->tally.now_s),
+                                  .limit = (uint64_t)settings->limits[i]};
     }
-    for (size_t i = 0; usage->blocked && i < PERIOD_COUNT; i++) {
-        if (!taken[i])
-            continue;
-        window_counter_give_back(counters[i]);
-        usage->remaining[i]++;
-    }
+    chain_keep(chain, &rate_limiting_plugin, usage);
+    return usage;
+}
+
+/* After this request. One that is blocked leaves what the other periods had. */
+static int64_t remaining(const struct usage_now *usage, size_t number)
+{
+    const struct tally_window *window = &usage->windows[number];
+    uint64_t used = window->used + (!usage->blocked || window->over ? 1 : 0);
+
+    return used < window->limit ? (int64_t)(window->limit - used) : 0;
 }
 
 /* ---- headers ---- */
@@ -279,14 +250,13 @@ static void add_number(struct chain *chain, const char *name, int64_t number)
     headers_set(&chain->answer.headers, str_of(name), exchange_printf(chain->exchange, "%" PRId64, number));
 }
 
-/* The one with the least left; of equals the longest. */
-static enum period tightest(const struct settings *settings, const struct usage *usage)
+/* The one with the least left; of equals the longest. There is one. */
+static size_t tightest(const struct usage_now *usage)
 {
-    enum period found = PERIOD_COUNT;
+    size_t found = 0;
 
-    for (enum period i = PERIOD_SECOND; i < PERIOD_COUNT; i++)
-        if (settings->limits[i] > 0 &&
-            (found == PERIOD_COUNT || usage->remaining[i] <= usage->remaining[found]))
+    for (size_t i = 1; i < usage->tally.count; i++)
+        if (remaining(usage, i) <= remaining(usage, found))
             found = i;
     return found;
 }
@@ -300,23 +270,20 @@ static void header_filter(struct chain *chain, const void *object)
         "X-RateLimit-Remaining-Second", "X-RateLimit-Remaining-Minute", "X-RateLimit-Remaining-Hour",
         "X-RateLimit-Remaining-Day",    "X-RateLimit-Remaining-Month",  "X-RateLimit-Remaining-Year"};
     const struct settings *settings = object;
-    const struct usage *usage = chain_kept(chain, &rate_limiting_plugin);
+    const struct usage_now *usage = chain_kept(chain, &rate_limiting_plugin);
 
-    if (settings->hidden || usage == NULL)
+    if (settings->hidden || usage == NULL || !usage->counted || usage->tally.count == 0)
         return;
-    enum period tight = tightest(settings, usage);
-    if (tight == PERIOD_COUNT)
-        return;
-    for (size_t i = 0; i < PERIOD_COUNT; i++) {
-        if (settings->limits[i] == 0)
-            continue;
-        add_number(chain, limit_names[i], settings->limits[i]);
-        add_number(chain, remaining_names[i], usage->remaining[i]);
+    for (size_t i = 0; i < usage->tally.count; i++) {
+        add_number(chain, limit_names[usage->periods[i]], (int64_t)usage->windows[i].limit);
+        add_number(chain, remaining_names[usage->periods[i]], remaining(usage, i));
     }
-    int64_t reset_s = period_length_s(tight) - (usage->now_s - usage->start_s[tight]);
+    size_t tight = tightest(usage);
+    int64_t reset_s =
+        period_length_s(usage->periods[tight]) - (usage->tally.now_s - usage->windows[tight].starts_s);
     reset_s = reset_s > 1 ? reset_s : 1;
-    add_number(chain, "RateLimit-Limit", settings->limits[tight]);
-    add_number(chain, "RateLimit-Remaining", usage->remaining[tight]);
+    add_number(chain, "RateLimit-Limit", (int64_t)usage->windows[tight].limit);
+    add_number(chain, "RateLimit-Remaining", remaining(usage, tight));
     add_number(chain, "RateLimit-Reset", reset_s);
     if (usage->blocked)
         add_number(chain, "Retry-After", reset_s);
@@ -324,23 +291,32 @@ static void header_filter(struct chain *chain, const void *object)
 
 /* ---- access ---- */
 
-static enum plugin_result access_phase(struct chain *chain, const void *object)
+static enum plugin_result refuse(struct chain *chain, const struct settings *settings)
 {
-    const struct settings *settings = object;
-
-    if (!settings->is_local || chain->world->counters == NULL)
-        return settings->fault_tolerant ? PLUGIN_NEXT : PLUGIN_FAILED; /* there is nowhere to count */
-    struct usage *usage = exchange_alloc(chain->exchange, sizeof(*usage));
-    *usage = (struct usage){.now_s = clock_unix_s(chain->world->clock)};
-    count(chain, settings, usage);
-    chain_keep(chain, &rate_limiting_plugin, usage);
-    if (!usage->blocked)
-        return PLUGIN_NEXT;
     if (settings->error_code < 200 || settings->error_code > 599)
         return PLUGIN_FAILED; /* the schema takes any number; HTTP does not */
     return chain_answer_error(chain, settings->error_code,
                               settings->error_message != NULL ? settings->error_message
                                                               : "API rate limit exceeded");
+}
+
+static enum plugin_result access_phase(struct chain *chain, const void *object)
+{
+    const struct settings *settings = object;
+    struct usage_now *usage = usage_of(chain, settings);
+
+    switch (tally_take(chain, &usage->tally)) {
+    case TALLY_WAIT:
+        return PLUGIN_WAIT;
+    case TALLY_FAILED:
+        return settings->tally.fault_tolerant ? PLUGIN_NEXT : PLUGIN_FAILED;
+    case TALLY_DONE:
+        break;
+    }
+    usage->counted = true;
+    for (size_t i = 0; i < usage->tally.count; i++)
+        usage->blocked |= usage->windows[i].over;
+    return usage->blocked ? refuse(chain, settings) : PLUGIN_NEXT;
 }
 
 const struct plugin rate_limiting_plugin = {

@@ -2,8 +2,8 @@
  * response_ratelimiting - see response_ratelimiting.h.
  *
  * Before a request goes upstream it is known how much is left; what it costs is known only when the answer
- * comes, so it is counted afterwards, and the request that crosses a limit still succeeds. Counters belong to
- * the node.
+ * comes, so it is counted afterwards, and the request that crosses a limit still succeeds. Where it is
+ * counted is chain/tally.h's.
  */
 
 #include "gateway/plugins/response_ratelimiting.h"
@@ -15,7 +15,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
-#include "gateway/chain/window_counters.h"
+#include "gateway/chain/tally.h"
 #include "gateway/http/token.h"
 #include "gateway/model/document.h"
 #include "gateway/model/texts.h"
@@ -81,29 +81,24 @@ static const struct field config_record = {
     .field_count = COUNT(config_fields),
 };
 
-/* Nodes that count together are not there yet: better no limit than one that seems to be in force. */
-static void refuse_policies(const cJSON *object, struct violations *violations)
-{
-    const char *policy = document_text(cJSON_GetObjectItemCaseSensitive(object, "config"), "policy");
-
-    if (policy != NULL && strcmp(policy, "local") != 0 && !violations_any(violations))
-        violations_add(violations, "config.policy",
-                       "this gateway does not count by policy '%s' yet; use 'local'", policy);
-}
-
 static const struct check checks[] = {
     {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_host},
     {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_port},
     {.kind = CHECK_CONDITIONAL, .if_field = &part_if_redis, .then_field = &part_needs_redis_timeout},
-    {.kind = CHECK_CUSTOM, .run = refuse_policies},
 };
 
-/* One name of `limits`, with the headers that speak of it; NULL: the name does not go into one. */
+/* One name of `limits`. */
 struct named_limit {
     char *name;
-    int64_t limits[PERIOD_COUNT]; /* 0: none */
-    char *to_upstream;
-    char *limit_headers[PERIOD_COUNT], *remaining_headers[PERIOD_COUNT];
+    char *to_upstream; /* a header; NULL: the name does not go into one */
+};
+
+/* One of its periods. */
+struct period_limit {
+    size_t name; /* in settings->names */
+    enum period period;
+    int64_t limit;
+    char *limit_header, *remaining_header; /* NULL: likewise */
 };
 
 enum limit_by {
@@ -115,24 +110,28 @@ enum limit_by {
 struct settings {
     struct named_limit *names;
     size_t name_count;
+    struct period_limit *periods; /* of all names */
+    size_t period_count;
     char *header_name;
     enum limit_by limit_by;
-    bool is_local, fault_tolerant, block_on_first_violation, hidden;
+    struct tally_settings tally;
+    bool block_on_first_violation, hidden;
 };
 
 static void dispose(void *object)
 {
     struct settings *settings = object;
 
-    for (size_t i = 0; i < settings->name_count; i++) {
-        struct named_limit *limit = &settings->names[i];
-        for (size_t k = 0; k < PERIOD_COUNT; k++) {
-            free(limit->limit_headers[k]);
-            free(limit->remaining_headers[k]);
-        }
-        free(limit->to_upstream);
-        free(limit->name);
+    for (size_t i = 0; i < settings->period_count; i++) {
+        free(settings->periods[i].limit_header);
+        free(settings->periods[i].remaining_header);
     }
+    for (size_t i = 0; i < settings->name_count; i++) {
+        free(settings->names[i].to_upstream);
+        free(settings->names[i].name);
+    }
+    tally_settings_fini(&settings->tally);
+    free(settings->periods);
     free(settings->names);
     free(settings->header_name);
     free(settings);
@@ -149,19 +148,25 @@ static char *header_named(const char *start, const char *name, const char *perio
     return header;
 }
 
-static void read_limit(const cJSON *record, struct named_limit *limit)
+static void read_limit(const cJSON *record, struct settings *settings)
 {
     const char *name = record->string;
+    int64_t limits[PERIOD_COUNT];
 
-    *limit = (struct named_limit){.name = mem_strdup(name)};
-    limit->to_upstream = header_named("X-RateLimit-Remaining-", name, NULL);
-    rate_limits_read(record, limit->limits);
-    for (size_t i = 0; i < PERIOD_COUNT; i++) {
-        if (limit->limits[i] == 0)
+    rate_limits_read(record, limits);
+    for (enum period i = PERIOD_SECOND; i < PERIOD_COUNT; i++) {
+        if (limits[i] == 0)
             continue;
-        limit->limit_headers[i] = header_named("X-RateLimit-Limit-", name, period_names[i]);
-        limit->remaining_headers[i] = header_named("X-RateLimit-Remaining-", name, period_names[i]);
+        settings->periods[settings->period_count++] = (struct period_limit){
+            .name = settings->name_count,
+            .period = i,
+            .limit = limits[i],
+            .limit_header = header_named("X-RateLimit-Limit-", name, period_names[i]),
+            .remaining_header = header_named("X-RateLimit-Remaining-", name, period_names[i]),
+        };
     }
+    settings->names[settings->name_count++] = (struct named_limit){
+        .name = mem_strdup(name), .to_upstream = header_named("X-RateLimit-Remaining-", name, NULL)};
 }
 
 static enum limit_by limit_by_named(const char *name)
@@ -176,17 +181,17 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 {
     struct settings *settings = mem_zalloc(sizeof(*settings));
     const cJSON *limits = cJSON_GetObjectItemCaseSensitive(config, "limits");
-    const char *policy = document_text(config, "policy");
+    size_t count = (size_t)cJSON_GetArraySize(limits);
     const char *header_name = document_text(config, "header_name");
     const cJSON *record;
 
     (void)err;
-    settings->names = mem_zalloc(((size_t)cJSON_GetArraySize(limits) + 1) * sizeof(*settings->names));
-    cJSON_ArrayForEach(record, limits) read_limit(record, &settings->names[settings->name_count++]);
+    settings->names = mem_zalloc((count + 1) * sizeof(*settings->names));
+    settings->periods = mem_zalloc((count * PERIOD_COUNT + 1) * sizeof(*settings->periods));
+    cJSON_ArrayForEach(record, limits) read_limit(record, settings);
     settings->header_name = mem_strdup(header_name != NULL ? header_name : "x-kong-limit");
     settings->limit_by = limit_by_named(document_text(config, "limit_by"));
-    settings->is_local = policy == NULL || strcmp(policy, "local") == 0;
-    settings->fault_tolerant = document_bool(config, "fault_tolerant", true);
+    tally_settings_init(&settings->tally, config);
     settings->block_on_first_violation = document_bool(config, "block_on_first_violation", false);
     settings->hidden = document_bool(config, "hide_client_headers", false);
     *object = settings;
@@ -195,97 +200,76 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
 /* ---- counting ---- */
 
-/* Of one request, from access to log. One per name of the settings. */
-struct name_usage {
-    int64_t remaining[PERIOD_COUNT]; /* before this request */
-    int64_t cost;                    /* as the upstream says */
+/* Of one request, from access to log. Windows as the periods of the settings. */
+struct usage_now {
+    struct tally tally;
+    bool counted, stopped;
+    uint64_t *costs; /* of each name, as the upstream says */
 };
 
-struct usage {
-    int64_t now_s;
-    struct digest identity;
-    bool stopped;
-    struct name_usage of[];
-};
-
-/* What a counter is found by: of the configuration's scope, not of the request's. */
-struct key {
-    struct uuid route, service;
-    int64_t start_s;
-    int64_t period;
-    struct digest identity, name;
-};
-
-static struct digest identity_of(struct chain *chain, const struct settings *settings)
+static struct str identity_of(struct chain *chain, const struct settings *settings)
 {
     struct str identity = STR_NONE;
-    struct digest digest;
 
     if (settings->limit_by == BY_CONSUMER)
         identity = rate_limit_consumer(chain);
     else if (settings->limit_by == BY_CREDENTIAL)
-        identity = chain->credential_identifier;
-    if (identity.at == NULL)
-        identity = chain->client_address;
-    digest_make(&chain->world->salt, identity, &digest);
-    return digest;
+        identity = rate_limit_credential(chain);
+    return identity.at != NULL ? identity : chain->client_address;
 }
 
-static struct window_counter *counter_of(struct chain *chain, const struct usage *usage, const char *name,
-                                         enum period period)
+/* In the exchange's memory, all zero. */
+static void *zalloc(struct chain *chain, size_t size)
 {
-    struct key key = {.route = chain->running->route,
-                      .service = chain->running->service,
-                      .start_s = period_start_s(period, usage->now_s),
-                      .period = (int64_t)period,
-                      .identity = usage->identity};
-    struct digest digest;
-
-    digest_make(&chain->world->salt, str_of(name), &key.name);
-    digest_make(&chain->world->salt, (struct str){(const char *)&key, sizeof(key)}, &digest);
-    return window_counters_get(chain->world->counters, &digest,
-                               (key.start_s + period_longest_s(period)) * 1000, usage->now_s * 1000);
+    return memset(exchange_alloc(chain->exchange, size), 0, size);
 }
 
-/* Fills in what remains. false: there is nowhere to count. */
-static bool read_usage(struct chain *chain, const struct settings *settings, struct usage *usage)
+/* Once: a phase that is run again goes on with the moment at which it began. */
+static struct usage_now *usage_of(struct chain *chain, const struct settings *settings)
 {
-    if (!settings->is_local || chain->world->counters == NULL)
-        return false;
-    for (size_t i = 0; i < settings->name_count; i++) {
-        const struct named_limit *limit = &settings->names[i];
-        for (size_t k = 0; k < PERIOD_COUNT; k++) {
-            if (limit->limits[k] == 0)
-                continue;
-            uint64_t used = window_counter_read(counter_of(chain, usage, limit->name, (enum period)k));
-            usage->of[i].remaining[k] =
-                used < (uint64_t)limit->limits[k] ? limit->limits[k] - (int64_t)used : 0;
-        }
+    struct usage_now *usage = chain_kept(chain, &response_ratelimiting_plugin);
+
+    if (usage != NULL)
+        return usage;
+    usage = zalloc(chain, sizeof(*usage));
+    usage->costs = zalloc(chain, (settings->name_count + 1) * sizeof(*usage->costs));
+    usage->tally = (struct tally){
+        .settings = &settings->tally,
+        .family = "response-ratelimit",
+        .identity = identity_of(chain, settings),
+        .now_s = clock_unix_s(chain->world->clock),
+        .windows = zalloc(chain, (settings->period_count + 1) * sizeof(*usage->tally.windows)),
+        .count = settings->period_count,
+    };
+    for (size_t i = 0; i < settings->period_count; i++) {
+        const struct period_limit *limit = &settings->periods[i];
+        usage->tally.windows[i] =
+            (struct tally_window){.name = str_of(settings->names[limit->name].name),
+                                  .period = period_names[limit->period],
+                                  .starts_s = period_start_s(limit->period, usage->tally.now_s),
+                                  .ends_s = period_end_s(limit->period, usage->tally.now_s),
+                                  .limit = (uint64_t)limit->limit};
     }
-    return true;
+    chain_keep(chain, &response_ratelimiting_plugin, usage);
+    return usage;
 }
 
-static void add_usage(struct chain *chain, const struct settings *settings, const struct usage *usage)
+/* Before this request. */
+static int64_t remaining_in(const struct tally_window *window)
 {
-    for (size_t i = 0; i < settings->name_count; i++) {
-        const struct named_limit *limit = &settings->names[i];
-        for (size_t k = 0; k < PERIOD_COUNT && usage->of[i].cost > 0; k++)
-            if (limit->limits[k] > 0)
-                window_counter_add(counter_of(chain, usage, limit->name, (enum period)k),
-                                   (uint64_t)usage->of[i].cost);
-    }
+    return window->used < window->limit ? (int64_t)(window->limit - window->used) : 0;
 }
 
 /* ---- access ---- */
 
-/* The smallest over the periods. */
-static int64_t remaining_of(const struct named_limit *limit, const struct name_usage *usage)
+/* The smallest over the periods of a name. */
+static int64_t remaining_of(const struct settings *settings, const struct usage_now *usage, size_t name)
 {
     int64_t least = INT64_MAX;
 
-    for (size_t i = 0; i < PERIOD_COUNT; i++)
-        if (limit->limits[i] > 0 && usage->remaining[i] < least)
-            least = usage->remaining[i];
+    for (size_t i = 0; i < settings->period_count; i++)
+        if (settings->periods[i].name == name && remaining_in(&usage->tally.windows[i]) < least)
+            least = remaining_in(&usage->tally.windows[i]);
     return least;
 }
 
@@ -309,20 +293,22 @@ static enum plugin_result access_phase(struct chain *chain, const void *object)
 {
     const struct settings *settings = object;
     struct headers *headers = &exchange_request(chain->exchange)->headers;
-    size_t size = sizeof(struct usage) + settings->name_count * sizeof(struct name_usage);
-    struct usage *usage = memset(exchange_alloc(chain->exchange, size), 0, size);
+    struct usage_now *usage = usage_of(chain, settings);
 
-    usage->now_s = clock_unix_s(chain->world->clock);
-    usage->identity = identity_of(chain, settings);
-    if (!read_usage(chain, settings, usage))
-        return settings->fault_tolerant ? PLUGIN_NEXT : PLUGIN_FAILED;
-    chain_keep(chain, &response_ratelimiting_plugin, usage);
+    switch (tally_read(chain, &usage->tally)) {
+    case TALLY_WAIT:
+        return PLUGIN_WAIT;
+    case TALLY_FAILED:
+        return settings->tally.fault_tolerant ? PLUGIN_NEXT : PLUGIN_FAILED;
+    case TALLY_DONE:
+        break;
+    }
+    usage->counted = true;
     for (size_t i = 0; i < settings->name_count; i++) {
-        const struct named_limit *limit = &settings->names[i];
-        int64_t remaining = remaining_of(limit, &usage->of[i]);
+        int64_t remaining = remaining_of(settings, usage, i);
         if (settings->block_on_first_violation && remaining == 0)
-            return refuse(chain, limit->name);
-        set_number(chain, headers, limit->to_upstream, remaining);
+            return refuse(chain, settings->names[i].name);
+        set_number(chain, headers, settings->names[i].to_upstream, remaining);
     }
     return PLUGIN_NEXT;
 }
@@ -330,7 +316,7 @@ static enum plugin_result access_phase(struct chain *chain, const void *object)
 /* ---- what the answer costs ---- */
 
 /* name=number; what is neither known nor a number counts for nothing. */
-static void read_cost(const struct settings *settings, struct usage *usage, struct str part)
+static void read_cost(const struct settings *settings, const struct usage_now *usage, struct str part)
 {
     size_t equals = str_find(part, '=', 0);
     int64_t cost;
@@ -340,10 +326,10 @@ static void read_cost(const struct settings *settings, struct usage *usage, stru
     struct str name = str_trim(str_part(part, 0, equals));
     for (size_t i = 0; i < settings->name_count; i++)
         if (str_equal(name, str_of(settings->names[i].name)))
-            usage->of[i].cost = cost;
+            usage->costs[i] = (uint64_t)cost;
 }
 
-static void read_costs(struct chain *chain, const struct settings *settings, struct usage *usage)
+static void read_costs(struct chain *chain, const struct settings *settings, const struct usage_now *usage)
 {
     const struct headers *headers = &chain->answer.headers;
     struct str name = str_of(settings->header_name);
@@ -358,45 +344,48 @@ static void read_costs(struct chain *chain, const struct settings *settings, str
         }
 }
 
-static void show(struct chain *chain, const struct named_limit *limit, const struct name_usage *usage)
+static void show(struct chain *chain, const struct settings *settings, const struct usage_now *usage)
 {
     struct headers *headers = &chain->answer.headers;
 
-    for (size_t i = 0; i < PERIOD_COUNT; i++) {
-        if (limit->limits[i] == 0)
-            continue;
-        int64_t left = usage->remaining[i] > usage->cost ? usage->remaining[i] - usage->cost : 0;
-        set_number(chain, headers, limit->limit_headers[i], limit->limits[i]);
-        set_number(chain, headers, limit->remaining_headers[i], left);
+    for (size_t i = 0; i < settings->period_count; i++) {
+        const struct period_limit *limit = &settings->periods[i];
+        int64_t remaining = remaining_in(&usage->tally.windows[i]);
+        int64_t cost = (int64_t)usage->costs[limit->name];
+        set_number(chain, headers, limit->limit_header, limit->limit);
+        set_number(chain, headers, limit->remaining_header, remaining > cost ? remaining - cost : 0);
     }
 }
 
 static void header_filter(struct chain *chain, const void *object)
 {
     const struct settings *settings = object;
-    struct usage *usage = chain_kept(chain, &response_ratelimiting_plugin);
+    struct usage_now *usage = chain_kept(chain, &response_ratelimiting_plugin);
     bool is_upstreams = chain->hop.head_us != 0;
+    bool is_counted = usage != NULL && usage->counted;
 
-    if (usage != NULL && is_upstreams)
+    if (is_counted && is_upstreams)
         read_costs(chain, settings, usage);
     if (is_upstreams)
         (void)headers_remove(&chain->answer.headers, str_of(settings->header_name));
-    for (size_t i = 0; usage != NULL && i < settings->name_count; i++) {
-        const struct named_limit *limit = &settings->names[i];
-        if (!settings->hidden)
-            show(chain, limit, &usage->of[i]);
-        usage->stopped |= usage->of[i].cost > 0 && remaining_of(limit, &usage->of[i]) == 0;
-    }
-    if (usage != NULL && usage->stopped)
+    if (is_counted && !settings->hidden)
+        show(chain, settings, usage);
+    for (size_t i = 0; is_counted && i < settings->name_count; i++)
+        usage->stopped |= usage->costs[i] > 0 && remaining_of(settings, usage, i) == 0;
+    if (is_counted && usage->stopped)
         (void)chain_answer_message(chain, 429, NULL);
 }
 
 static void log_phase(struct chain *chain, const void *object)
 {
-    const struct usage *usage = chain_kept(chain, &response_ratelimiting_plugin);
+    const struct settings *settings = object;
+    struct usage_now *usage = chain_kept(chain, &response_ratelimiting_plugin);
 
-    if (usage != NULL && !usage->stopped)
-        add_usage(chain, object, usage);
+    if (usage == NULL || !usage->counted || usage->stopped)
+        return;
+    for (size_t i = 0; i < settings->period_count; i++)
+        usage->tally.windows[i].amount = usage->costs[settings->periods[i].name];
+    tally_add(chain, &usage->tally);
 }
 
 const struct plugin response_ratelimiting_plugin = {

@@ -134,10 +134,3 @@ def test_refusals(routed, config, status, message):
     assert (answer.status, answer.json["message"]) == (status, message)
     names = [name for name, _ in answer._headers if "ratelimit" in name.lower() or name.lower() == "retry-after"]
     assert (names == []) == bool(config.get("hide_client_headers"))
-
-
-@pytest.mark.parametrize("policy", ["cluster", "redis"])
-def test_policies_that_are_not_there_are_refused(cluster, policy):
-    answer = cluster.a.admin("POST", "/plugins", json={"name": "rate-limiting", "config": {"minute": 1, "policy": policy, "redis_host": "a.test"}})
-    assert answer.status == 400
-    assert answer.json["fields"] == {"config": {"policy": f"this gateway does not count by policy '{policy}' yet; use 'local'"}}

@@ -183,10 +183,3 @@ def test_names_that_are_no_headers(routed):
     answer = cost(routed, "a b=1")
     assert answer.status == 200 and shown(answer) == {}
     assert cost(routed, "a b=1").status == 429
-
-
-@pytest.mark.parametrize("policy", ["cluster", "redis"])
-def test_policies_that_are_not_there_are_refused(cluster, policy):
-    answer = cluster.a.admin("POST", "/plugins", json={"name": "response-ratelimiting", "config": {"limits": {"video": {"minute": 1}}, "policy": policy, "redis_host": "a.test"}})
-    assert answer.status == 400
-    assert answer.json["fields"] == {"config": {"policy": f"this gateway does not count by policy '{policy}' yet; use 'local'"}}

@@ -86,7 +86,7 @@ static const struct setting_case {
     {"rate-limiting", "{\"minute\":0}", "{\"config\":{\"minute\":\"value must be greater than 0\"}}", NULL},
     {"rate-limiting", "{\"minute\":5,\"sync_rate\":1}", "{\"config\":\"sync_rate can only be used with the redis policy\"}", NULL},
     {"rate-limiting", "{\"minute\":5,\"policy\":\"redis\",\"redis_host\":\"a.test\",\"sync_rate\":0.01}", "{\"config\":\"sync_rate must be greater than 0.02, or -1 to disable\"}", NULL},
-    {"rate-limiting", "{\"minute\":5,\"policy\":\"redis\",\"redis_host\":\"a.test\",\"sync_rate\":0.02}", "{\"config\":{\"policy\":\"this gateway does not count by policy 'redis' yet; use 'local'\"}}", NULL},
+    {"rate-limiting", "{\"minute\":5,\"policy\":\"redis\",\"redis_host\":\"a.test\",\"sync_rate\":0.02}", NULL, NULL},
     {"rate-limiting", "{\"minute\":5,\"policy\":\"redis\"}", "{\"@entity\":[\"failed conditional validation given value of field 'config.policy'\"],\"config\":{\"redis_host\":\"required field missing\"}}",
      "2 schema violations (failed conditional validation given value of field 'config.policy'; config.redis_host: required field missing)"},
     {"rate-limiting", "{\"minute\":5,\"policy\":\"redis\",\"redis_port\":null,\"redis_timeout\":null}",

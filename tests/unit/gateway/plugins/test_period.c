@@ -51,7 +51,10 @@ static void periods_begin_where_the_calendar_says(void **state)
         for (enum period period = PERIOD_SECOND; period < PERIOD_COUNT; period++) {
             int64_t start_s = period_start_s(period, now_s);
             assert_int_equal(start_s, start_by_calendar(period, now_s));
-            assert_true(now_s - start_s < period_longest_s(period));
+            assert_true(now_s < period_end_s(period, now_s));
+            assert_int_equal(period_start_s(period, period_end_s(period, now_s)),
+                             period_end_s(period, now_s));
+            assert_int_equal(period_start_s(period, period_end_s(period, now_s) - 1), start_s);
         }
     }
 }
