@@ -38,6 +38,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/random.h"
+#include "gateway/beating.h"
 #include "gateway/cache/cache.h"
 #include "gateway/chain/cluster_counters.h"
 #include "gateway/chain/delivery.h"
@@ -340,6 +341,10 @@ static void start_loop(void *arg)
     struct node *node = start->node;
     struct err err = {0};
     bool is_worker = start->number < node->worker_count;
+    const struct supervisor_link *link = node->life->link;
+    if (link != NULL && link->heartbeat != NULL && node->config->worker_hang_timeout > 0)
+        beating_start(link->heartbeat, node->loops[start->number], start->number,
+                      node->config->worker_hang_timeout);
     if (!is_worker)
         prober_attach(proxy_prober(node->proxy));
     bool ok = is_worker ? proxy_attach(node->proxy, start->number, &err) : admin_attach(node->admin, &err);

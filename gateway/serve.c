@@ -167,6 +167,7 @@ static int supervise(struct serving *serving, const char *obstacle)
         .become_program = become_program,
         .upgraded = upgraded,
         .crash_memory_ms = crash_memory_ms,
+        .hang_limit_ms = serving->config->worker_hang_timeout,
         .arg = serving,
         .is_upgrade = handover != NULL,
         .obstacle = obstacle,

@@ -23,11 +23,13 @@
 #include "gateway/base/attributes.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/heartbeat.h"
 
 enum {
     FIRST_PAUSE_MS = 250,
     LONGEST_PAUSE_MS = 30000,
     WORD_BYTES = 512,
+    ABORT_MS = 10000, /* for the core */
 };
 
 /* First bytes of words. */
@@ -38,10 +40,12 @@ enum {
 };
 
 struct worker {
-    pid_t pid;                /* 0: none */
-    int words;                /* from it; -1: none come */
-    int64_t serves_since_ms;  /* 0: it does not yet */
-    char failure[WORD_BYTES]; /* why it could not serve; "": it has not said */
+    pid_t pid;                   /* 0: none */
+    int words;                   /* from it; -1: none come */
+    int64_t serves_since_ms;     /* 0: it does not yet */
+    struct heartbeat *heartbeat; /* NULL: it is not watched */
+    int64_t kill_at_ms;          /* it was aborted and must be gone by then; 0: it was not */
+    char failure[WORD_BYTES];    /* why it could not serve; "": it has not said */
 };
 
 struct supervisor {
@@ -102,6 +106,11 @@ void worker_tell_reloaded(const struct supervisor_link *link)
     tell(link, WORD_RELOADED, "");
 }
 
+static bool has_serving(const struct worker *worker)
+{
+    return worker->pid != 0 && worker->serves_since_ms != 0;
+}
+
 static void silence(struct worker *worker)
 {
     if (worker->words >= 0)
@@ -135,6 +144,8 @@ static bool start_worker(struct supervisor *supervisor, struct worker *worker)
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return false;
+    if (supervisor->options->hang_limit_ms > 0)
+        link.heartbeat = heartbeat_new();
     (void)fflush(NULL); /* else both would write what is buffered */
     pid_t pid = fork();
     if (pid == 0) {
@@ -145,9 +156,10 @@ static bool start_worker(struct supervisor *supervisor, struct worker *worker)
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
+        heartbeat_free(link.heartbeat);
         return false;
     }
-    *worker = (struct worker){.pid = pid, .words = ends[0]};
+    *worker = (struct worker){.pid = pid, .words = ends[0], .heartbeat = link.heartbeat};
     return true;
 }
 
@@ -234,6 +246,7 @@ static void go_on(struct supervisor *supervisor)
 static void relieve(struct supervisor *supervisor)
 {
     silence(&supervisor->current);
+    heartbeat_free(supervisor->current.heartbeat);
     supervisor->retired = supervisor->current.pid;
     supervisor->current = supervisor->next;
     supervisor->next = (struct worker){.words = -1};
@@ -332,6 +345,7 @@ static void bury_current(struct supervisor *supervisor, int status)
 
     hear(supervisor, &supervisor->current);
     silence(&supervisor->current);
+    heartbeat_free(supervisor->current.heartbeat);
     worker = supervisor->current;
     supervisor->current = (struct worker){.words = -1};
     if (supervisor->is_ending || !supervisor->has_started) {
@@ -350,6 +364,7 @@ static void bury_next(struct supervisor *supervisor)
     struct worker worker;
 
     silence(&supervisor->next);
+    heartbeat_free(supervisor->next.heartbeat);
     worker = supervisor->next;
     supervisor->next = (struct worker){.words = -1};
     say_upgraded(supervisor, why(&worker));
@@ -376,6 +391,63 @@ static void reap(struct supervisor *supervisor)
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         bury(supervisor, pid, status);
+}
+
+/* ---- hanging ---- */
+
+static bool is_watched(const struct supervisor *supervisor)
+{
+    const struct worker *worker = &supervisor->current;
+
+    return worker->heartbeat != NULL && has_serving(worker) && !supervisor->is_ending;
+}
+
+/* Somebody looks into it, and it stands still for him. */
+static bool is_debugged(pid_t pid)
+{
+    char path[64];
+    char line[128];
+    int tracer = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (tracer == 0 && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "TracerPid:", strlen("TracerPid:")) == 0)
+            tracer = strspn(line + strlen("TracerPid:"), "\t 0\n") < strlen(line + strlen("TracerPid:"));
+    (void)fclose(file);
+    return tracer != 0;
+}
+
+static void abort_worker(struct worker *worker, size_t loop)
+{
+    log_error(
+        "supervisor: a loop of the worker does not turn any more, the worker is aborted; pid=%d loop=%zu",
+        (int)worker->pid, loop);
+    (void)kill(worker->pid, SIGABRT);
+    (void)kill(worker->pid, SIGCONT); /* if it was stopped, it dies only now */
+    worker->kill_at_ms = now_ms() + ABORT_MS;
+}
+
+static void look_at_worker(struct supervisor *supervisor)
+{
+    struct worker *worker = &supervisor->current;
+    size_t loop;
+
+    if (!is_watched(supervisor))
+        return;
+    if (worker->kill_at_ms != 0) {
+        if (now_ms() >= worker->kill_at_ms)
+            (void)kill(worker->pid, SIGKILL);
+        return;
+    }
+    if (!heartbeat_is_lost(worker->heartbeat, now_ms(), supervisor->options->hang_limit_ms, &loop))
+        return;
+    if (is_debugged(worker->pid))
+        heartbeat_forgive(worker->heartbeat);
+    else
+        abort_worker(worker, loop);
 }
 
 /* ---- signals ---- */
@@ -449,6 +521,8 @@ static void wait_for_news(const struct supervisor *supervisor)
         wait_ms = supervisor->start_at_ms - now_ms();
         wait_ms = wait_ms > 0 ? wait_ms : 0;
     }
+    if (is_watched(supervisor))
+        wait_ms = supervisor->options->hang_limit_ms / HEARTBEAT_LOOKS;
     (void)poll(watched, COUNT(watched), (int)wait_ms); /* an error is news, too */
 }
 
@@ -474,6 +548,7 @@ int supervisor_run(const struct supervisor_options *options)
         hear(&supervisor, &supervisor.current);
         hear(&supervisor, &supervisor.next);
         take_signals(&supervisor);
+        look_at_worker(&supervisor);
         start_if_due(&supervisor);
     }
     close(supervisor.signals);

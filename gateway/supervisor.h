@@ -10,6 +10,8 @@
  * An upgrade keeps the process: once the new program has shown that it can start, the supervisor becomes it,
  * starts a worker beside the old one, and retires that when the new one serves.
  *
+ * A worker that serves and hangs is aborted, so that there is a core, and replaced like one that has crashed.
+ *
  * Threads: one per process.
  */
 
@@ -17,9 +19,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct heartbeat;
+
 /* What a worker knows of its supervisor. */
 struct supervisor_link {
-    int fd; /* for worker_tell() */
+    struct heartbeat *heartbeat; /* in which its loops have to beat (heartbeat.h); NULL: they need not */
+    int fd;                      /* for worker_tell() */
     pid_t supervisor;
     uint64_t restarts; /* how often a worker has been started because the one before had crashed */
 };
@@ -46,6 +51,8 @@ struct supervisor_options {
     void (*upgraded)(void *arg, const char *error);
     /* A crash after so much service counts as the first one. */
     int64_t (*crash_memory_ms)(void *arg);
+    /* A worker that serves and one of whose loops is silent for so long is replaced; 0: none is. */
+    int64_t hang_limit_ms;
     void *arg;
     /* The worker of the program whose place this one has taken: the new one's first worker relieves it. */
     pid_t worker;

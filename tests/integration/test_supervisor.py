@@ -1,5 +1,6 @@
 """The supervisor: a worker that crashes, reloads, and what becomes of requests meanwhile."""
 
+import ctypes
 import os
 import re
 import signal
@@ -80,6 +81,70 @@ def test_sessions_of_tls_survive_a_crash_and_the_reload_before(one, version):
     node.stop(signal.SIGTERM)
     node.start()
     assert not handshake(node.tls_port, "s.test", context, session)[0]
+
+
+# ---- hanging ----
+
+def is_replaced(node, pid, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if node.worker_pid not in (0, pid):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_worker_that_hangs_is_replaced(one):
+    node = one(worker_hang_timeout=2).a
+    pid, began = node.worker_pid, time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    assert is_replaced(node, pid, 10 * PATIENCE)
+    assert 1 < time.monotonic() - began < 4 * PATIENCE
+    assert node.proxy("GET", "/r").status == 200
+    assert metric(node, "freshet_worker_restarts_total") == 1
+    assert f"a loop of the worker does not turn any more, the worker is aborted; pid={pid} " in node.log()
+    assert "the worker has ended unasked; signal=SIGABRT" in node.log()
+    assert not is_replaced(node, node.worker_pid, 5)  # who turns is left alone
+
+
+def test_a_stop_of_all_processes_is_no_hanging(one):
+    node = one(worker_hang_timeout=1).a
+    pid, all_of_it = node.worker_pid, (node.process.pid, node.worker_pid)
+    for first in (0, 1):
+        for _ in range(3):
+            for one_of_it in all_of_it:
+                os.kill(one_of_it, signal.SIGSTOP)
+            time.sleep(3)
+            os.kill(all_of_it[first], signal.SIGCONT)
+            time.sleep(0.1)
+            os.kill(all_of_it[1 - first], signal.SIGCONT)
+            assert not is_replaced(node, pid, 1)
+    assert node.proxy("GET", "/r").status == 200
+
+
+def test_a_worker_in_a_debugger_may_stand_still(one):
+    node = one(worker_hang_timeout=1).a
+    pid, trace = node.worker_pid, ctypes.CDLL(None, use_errno=True).ptrace
+    trace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    seize, detach = 0x4206, 17
+    if trace(seize, pid, None, None) != 0:
+        pytest.skip("processes may not be traced here")
+    os.kill(pid, signal.SIGSTOP)
+    assert not is_replaced(node, pid, 4)
+    os.kill(pid, signal.SIGCONT)
+    os.waitpid(pid, 0x40000000)  # __WALL: it has stopped for us
+    assert trace(detach, pid, None, None) == 0
+    eventually(lambda: ask(node.proxy_port, "GET", "/r").status == 200, 10)
+    assert node.worker_pid == pid
+
+
+def test_without_a_limit_nobody_hangs(one):
+    node = one(worker_hang_timeout=0).a
+    pid = node.worker_pid
+    os.kill(pid, signal.SIGSTOP)
+    assert not is_replaced(node, pid, 3)
+    os.kill(pid, signal.SIGCONT)
+    assert node.proxy("GET", "/r").status == 200
 
 
 def test_a_worker_that_is_told_to_end_behind_its_supervisors_back_is_replaced(one):
