@@ -69,7 +69,7 @@ struct delivery_queue {
     size_t waiting, waiting_bytes;
     size_t held, held_bytes; /* in batches */
     bool is_active;          /* the thread has it, or will find it in its inbox */
-    bool is_gathering;       /* the thread sleeps until a batch is full */
+    size_t wake_at; /* entries that make the thread look, which has found less; 0: it looks by itself */
     bool is_let_go;
     struct losses lost;
 

@@ -153,14 +153,14 @@ void delivery_queue_add(struct delivery_queue *queue, struct delivery *delivery,
     struct delivery_entry *gone = make_room(queue, entry->len);
     bool taken = append(queue, entry);
     bool attach = !queue->is_active;
-    bool is_full = queue->is_gathering && queue->waiting >= queue->options.rules.max_batch_size;
+    bool wake = queue->wake_at != 0 && queue->waiting >= queue->wake_at;
     queue->is_active = true;
-    queue->is_gathering = queue->is_gathering && !is_full;
+    queue->wake_at = wake ? 0 : queue->wake_at;
     (void)pthread_mutex_unlock(&queue->lock);
 
     if (attach)
         delivery_attach(delivery, queue);
-    else if (is_full)
+    else if (wake)
         delivery_wake(delivery);
     if (!taken)
         free(entry);
@@ -225,7 +225,10 @@ static struct batch *take(struct delivery_queue *queue, int64_t now_us)
     } else if (queue->waiting > 0 && queue->gather_until_us == 0) {
         queue->gather_until_us = now_us + queue->options.rules.max_coalescing_us;
     }
-    queue->is_gathering = batch == NULL && queue->waiting > 0;
+    if (batch != NULL)
+        queue->wake_at = 0;
+    else
+        queue->wake_at = queue->waiting > 0 ? queue->options.rules.max_batch_size : 1;
     (void)pthread_mutex_unlock(&queue->lock);
     return batch;
 }

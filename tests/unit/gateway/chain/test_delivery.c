@@ -417,6 +417,29 @@ static void one_line_a_second_tells_of_losses(void **state)
     delivery_free(delivery);
 }
 
+/* A queue that has something to tell stays the thread's, which sleeps until it may be told. */
+static void an_entry_is_seen_whatever_the_thread_sleeps_for(void **state)
+{
+    struct delivery *delivery = delivery_new();
+    struct sink *sink = sink_new();
+    struct delivery_queue *queue = queue_of(sink, "{}", 0);
+
+    (void)state;
+    sink->mood = SINK_REFUSES;
+    add(queue, delivery, "a");
+    (void)delivery_turn(delivery, START); /* tells */
+    add(queue, delivery, "b");
+    assert_int_equal(delivery_turn(delivery, START + MS), START + SECOND);
+    assert_true(queue->is_active);
+    assert_int_equal(queue->wake_at, 1);
+    add(queue, delivery, "c");
+    assert_int_equal(queue->wake_at, 0); /* it has been woken */
+    (void)delivery_turn(delivery, START + 2 * MS);
+    assert_seen(sink, "[a] [b] [c] ");
+    delivery_queue_let_go(queue);
+    delivery_free(delivery);
+}
+
 static void what_is_left_at_the_end_is_lost(void **state)
 {
     struct delivery *delivery = delivery_new();
@@ -573,6 +596,7 @@ int main(void)
         cmocka_unit_test(who_is_let_go_finishes),
         cmocka_unit_test(who_was_never_used_just_goes),
         cmocka_unit_test(one_line_a_second_tells_of_losses),
+        cmocka_unit_test(an_entry_is_seen_whatever_the_thread_sleeps_for),
         cmocka_unit_test(what_is_left_at_the_end_is_lost),
         cmocka_unit_test(the_end_waits_for_nobody_in_vain),
         cmocka_unit_test(a_dead_sink_does_not_keep_the_node),
