@@ -1,0 +1,97 @@
+/*
+ * trace_context - see trace_context.h. The formats are rows of trace_forms.c.
+ */
+
+#include "gateway/plugins/trace_context.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "gateway/base/random.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/header.h"
+#include "gateway/model/document.h"
+#include "gateway/plugins/trace_forms.h"
+#include "gateway/plugins/trace_words.h"
+
+const enum trace_format trace_order_b3_first[] = {TRACE_B3_SINGLE, TRACE_B3,  TRACE_W3C, TRACE_JAEGER,
+                                                  TRACE_OT,        TRACE_AWS, TRACE_GCP, TRACE_NO_FORMAT};
+const enum trace_format trace_order_w3c_first[] = {TRACE_W3C, TRACE_B3_SINGLE, TRACE_B3,  TRACE_JAEGER,
+                                                   TRACE_OT,  TRACE_AWS,       TRACE_GCP, TRACE_NO_FORMAT};
+
+enum trace_format trace_format_of(const char *word)
+{
+    for (size_t i = TRACE_B3; word != NULL && i < TRACE_FORMAT_COUNT; i++)
+        if (strcmp(trace_forms[i].word, word) == 0)
+            return (enum trace_format)i;
+    return TRACE_NO_FORMAT;
+}
+
+struct trace_choice trace_choice_read(const cJSON *config, enum trace_format otherwise)
+{
+    const char *word = document_text(config, "header_type");
+
+    return (struct trace_choice){
+        .ignores = word != NULL && strcmp(word, "ignore") == 0,
+        .also = trace_format_of(word),
+        .otherwise = otherwise,
+    };
+}
+
+static bool has_format(const struct headers *headers, const struct trace_form *form)
+{
+    return form->is_there != NULL ? form->is_there(headers) : trace_is_there(headers, form->name);
+}
+
+struct trace_context trace_context_read(const struct headers *headers, const enum trace_format *order)
+{
+    struct trace_context context = {0};
+
+    while (*order != TRACE_NO_FORMAT && !has_format(headers, &trace_forms[*order]))
+        order++;
+    context.format = *order;
+    if (context.format != TRACE_NO_FORMAT)
+        trace_forms[context.format].read(headers, &context);
+    return context;
+}
+
+bool trace_context_shares_span(const struct trace_context *context)
+{
+    return trace_forms[context->format].shares_span;
+}
+
+struct trace_id trace_id_new(bool is_short)
+{
+    return (struct trace_id){is_short ? 0 : trace_span_id_new(), trace_span_id_new(), is_short};
+}
+
+uint64_t trace_span_id_new(void)
+{
+    uint64_t id;
+
+    do
+        id = random_u64();
+    while (id == 0);
+    return id;
+}
+
+struct str trace_id_text(struct exchange *exchange, const struct trace_id *id)
+{
+    return id->is_short ? exchange_printf(exchange, "%016" PRIx64, id->low)
+                        : exchange_printf(exchange, "%016" PRIx64 "%016" PRIx64, id->high, id->low);
+}
+
+void trace_context_write(struct exchange *exchange, const struct trace_choice *choice,
+                         const struct trace_context *found, const struct trace_context *context)
+{
+    bool is_other = found->id.high != context->id.high || found->id.low != context->id.low;
+
+    if (found->format == TRACE_NO_FORMAT && choice->also == TRACE_NO_FORMAT)
+        trace_forms[choice->otherwise].write(exchange, context);
+    if (found->format != TRACE_NO_FORMAT)
+        trace_forms[found->format].write(exchange, context);
+    if (choice->also != TRACE_NO_FORMAT && choice->also != found->format)
+        trace_forms[choice->also].write(exchange, context);
+    if (is_other)
+        (void)headers_remove(&exchange_request(exchange)->headers, STR("tracestate"));
+}
