@@ -56,6 +56,9 @@ static void add_setting(cJSON *object, const struct config *config, const struct
         if (*(const int64_t *)at != CONFIG_UNSET)
             (void)cJSON_AddNumberToObject(object, key->name, (double)*(const int64_t *)at / 1000);
         return;
+    case CONFIG_NUMBER:
+        (void)cJSON_AddNumberToObject(object, key->name, *(const double *)at);
+        return;
     case CONFIG_LIST:
     case CONFIG_LISTEN:
     case CONFIG_NETWORKS:

@@ -17,7 +17,9 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/chain/scope.h"
+#include "gateway/chain/span.h"
 #include "gateway/chain/state.h"
+#include "gateway/io/loop.h"
 
 enum {
     PLUGINS_MAX = 64 /* bits of scope_present() */
@@ -81,11 +83,28 @@ static void fail(struct chain *chain, const struct plugin_instance *instance)
     (void)chain_answer_message(chain, 500, "An unexpected error occurred");
 }
 
-static enum chain_result run(struct chain *chain, const struct plugin_instance *instance,
-                             enum plugin_result (*phase)(struct chain *chain, const void *object))
+/* A plugin that has waited goes on in the span it had. */
+static enum plugin_result run_in_span(struct chain *chain, const struct plugin_instance *instance,
+                                      enum span_kind kind)
+{
+    const struct plugin *plugin = instance->plugin;
+    struct chain_state *state = chain_state_of(chain);
+
+    if (state->span == NULL)
+        state->span = span_begin(chain, kind, str_of(plugin->schema.name));
+    enum plugin_result result =
+        (kind == SPAN_PLUGIN_REWRITE ? plugin->rewrite : plugin->access)(chain, instance->object);
+    if (result != PLUGIN_WAIT) {
+        span_end(state->span);
+        state->span = NULL;
+    }
+    return result;
+}
+
+static enum chain_result run(struct chain *chain, const struct plugin_instance *instance, enum span_kind kind)
 {
     chain->running = instance;
-    switch (phase(chain, instance->object)) {
+    switch (run_in_span(chain, instance, kind)) {
     case PLUGIN_NEXT:
         return CHAIN_NEXT;
     case PLUGIN_WAIT:
@@ -107,7 +126,7 @@ static enum chain_result run_rewrite(struct chain *chain, struct chain_state *st
         const struct plugin *plugin = scope_plugin(chain->scope, state->number);
         const struct plugin_instance *instance =
             plugin->rewrite != NULL ? scope_find(chain->scope, state->number, NULL, NULL, NULL) : NULL;
-        enum chain_result result = instance != NULL ? run(chain, instance, plugin->rewrite) : CHAIN_NEXT;
+        enum chain_result result = instance != NULL ? run(chain, instance, SPAN_PLUGIN_REWRITE) : CHAIN_NEXT;
         if (result != CHAIN_NEXT)
             return result;
     }
@@ -122,7 +141,7 @@ static enum chain_result run_access(struct chain *chain, struct chain_state *sta
         const struct plugin_instance *instance = collect(chain, state->number);
         enum chain_result result = CHAIN_NEXT;
         if (instance != NULL && plugin->access != NULL)
-            result = run(chain, instance, plugin->access);
+            result = run(chain, instance, SPAN_PLUGIN_ACCESS);
         if (result == CHAIN_WAIT)
             state->applying_count--; /* collected again when it is run again */
         if (result == CHAIN_ANSWERED)
@@ -179,6 +198,8 @@ enum chain_result chain_access(struct chain *chain, void (*resume)(struct chain 
         result = run_access(chain, state);
     if (result != CHAIN_WAIT)
         collect_rest(chain);
+    if (result != CHAIN_WAIT && chain->times != NULL)
+        chain->times->accessed_us = loop_clock_us();
     return result;
 }
 
@@ -226,10 +247,15 @@ void chain_header_filter(struct chain *chain)
     chain->filtering = true;
     for (size_t i = 0; state != NULL && i < state->applying_count; i++) {
         const struct plugin *plugin = turn_of(chain, state, i);
-        if (plugin->header_filter != NULL)
-            plugin->header_filter(chain, chain->running->object);
+        if (plugin->header_filter == NULL)
+            continue;
+        struct span *span = span_begin(chain, SPAN_PLUGIN_HEADER_FILTER, str_of(plugin->schema.name));
+        plugin->header_filter(chain, chain->running->object);
+        span_end(span);
     }
     chain->filtering = false;
+    if (chain->times != NULL)
+        chain->times->filtered_us = loop_clock_us();
 }
 
 void chain_body_filter(struct chain *chain)

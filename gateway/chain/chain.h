@@ -25,6 +25,7 @@
 
 struct chain_kept;
 struct chain_shared;
+struct chain_spans;
 struct delivery;
 struct error_templates;
 struct miss_limit;
@@ -76,6 +77,12 @@ struct chain_hop {
     int64_t head_us;              /* when the answer's head had come; 0: it has not */
 };
 
+/* Written by the chain for the plugin that has asked; loop_clock_us(), 0: it has not come to that. */
+struct chain_times {
+    int64_t accessed_us; /* access was over */
+    int64_t filtered_us; /* header_filter was over */
+};
+
 struct chain {
     const struct chain_world *world;
     const struct scope_index *scope; /* of the request's snapshot */
@@ -89,6 +96,8 @@ struct chain {
     size_t capture_count;                    /* 0: the route's path has no groups */
     struct str client_address;               /* the real one, as far as can be known; at == NULL: unknown */
     struct chain_hop hop;
+    struct chain_spans *spans; /* span.h; NULL: nobody reads them */
+    struct chain_times *times; /* set by a plugin, in the exchange's memory; NULL: nobody asks */
 
     /* What goes upstream; plugins change headers with headers_*() (exchange_request()->headers) and these: */
     struct str upstream_path;  /* unescaped; at == NULL: by route and service */

@@ -17,6 +17,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 #include "gateway/chain/miss_limit.h"
+#include "gateway/chain/span.h"
 #include "gateway/chain/state.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/schema.h"
@@ -26,6 +27,7 @@ struct lookup_wait {
     struct loop_message message;
     struct loop *loop;
     struct chain *chain; /* NULL: the request has ended. thread: the loop's */
+    struct span *span;   /* NULL: none; lives as long as the chain */
     struct digest digest;
     bool is_guess; /* by the client: it pays when there is nothing */
     /* Written by on_done() before the message is posted. */
@@ -111,6 +113,7 @@ static void on_answer(struct loop_message *message)
         return;
     }
     chain->state->wait = NULL;
+    span_end(wait->span);
     if (wait->status == CACHE_NEGATIVE && wait->is_guess)
         charge(chain);
     (void)keep_result(chain, &wait->digest, wait->status, wait->value);
@@ -128,7 +131,8 @@ static void on_done(struct cache_waiter *waiter, enum cache_status status, const
     loop_post(wait->loop, &wait->message);
 }
 
-static void start_wait(struct chain *chain, const struct cache_ask *ask, bool is_guess)
+static void start_wait(struct chain *chain, const struct cache_ask *ask, const struct schema *schema,
+                       bool is_guess)
 {
     struct chain_state *state = chain_state_of(chain);
     struct lookup_wait *wait = mem_zalloc(sizeof(*wait));
@@ -140,6 +144,7 @@ static void start_wait(struct chain *chain, const struct cache_ask *ask, bool is
     wait->chain = chain;
     wait->digest = ask->digest;
     wait->is_guess = is_guess;
+    wait->span = span_begin(chain, SPAN_DB_QUERY, str_of(schema->name));
     state->wait = wait;
     cache_fill(chain->world->cache, ask, &wait->waiter);
 }
@@ -172,7 +177,7 @@ enum cache_status chain_lookup(struct chain *chain, const struct schema *schema,
         enum cache_status status = cache_get(chain->world->cache, &ask, &found);
         bool is_guess = !schema->lookups[lookup].is_list;
         if (status == CACHE_MISS && (!is_guess || may_load(chain))) {
-            start_wait(chain, &ask, is_guess);
+            start_wait(chain, &ask, schema, is_guess);
             return CACHE_MISS;
         }
         if (status == CACHE_MISS)

@@ -48,6 +48,7 @@ struct plugin {
      */
     void (*body_piece)(struct chain *chain, const void *object, struct str bytes, bool last);
     void (*log)(struct chain *chain, const void *object);
+    bool reads_spans; /* what it tells of a request includes what took time in it (span.h) */
 };
 
 /* A row of `plugins`, ready to run: counted by whoever shares it (chain/scope.h). */

@@ -38,7 +38,7 @@ struct scope_index {
     uint32_t refs;
     const struct plugin *const *plugins;
     size_t plugin_count;
-    uint64_t present;
+    uint64_t present, span_readers; /* bits of plugins */
     struct pmap *instances;
     uint32_t counts[PLUGINS_MAX][COMBINATIONS];
 };
@@ -101,6 +101,8 @@ struct scope_index *scope_new(const struct plugin *const *plugins, size_t count)
     index->refs = 1;
     index->plugins = plugins;
     index->plugin_count = count < PLUGINS_MAX ? count : PLUGINS_MAX;
+    for (size_t i = 0; i < index->plugin_count; i++)
+        index->span_readers |= (uint64_t)plugins[i]->reads_spans << i;
     return index;
 }
 
@@ -161,6 +163,11 @@ void scope_unref(struct scope_index *index)
 uint64_t scope_present(const struct scope_index *index)
 {
     return index->present;
+}
+
+bool scope_reads_spans(const struct scope_index *index)
+{
+    return (index->present & index->span_readers) != 0;
 }
 
 const struct plugin *scope_plugin(const struct scope_index *index, size_t number)

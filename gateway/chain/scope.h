@@ -28,6 +28,8 @@ void scope_unref(struct scope_index *index);
 
 /* Bit i set: some configuration of plugin number i exists. At most 64 plugins. */
 uint64_t scope_present(const struct scope_index *index);
+/* Some configuration exists of a plugin that reads spans. */
+bool scope_reads_spans(const struct scope_index *index);
 const struct plugin *scope_plugin(const struct scope_index *index, size_t number);
 /* route, service, consumer: NULL when the request has none (yet). NULL: none applies. */
 const struct plugin_instance *scope_find(const struct scope_index *index, size_t number,

@@ -10,6 +10,7 @@
 #include "gateway/chain/chain.h"
 
 struct lookup_wait;
+struct span;
 
 /* An answer of the cache, kept so that a repeated phase finds it again; a value in it is pinned. */
 struct lookup_result {
@@ -36,6 +37,7 @@ struct chain_state {
     /* In order of priority: whose header_filter and log run. Room for all that are present. */
     const struct plugin_instance **applying;
     size_t applying_count;
+    struct span *span; /* of a plugin that waits; NULL: none */
 };
 
 /* The chain's; made if there is none. */

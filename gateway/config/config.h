@@ -27,6 +27,7 @@ enum config_kind {
     CONFIG_SECONDS,      /* int64_t milliseconds; written in seconds, fractions allowed */
     CONFIG_MILLISECONDS, /* int64_t */
     CONFIG_BYTES,        /* int64_t; 8k, 128m, 1g */
+    CONFIG_NUMBER,       /* double, never unset */
     CONFIG_LIST,         /* struct config_list */
     CONFIG_CHOICE,       /* char *, one of the words in `choices` */
     CONFIG_LISTEN,       /* struct config_list of addresses, checked; likewise below */
@@ -67,6 +68,7 @@ char *config_problem_text(const struct config_problem *problem);
 #define CONFIG_TYPE_SECONDS      int64_t
 #define CONFIG_TYPE_MILLISECONDS int64_t
 #define CONFIG_TYPE_BYTES        int64_t
+#define CONFIG_TYPE_NUMBER       double
 #define CONFIG_TYPE_LIST         struct config_list
 #define CONFIG_TYPE_CHOICE       char *
 #define CONFIG_TYPE_LISTEN       struct config_list

@@ -93,6 +93,16 @@ static bool set_integer(void *at, const struct config_key *key, const char *text
     return true;
 }
 
+static bool set_number(void *at, const struct config_key *key, const char *text,
+                       char reason[CONFIG_REASON_SIZE])
+{
+    double number;
+    if (!number_of(key, text != NULL ? text : key->fallback, &number, reason))
+        return false;
+    *(double *)at = number;
+    return true;
+}
+
 static bool set_seconds(void *at, const struct config_key *key, const char *text,
                         char reason[CONFIG_REASON_SIZE])
 {
@@ -379,6 +389,11 @@ static char *text_of_integer(const void *at)
     return value != CONFIG_UNSET ? mem_printf("%" PRId64, value) : NULL;
 }
 
+static char *text_of_number(const void *at)
+{
+    return mem_printf("%.15g", *(const double *)at);
+}
+
 static char *text_of_seconds(const void *at)
 {
     int64_t value = *(const int64_t *)at;
@@ -433,6 +448,7 @@ static const struct kind {
     [CONFIG_SECONDS]      = {set_seconds, text_of_seconds, free_number,  sizeof(int64_t)},
     [CONFIG_MILLISECONDS] = {set_integer, text_of_integer, free_number,  sizeof(int64_t)},
     [CONFIG_BYTES]        = {set_bytes,   text_of_integer, free_number,  sizeof(int64_t)},
+    [CONFIG_NUMBER]       = {set_number,  text_of_number,  free_number,  sizeof(double)},
     [CONFIG_LIST]         = {set_words,   text_of_list,    free_list_at, sizeof(struct config_list)},
     [CONFIG_CHOICE]       = {set_choice,  text_of_text,    free_text,    sizeof(char *)},
     [CONFIG_LISTEN]       = {set_listen,  text_of_listen,  free_list_at, sizeof(struct config_list)},
@@ -450,6 +466,7 @@ bool value_set(struct config *config, const struct config_key *key, const char *
         char *text;
         bool boolean;
         int64_t number;
+        double fraction;
         struct config_list list;
     } parsed = {0};
     const struct kind *kind = &kinds[key->kind];

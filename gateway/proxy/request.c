@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "gateway/base/metrics.h"
+#include "gateway/chain/scope.h"
+#include "gateway/chain/span.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/access_log.h"
 #include "gateway/proxy/inside.h"
@@ -128,6 +130,15 @@ void request_read_origin(struct request *request)
     request->chain.hop.scheme = request->origin.scheme;
 }
 
+static void record_spans(struct request *request)
+{
+    struct chain_spans *spans = exchange_alloc(request->exchange, sizeof(*spans));
+
+    *spans = (struct chain_spans){.wanted = request->settings->traced,
+                                  .sampling_rate = request->settings->sampling_rate};
+    request->chain.spans = spans;
+}
+
 static struct request *begin(struct proxy *proxy, struct exchange *exchange)
 {
     struct request *request = exchange_alloc(exchange, sizeof(*request));
@@ -145,6 +156,8 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     request->chain.redis = at->redis;
     request->chain.templates = &request->settings->templates;
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
+    if (request->settings->traced != 0 && scope_reads_spans(request->snapshot->scope))
+        record_spans(request);
     chain_start(&request->chain);
     request->end.on_end = on_end;
     metrics_add(METRIC_HTTP_RUNNING, 1);

@@ -27,6 +27,7 @@ struct hop;
 struct proxy_loop;
 struct settings;
 struct snapshot;
+struct span;
 
 enum {
     REQUEST_MAGIC = 0x72657173,
@@ -66,6 +67,7 @@ struct request {
     const struct hop *hop;           /* of the service; NULL: none */
     const struct balanced *balanced; /* the upstream that its host names; NULL: it is a host */
     struct resolver_query query;
+    struct span *resolving_span; /* NULL: none */
     bool resolving;
     const struct resolver_answer *resolved; /* a reference */
     bool proxied;                           /* it is on its way to an upstream, or was */

@@ -10,6 +10,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/chain/span.h"
 #include "gateway/config/header_tokens.h"
 #include "gateway/proxy/templates.h"
 
@@ -55,6 +56,19 @@ static void read_templates(struct settings *settings, const struct config *confi
     config_problems_fini(&problems);
 }
 
+/* "off" wherever it stands is the last word. */
+static unsigned traced_kinds(const struct config_list *words)
+{
+    unsigned kinds = 0;
+
+    for (size_t i = 0; i < words->count; i++) {
+        if (strcasecmp(words->at[i], "off") == 0)
+            return 0;
+        kinds |= span_kinds_of(words->at[i]);
+    }
+    return kinds;
+}
+
 struct settings *settings_new(const struct config *config)
 {
     struct settings *settings = mem_zalloc(sizeof(*settings));
@@ -70,6 +84,8 @@ struct settings *settings_new(const struct config *config)
     settings->real_ip_header = owned(config->real_ip_header);
     settings->real_ip_is_peer = strcmp(config->real_ip_header, "proxy_protocol") == 0;
     settings->real_ip_recursive = config->real_ip_recursive;
+    settings->traced = traced_kinds(&config->tracing_instrumentations);
+    settings->sampling_rate = config->tracing_sampling_rate;
     settings->debug_headers = config->allow_debug_header;
     settings->takes_min_position = config->proxy_min_position;
     settings->refuse_when_stale = strcmp(config->cluster_stale_policy, "refuse") == 0;

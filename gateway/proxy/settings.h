@@ -32,6 +32,8 @@ struct settings {
     struct config_port_map *port_maps;
     size_t port_map_count;
     bool debug_headers;
+    unsigned traced; /* bits of chain/span.h */
+    double sampling_rate;
     bool refuse_when_stale;
     bool takes_min_position;
     struct settings *next; /* the proxy's list of all it has made */

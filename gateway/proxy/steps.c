@@ -10,6 +10,7 @@
 
 #include "bus/bus.h"
 #include "gateway/chain/grpc_error.h"
+#include "gateway/chain/span.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/hop.h"
 #include "gateway/proxy/hop_by_hop.h"
@@ -148,7 +149,10 @@ static enum step_result step_route(struct request *request)
         .headers = (const void *)from->headers.at,
         .header_count = from->headers.count,
     };
-    if (!router_match(request->snapshot->router, &query, &match))
+    struct span *span = span_begin(chain, SPAN_ROUTER, STR_NONE);
+    bool is_known = router_match(request->snapshot->router, &query, &match);
+    span_end(span);
+    if (!is_known)
         return refuse(request, 404, "no Route matched with those values");
     chain->route = match.route;
     request->has_route_path = match.path_index != SIZE_MAX;
@@ -272,6 +276,7 @@ static void on_resolved(struct resolver_query *query, const struct resolver_answ
     struct request *request = CONTAINER_OF(query, struct request, query);
 
     request->resolving = false;
+    span_end(request->resolving_span);
     request->resolved = resolver_answer_ref(answer);
     request_resume(request);
 }
@@ -280,6 +285,7 @@ static enum step_result resolve(struct request *request, struct str name, enum r
 {
     request->query = (struct resolver_query){.loop = request->at->loop, .use = use, .on_done = on_resolved};
     request->resolving = true;
+    request->resolving_span = span_begin(&request->chain, SPAN_DNS_QUERY, name);
     resolver_ask(request->at->proxy->resolver, name, &request->query);
     return STEP_WAIT;
 }
