@@ -21,7 +21,6 @@ static const struct plugin_schema *const schemas[] = {
     &ldap_auth_plugin_schema,
     &loggly_plugin_schema,
     &oauth2_plugin_schema,
-    &opentelemetry_plugin_schema,
     &post_function_plugin_schema,
     &pre_function_plugin_schema,
     &proxy_cache_plugin_schema,
@@ -30,7 +29,6 @@ static const struct plugin_schema *const schemas[] = {
     &syslog_plugin_schema,
     &tcp_log_plugin_schema,
     &udp_log_plugin_schema,
-    &zipkin_plugin_schema,
     /* clang-format on */
 };
 

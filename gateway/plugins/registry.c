@@ -17,6 +17,7 @@
 #include "gateway/plugins/ip_restriction.h"
 #include "gateway/plugins/jwt.h"
 #include "gateway/plugins/key_auth.h"
+#include "gateway/plugins/opentelemetry.h"
 #include "gateway/plugins/prometheus.h"
 #include "gateway/plugins/rate_limiting.h"
 #include "gateway/plugins/request_size_limiting.h"
@@ -24,8 +25,10 @@
 #include "gateway/plugins/request_transformer.h"
 #include "gateway/plugins/response_ratelimiting.h"
 #include "gateway/plugins/response_transformer.h"
+#include "gateway/plugins/zipkin.h"
 
 static const struct plugin *const plugins[] = {
+    &zipkin_plugin,                /* 100000 */
     &bot_detection_plugin,         /* 2500 */
     &cors_plugin,                  /* 2000 */
     &jwt_plugin,                   /* 1450 */
@@ -39,6 +42,7 @@ static const struct plugin *const plugins[] = {
     &response_ratelimiting_plugin, /* 900 */
     &request_transformer_plugin,   /* 801 */
     &response_transformer_plugin,  /* 800 */
+    &opentelemetry_plugin,         /* 14 */
     &prometheus_plugin,            /* 13 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */

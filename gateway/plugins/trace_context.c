@@ -81,17 +81,45 @@ struct str trace_id_text(struct exchange *exchange, const struct trace_id *id)
                         : exchange_printf(exchange, "%016" PRIx64 "%016" PRIx64, id->high, id->low);
 }
 
+/* Which formats go out, one or two; returns how many. */
+static size_t choose(const struct trace_choice *choice, const struct trace_context *found,
+                     const struct trace_form *chosen[2])
+{
+    enum trace_format also = choice->also != found->format ? choice->also : TRACE_NO_FORMAT;
+    size_t count = 0;
+
+    if (found->format != TRACE_NO_FORMAT)
+        chosen[count++] = &trace_forms[found->format];
+    if (also != TRACE_NO_FORMAT)
+        chosen[count++] = &trace_forms[also];
+    if (count == 0)
+        chosen[count++] = &trace_forms[choice->otherwise];
+    return count;
+}
+
+struct str trace_id_shown(struct exchange *exchange, const struct trace_choice *choice,
+                          const struct trace_context *found, const struct trace_id *id)
+{
+    const struct trace_form *chosen[2];
+    size_t count = choose(choice, found, chosen);
+    struct str first = chosen[0]->show(exchange, id);
+
+    if (count == 1 || strcmp(chosen[0]->shown_as, chosen[1]->shown_as) == 0)
+        return exchange_printf(exchange, "{\"%s\":\"%.*s\"}", chosen[0]->shown_as, STR_ARG(first));
+    struct str second = chosen[1]->show(exchange, id);
+    return exchange_printf(exchange, "{\"%s\":\"%.*s\",\"%s\":\"%.*s\"}", chosen[0]->shown_as, STR_ARG(first),
+                           chosen[1]->shown_as, STR_ARG(second));
+}
+
 void trace_context_write(struct exchange *exchange, const struct trace_choice *choice,
                          const struct trace_context *found, const struct trace_context *context)
 {
+    const struct trace_form *chosen[2];
+    size_t count = choose(choice, found, chosen);
     bool is_other = found->id.high != context->id.high || found->id.low != context->id.low;
 
-    if (found->format == TRACE_NO_FORMAT && choice->also == TRACE_NO_FORMAT)
-        trace_forms[choice->otherwise].write(exchange, context);
-    if (found->format != TRACE_NO_FORMAT)
-        trace_forms[found->format].write(exchange, context);
-    if (choice->also != TRACE_NO_FORMAT && choice->also != found->format)
-        trace_forms[choice->also].write(exchange, context);
+    for (size_t i = 0; i < count; i++)
+        chosen[i]->write(exchange, context);
     if (is_other)
         (void)headers_remove(&exchange_request(exchange)->headers, STR("tracestate"));
 }

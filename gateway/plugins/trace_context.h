@@ -78,6 +78,10 @@ uint64_t trace_span_id_new(void);
 /* 32 digits, or 16 of a short one. */
 struct str trace_id_text(struct exchange *exchange, const struct trace_id *id);
 
+/* For the log: a JSON object of the id as each format has it that is written, {"w3c":"0af7..."}. */
+struct str trace_id_shown(struct exchange *exchange, const struct trace_choice *choice,
+                          const struct trace_context *found, const struct trace_id *id);
+
 /*
  * Says it to the upstream in the formats of `choice`; `context` is of the span that calls it. found: the
  * format it came in. A tracestate that belongs to another trace goes.

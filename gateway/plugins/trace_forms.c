@@ -323,14 +323,19 @@ static void read_aws(const struct headers *headers, struct trace_context *contex
         *context = read;
 }
 
+static struct str aws_text(struct exchange *exchange, const struct trace_id *id)
+{
+    return exchange_printf(exchange, "1-%08" PRIx64 "-%08" PRIx64 "%016" PRIx64, id->high >> 32,
+                           id->high & 0xffffffff, id->low);
+}
+
 static void write_aws(struct exchange *exchange, const struct trace_context *context)
 {
-    const struct trace_id *id = &context->id;
+    struct str id = aws_text(exchange, &context->id);
 
     set(exchange, STR("x-amzn-trace-id"),
-        exchange_printf(exchange,
-                        "Root=1-%08" PRIx64 "-%08" PRIx64 "%016" PRIx64 ";Parent=%016" PRIx64 ";Sampled=%s",
-                        id->high >> 32, id->high & 0xffffffff, id->low, context->span, flag(context)));
+        exchange_printf(exchange, "Root=%.*s;Parent=%016" PRIx64 ";Sampled=%s", STR_ARG(id), context->span,
+                        flag(context)));
 }
 
 /* ---- Google ---- */
@@ -384,12 +389,12 @@ static void write_gcp(struct exchange *exchange, const struct trace_context *con
 
 const struct trace_form trace_forms[TRACE_FORMAT_COUNT] = {
     /* clang-format off */
-    [TRACE_B3]        = {"b3",        {NULL, 0}, has_b3, read_b3_lines, write_b3, true},
-    [TRACE_B3_SINGLE] = {"b3-single", {NULL, 0}, has_b3_single, read_b3_single, write_b3_single, true},
-    [TRACE_W3C]       = {"w3c",       {"traceparent", 11}, NULL, read_w3c, write_w3c, false},
-    [TRACE_JAEGER]    = {"jaeger",    {"uber-trace-id", 13}, NULL, read_jaeger, write_jaeger, true},
-    [TRACE_OT]        = {"ot",        {NULL, 0}, has_ot, read_ot, write_ot, false},
-    [TRACE_AWS]       = {"aws",       {"x-amzn-trace-id", 15}, NULL, read_aws, write_aws, false},
-    [TRACE_GCP]       = {"gcp",       {"x-cloud-trace-context", 21}, NULL, read_gcp, write_gcp, false},
+    [TRACE_B3]        = {"b3",        {NULL, 0}, has_b3, read_b3_lines, write_b3, trace_id_text, "b3", true},
+    [TRACE_B3_SINGLE] = {"b3-single", {NULL, 0}, has_b3_single, read_b3_single, write_b3_single, trace_id_text, "b3", true},
+    [TRACE_W3C]       = {"w3c",       {"traceparent", 11}, NULL, read_w3c, write_w3c, long_text, "w3c", false},
+    [TRACE_JAEGER]    = {"jaeger",    {"uber-trace-id", 13}, NULL, read_jaeger, write_jaeger, trace_id_text, "jaeger", true},
+    [TRACE_OT]        = {"ot",        {NULL, 0}, has_ot, read_ot, write_ot, trace_id_text, "ot", false},
+    [TRACE_AWS]       = {"aws",       {"x-amzn-trace-id", 15}, NULL, read_aws, write_aws, aws_text, "aws", false},
+    [TRACE_GCP]       = {"gcp",       {"x-cloud-trace-context", 21}, NULL, read_gcp, write_gcp, long_text, "gcp", false},
     /* clang-format on */
 };

@@ -25,6 +25,8 @@ struct trace_form {
     /* What cannot be read leaves the context as it was; decisions of their own line may stand. */
     void (*read)(const struct headers *headers, struct trace_context *context);
     void (*write)(struct exchange *exchange, const struct trace_context *context);
+    struct str (*show)(struct exchange *exchange, const struct trace_id *id); /* the id alone */
+    const char *shown_as;
     bool shares_span;
 };
 

@@ -4,7 +4,7 @@
 import pytest
 
 from admin_api import KINDS, NOWHERE, assert_answer, new_id, not_run, rule, send, violation, wrong
-from plugin_settings import IDLE, LEAST, NEVER, RUNNING
+from plugin_settings import ABSENT, IDLE, LEAST, NEVER, RUNNING
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -69,7 +69,7 @@ def test_none_of_them_can_be_configured(cluster):
         assert_answer(cluster.a.admin("PUT", f"/plugins/{new_id()}", json=body), 400, expected)
         assert_answer(cluster.a.admin("PATCH", f"/plugins/{made['id']}", json=body), 400, expected)
     for kind in KINDS:
-        assert_answer(send(cluster.a, kind, "POST", "/plugins", {"name": "zipkin", "config": {}}), 400, wrong("name", reason("zipkin")))
+        assert_answer(send(cluster.a, kind, "POST", "/plugins", {"name": "oauth2", "config": {}}), 400, wrong("name", reason("oauth2")))
     assert cluster.a.admin("GET", "/plugins").json["data"] == [made]
 
 
@@ -81,16 +81,16 @@ def test_lists_name_what_runs(cluster):
 
 
 def test_the_setting_decides_what_is_known(own_cluster, postgres):
-    node = own_cluster(redis=False, postgres=postgres, settings={"plugins": "key-auth, acl, zipkin, pre-function"}, names=("a",)).a
+    node = own_cluster(redis=False, postgres=postgres, settings={"plugins": "key-auth, acl, oauth2, pre-function"}, names=("a",)).a
     log = node.log()
-    assert "plugins: 'zipkin' is listed, but this gateway does not run it yet; it cannot be configured" in log
+    assert "plugins: 'oauth2' is listed, but this gateway does not have it; it cannot be configured" in log
     assert "plugins: 'pre-function' is listed, but it runs Lua, which this gateway does not do" in log
     assert "'cors'" not in log and "'key-auth'" not in log
-    assert_answer(node.admin("POST", "/plugins", json={"name": "zipkin"}), 400,
-                  wrong("name", not_run("zipkin", running=", ".join(name for name in RUNNING if name in ("key-auth", "acl")))))
+    assert_answer(node.admin("POST", "/plugins", json={"name": "oauth2"}), 400,
+                  wrong("name", not_run("oauth2", ABSENT, running=", ".join(name for name in RUNNING if name in ("key-auth", "acl")))))
     assert_answer(node.admin("POST", "/plugins", json={"name": "cors"}), 400,
                   wrong("name", "plugin 'cors' not enabled; add it to the 'plugins' configuration property"))
-    assert node.admin("GET", "/schemas/plugins/zipkin").status == 200
+    assert node.admin("GET", "/schemas/plugins/oauth2").status == 200
     assert_answer(node.admin("GET", "/schemas/plugins/cors"), 404, {"message": "No plugin named 'cors'"})
     assert_answer(node.admin("POST", "/schemas/plugins/validate", json={"name": "cors"}), 400,
                   wrong("name", "plugin 'cors' not enabled; add it to the 'plugins' configuration property"))

@@ -1,0 +1,94 @@
+/*
+ * trace_sink - see trace_sink.h.
+ */
+
+#include "gateway/plugins/trace_sink.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/chain/delivery_queue.h"
+#include "gateway/model/document.h"
+
+/* A line end inside would be lines of their own: such a header stays away. */
+static bool is_one_line(const char *text)
+{
+    return strpbrk(text, "\r\n") == NULL;
+}
+
+static char **make_lines(const struct trace_sink_options *options, size_t *count)
+{
+    size_t room = 1 + (size_t)cJSON_GetArraySize(options->headers);
+    char **lines = mem_zalloc(room * sizeof(*lines));
+    const cJSON *header;
+
+    lines[0] = mem_strdup(options->content_type);
+    *count = 1;
+    cJSON_ArrayForEach(header, options->headers)
+    {
+        if (cJSON_IsString(header) && is_one_line(header->string) && is_one_line(header->valuestring))
+            lines[(*count)++] = mem_printf("%s: %s", header->string, header->valuestring);
+    }
+    return lines;
+}
+
+/* One bound for a try as a whole: what its parts may take, together. */
+static int64_t timeout_ms(const cJSON *config)
+{
+    return document_int(config, "connect_timeout", 0) + document_int(config, "send_timeout", 0) +
+           document_int(config, "read_timeout", 0);
+}
+
+static void read_rules(const cJSON *config, const struct trace_sink_options *options,
+                       struct delivery_rules *rules)
+{
+    delivery_rules_read(cJSON_GetObjectItemCaseSensitive(config, "queue"), rules);
+    int64_t batch = options->batch != NULL ? document_int(config, options->batch, 0) : 0;
+    int64_t pause_s = options->pause_s != NULL ? document_int(config, options->pause_s, -1) : -1;
+
+    if (batch > 0)
+        rules->max_batch_size = (size_t)batch;
+    if (pause_s >= 0 && pause_s <= INT64_MAX / 1000000)
+        rules->max_coalescing_us = pause_s * 1000000;
+}
+
+/* Without what may stand in front of the host: that can be a password. */
+static char *shown(const struct trace_sink_options *options)
+{
+    const char *host = strstr(options->url, "://");
+    host = host != NULL ? host + 3 : options->url;
+    size_t len = strcspn(host, "/?#");
+    const char *user = memchr(host, '@', len);
+
+    if (user != NULL) {
+        len -= (size_t)(user + 1 - host);
+        host = user + 1;
+    }
+    return mem_printf("%s to %.*s", options->plugin, (int)len, host);
+}
+
+struct delivery_queue *trace_sink_new(const cJSON *config, const struct trace_sink_options *options)
+{
+    size_t count;
+    char **lines = make_lines(options, &count);
+    char *name = shown(options);
+    const struct delivery_http_options http = {
+        .url = options->url,
+        .method = "POST",
+        .headers = (const char *const *)lines,
+        .header_count = count,
+        .timeout_ms = timeout_ms(config),
+        .keepalive_ms = 60000,
+        .frame = options->frame,
+    };
+    struct delivery_options queue = {.name = name, .sender = delivery_http_new(&http)};
+
+    read_rules(config, options, &queue.rules);
+    struct delivery_queue *made = delivery_queue_new(&queue);
+    for (size_t i = 0; i < count; i++)
+        free(lines[i]);
+    free(lines);
+    free(name);
+    return made;
+}
