@@ -47,6 +47,8 @@ struct bus_subscriber {
      * Cannot fail.
      */
     void (*restart)(void *arg, uint64_t head, int64_t head_tag);
+    /* A poll has found nothing: time to tidy up. NULL: nothing is to be. */
+    void (*idle)(void *arg);
     void *arg;
 };
 

@@ -304,6 +304,8 @@ static bool poll_log(struct follow *follow, bool news_expected, struct bus_err *
     switch (reader_judge_head(&follow->board->reader, &poll, &head, &reason)) {
     case READER_IDLE:
         board_count(follow->board, &follow->board->stats.idle_polls, 1);
+        if (follow->subscriber.idle != NULL)
+            follow->subscriber.idle(follow->subscriber.arg);
         return true;
     case READER_NEWS:
         return read_news(follow, &poll, err);

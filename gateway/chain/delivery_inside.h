@@ -53,7 +53,6 @@ struct batch {
     enum batch_phase phase;
     enum delivery_end end;
     int64_t first_try_us, retry_at_us;
-    unsigned failures;
 };
 
 struct losses {

@@ -52,6 +52,19 @@ void delivery_rules_read(const cJSON *record, struct delivery_rules *rules)
     };
 }
 
+/* The older fields count unless they say what used to be their default. */
+void delivery_rules_of(const cJSON *config, struct delivery_rules *rules)
+{
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(config, "queue_size");
+    const cJSON *delay = cJSON_GetObjectItemCaseSensitive(config, "flush_timeout");
+
+    delivery_rules_read(cJSON_GetObjectItemCaseSensitive(config, "queue"), rules);
+    if (cJSON_IsNumber(size) && size->valuedouble != 1 && size->valuedouble >= 1)
+        rules->max_batch_size = (size_t)size->valuedouble;
+    if (cJSON_IsNumber(delay) && delay->valuedouble != 2 && delay->valuedouble >= 0)
+        rules->max_coalescing_us = microseconds(config, "flush_timeout", 1);
+}
+
 /* ---- entries ---- */
 
 static struct delivery_entry *entry_new(struct str bytes)
@@ -264,11 +277,11 @@ static void drop(struct batch *batch, bool is_lost)
     free(batch);
 }
 
-static int64_t rest_us(const struct delivery_rules *rules, unsigned failures)
+static int64_t rest_us(const struct delivery_rules *rules, unsigned tries)
 {
     int64_t rest = rules->first_retry_us;
 
-    for (unsigned i = 1; i < failures && i < DOUBLINGS_MAX && rest < rules->longest_retry_us; i++)
+    for (unsigned i = 1; i < tries && i < DOUBLINGS_MAX && rest < rules->longest_retry_us; i++)
         rest *= 2;
     return rest < rules->longest_retry_us ? rest : rules->longest_retry_us;
 }
@@ -308,9 +321,9 @@ static void settle(struct batch *batch, int64_t now_us)
         drop(batch, /* is_lost= */ true);
         return;
     }
-    batch->failures++;
+    batch->super.tries++;
     batch->phase = BATCH_RESTING;
-    batch->retry_at_us = now_us + rest_us(rules, batch->failures);
+    batch->retry_at_us = now_us + rest_us(rules, batch->super.tries);
 }
 
 /* Batches under way: what has ended, and what has rested. */

@@ -66,8 +66,9 @@ struct delivery_batch {
     struct delivery_queue *queue;
     const struct delivery_entry *first;
     size_t count;
-    size_t bytes; /* of the entries */
-    void *state;  /* the sender's own; NULL at each try */
+    size_t bytes;   /* of the entries */
+    unsigned tries; /* that have failed before */
+    void *state;    /* the sender's own; NULL at each try */
 };
 
 enum delivery_end {
@@ -87,6 +88,9 @@ struct delivery_options {
 
 /* The rules of a complete record; NULL: the defaults. */
 void delivery_rules_read(const cJSON *record, struct delivery_rules *rules);
+/* Of a plugin's config: its record `queue`, but what the older fields say (queue_size, flush_timeout) stands
+ * instead. */
+void delivery_rules_of(const cJSON *config, struct delivery_rules *rules);
 
 /* Unknown to any thread until its first entry. */
 struct delivery_queue *delivery_queue_new(const struct delivery_options *options);

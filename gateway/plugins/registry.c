@@ -13,7 +13,9 @@
 #include "gateway/plugins/bot_detection.h"
 #include "gateway/plugins/correlation_id.h"
 #include "gateway/plugins/cors.h"
+#include "gateway/plugins/file_log.h"
 #include "gateway/plugins/hmac_auth.h"
+#include "gateway/plugins/http_log.h"
 #include "gateway/plugins/ip_restriction.h"
 #include "gateway/plugins/jwt.h"
 #include "gateway/plugins/key_auth.h"
@@ -44,6 +46,8 @@ static const struct plugin *const plugins[] = {
     &response_transformer_plugin,  /* 800 */
     &opentelemetry_plugin,         /* 14 */
     &prometheus_plugin,            /* 13 */
+    &http_log_plugin,              /* 12 */
+    &file_log_plugin,              /* 9 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };

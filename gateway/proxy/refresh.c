@@ -233,6 +233,14 @@ static bool apply(void *arg, const struct bus_batch *batch, struct bus_err *bus_
     return true;
 }
 
+/* What requests have let go of since the last change: plugins that were deleted then finish what they do. */
+static void idle(void *arg)
+{
+    const struct refresh *refresh = arg;
+
+    snapshot_sweep(refresh->options.place);
+}
+
 struct refresh *refresh_new(const struct refresh_options *options)
 {
     struct refresh *refresh = mem_zalloc(sizeof(*refresh));
@@ -254,5 +262,6 @@ void refresh_free(struct refresh *refresh)
 
 struct bus_subscriber refresh_subscriber(struct refresh *refresh)
 {
-    return (struct bus_subscriber){.apply = apply, .load = load, .restart = restart, .arg = refresh};
+    return (struct bus_subscriber){
+        .apply = apply, .load = load, .restart = restart, .idle = idle, .arg = refresh};
 }
