@@ -114,11 +114,17 @@ enum exchange_more {
 void exchange_send(struct exchange *exchange, struct str bytes, enum exchange_more more,
                    void (*on_sent)(struct exchange *exchange, void *arg), void *arg);
 
+/* What a tunnel has carried, in bytes that were written. */
+struct exchange_tunnel_sum {
+    uint64_t to_client, to_upstream;
+};
+
 /* What follows a 101 (client.h). */
 struct exchange_tunnel {
     const struct headers *headers; /* of the 101 */
     int idle_ms;                   /* 0: no limit */
-    void (*on_end)(void *arg);     /* NULL, or called once, when both connections are closed */
+    /* NULL, or called once, when both connections are closed; the exchange is over by then. */
+    void (*on_end)(void *arg, const struct exchange_tunnel_sum *sum);
     void *arg;
 };
 

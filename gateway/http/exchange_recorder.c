@@ -30,6 +30,7 @@ struct recorder {
     void *on_sent_arg;
     void (*on_gone)(struct exchange *exchange, void *arg);
     void *on_gone_arg;
+    struct exchange_tunnel tunnel; /* whose end comes with the exchange's; `headers` are gone */
 };
 
 static struct recorder *of(const struct exchange *exchange)
@@ -113,8 +114,7 @@ static void record_tunnel(struct exchange *exchange, h2o_socket_t *upstream,
 
     record_reply(exchange, &answer, STR_NONE);
     h2o_socket_close(upstream);
-    if (options->on_end != NULL)
-        options->on_end(options->arg);
+    of(exchange)->tunnel = *options;
 }
 
 static const struct exchange_backend backend = {
@@ -149,6 +149,8 @@ void exchange_recorder_free(struct exchange *exchange)
     struct recorder *recorder = of(exchange);
 
     exchange_run_ends(exchange);
+    if (recorder->tunnel.on_end != NULL)
+        recorder->tunnel.on_end(recorder->tunnel.arg, &(struct exchange_tunnel_sum){0});
     while (recorder->pieces != NULL) {
         struct piece *piece = recorder->pieces;
 

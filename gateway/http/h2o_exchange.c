@@ -486,7 +486,7 @@ static void on_upgraded(void *arg, h2o_socket_t *client, size_t request_size)
     if (client == NULL) {
         h2o_socket_close(pending->upstream);
         if (pending->options.on_end != NULL)
-            pending->options.on_end(pending->options.arg);
+            pending->options.on_end(pending->options.arg, &(struct exchange_tunnel_sum){0});
     } else {
         h2o_buffer_consume(&client->input, request_size);
         tunnel_start(pending->connection->at->loop, client, pending->upstream, &pending->options,

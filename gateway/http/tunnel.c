@@ -20,6 +20,7 @@ struct side {
     h2o_socket_t *sock;
     struct side *other;
     size_t writing; /* bytes of the other side's input on their way out here */
+    uint64_t written;
     bool tls;
     bool ended; /* it sends no more */
 };
@@ -29,7 +30,7 @@ struct tunnel {
     struct side client, upstream;
     struct timer idle;
     int idle_ms;
-    void (*on_end)(void *arg);
+    void (*on_end)(void *arg, const struct exchange_tunnel_sum *sum);
     void *on_end_arg;
     struct tunnel **slot;
 };
@@ -57,6 +58,7 @@ static void on_written(h2o_socket_t *sock, const char *error)
     }
     note_progress(to->tunnel);
     h2o_buffer_consume(&to->other->sock->input, to->writing);
+    to->written += to->writing;
     to->writing = 0;
     h2o_socket_read_start(to->other->sock, on_readable);
 }
@@ -147,11 +149,13 @@ void tunnel_start(struct loop *loop, h2o_socket_t *client, h2o_socket_t *upstrea
 
 void tunnel_close(struct tunnel *tunnel)
 {
+    const struct exchange_tunnel_sum sum = {tunnel->client.written, tunnel->upstream.written};
+
     *tunnel->slot = NULL;
     timer_stop(&tunnel->idle);
     h2o_socket_close(tunnel->upstream.sock);
     h2o_socket_close(tunnel->client.sock);
     if (tunnel->on_end != NULL)
-        tunnel->on_end(tunnel->on_end_arg);
+        tunnel->on_end(tunnel->on_end_arg, &sum);
     free(tunnel);
 }

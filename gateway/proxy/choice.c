@@ -240,20 +240,12 @@ void choice_answered(struct request *request, int status)
     peer_answered(choice->peer, loop_clock_us() - choice->began_us, loop_now_ms(request->at->loop));
 }
 
-static void on_tunnel_end(void *arg)
+struct peer *choice_give(struct request *request)
 {
-    peer_end(arg);
-}
+    struct peer *peer = request->relay.choice.peer;
 
-void choice_hand_over(struct request *request, void (**on_end)(void *arg), void **arg)
-{
-    struct choice *choice = &request->relay.choice;
-
-    if (choice->peer == NULL)
-        return;
-    *on_end = on_tunnel_end;
-    *arg = choice->peer;
-    choice->peer = NULL;
+    request->relay.choice.peer = NULL;
+    return peer;
 }
 
 void choice_end(struct request *request)

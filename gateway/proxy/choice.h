@@ -45,7 +45,7 @@ enum choice_result {
 enum choice_result choice_make(struct request *request, struct str *awaited);
 void choice_failed(struct request *request, enum client_failure failure);
 void choice_answered(struct request *request, int status);
-/* The try outlives the request: *on_end(*arg) ends it. Both stay as they are when there is no peer. */
-void choice_hand_over(struct request *request, void (**on_end)(void *arg), void **arg);
+/* The try outlives the request: its peer, for the caller to end; NULL: there is none. */
+struct peer *choice_give(struct request *request);
 /* Fine when there is none. */
 void choice_end(struct request *request);

@@ -28,6 +28,7 @@
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/proxy/tls_settings.h"
+#include "gateway/proxy/tunnelled.h"
 #include "gateway/proxy/upstream_head.h"
 #include "gateway/router/path.h"
 
@@ -235,7 +236,9 @@ static void join(struct request *request, struct client *client)
 
     request->relay.client = NULL;
     request->whole = true;
-    choice_hand_over(request, &tunnel.on_end, &tunnel.arg);
+    request->tunnelled = tunnelled_new(request, choice_give(request));
+    tunnel.on_end = tunnelled_end;
+    tunnel.arg = request->tunnelled;
     client_tunnel(client, &tunnel);
 }
 

@@ -17,6 +17,7 @@
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/proxy/steps.h"
+#include "gateway/proxy/tunnelled.h"
 
 /* 32 hexadecimal digits; unique, not secret. */
 static void make_id(struct request *request)
@@ -60,7 +61,10 @@ static void log_access(struct request *request)
         line.upstream_status = relay->status != 0 ? relay->status : -1;
         line.retries = relay->tries > 1 ? relay->tries - 1 : 0;
     }
-    access_log_add(request->at->access, request->settings->access_format, &line);
+    if (request->tunnelled != NULL)
+        tunnelled_hold(request->tunnelled, &line);
+    else
+        access_log_add(request->at->access, request->settings->access_format, &line);
 }
 
 /* What was refused at the door did not come so far. */

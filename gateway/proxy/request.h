@@ -75,8 +75,9 @@ struct request {
     char id[REQUEST_ID_SIZE];
     /* What the router has found, but for the route. */
     bool has_route_path;
-    size_t matched_length; /* bytes of the path that the route's path matched */
-    bool whole;            /* its answer has been handed over to the end */
+    size_t matched_length;       /* bytes of the path that the route's path matched */
+    bool whole;                  /* its answer has been handed over to the end */
+    struct tunnelled *tunnelled; /* what stays of it; NULL: it has not become a tunnel */
 };
 
 /* Handler of the proxy's servers; arg is the proxy. */

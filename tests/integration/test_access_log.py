@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from raw_upstream import RawUpstream
 from support import PROGRAM, eventually, free_ports, raw
 
 COMBINED = re.compile(r'^(\S+) - (\S+) \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "(\S+) (\S+) (HTTP/1\.[01])" (\d{3}) (\d+) "([^"]*)" "([^"]*)"$')
@@ -93,6 +94,35 @@ def check_clients_that_leave(node):
     assert (line["status"], line["aborted"]) == (200, True) and line["bytes_out"] < 50000000
 
 
+def check_tunnels(node):
+    """Their line comes at their end."""
+    def serve(_, link):
+        link.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        got = 0
+        while got < 30000:
+            got += len(link.recv(65536))
+        link.sendall(b"y" * 50000)
+        time.sleep(0.5)
+
+    upstream = RawUpstream(serve)
+    node.admin("PUT", "/services/tunnels", json={"url": upstream.url})
+    node.cluster.route("tunnels", service="tunnels")
+    with socket.create_connection(("127.0.0.1", node.proxy_port), timeout=20) as link:
+        link.sendall(b"GET /tunnels/it?x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUser-Agent: w\r\n\r\n")
+        assert link.recv(65536).startswith(b"HTTP/1.1 101")
+        time.sleep(0.3)
+        assert not [line for line in lines(node.access) if "/tunnels/it" in line]
+        link.sendall(b"x" * 30000)
+        while link.recv(65536):
+            pass
+    line = line_of(node.access, "/tunnels/it")
+    expected = {"status": 101, "aborted": False, "bytes_in": 30000, "bytes_out": 50000, "uri": "/tunnels/it?x", "method": "GET", "route": "tunnels",
+                "service": "tunnels", "upstream_addresses": [f"127.0.0.1:{upstream.port}"], "upstream_status": 101, "user_agent": "w", "host": "x"}
+    assert {name: line[name] for name in expected} == expected
+    assert line["request_ms"] > 750 > line["gateway_ms"]
+    upstream.stop()
+
+
 def check_consumers_and_tls(node):
     node.cluster.route("keyed", paths=["/keyed"])
     assert node.admin("POST", "/routes/keyed/plugins", json={"name": "key-auth"}).status == 201
@@ -163,6 +193,7 @@ def test_one_line_per_request(node):
     check_failures(node)
     check_what_the_front_refuses(node)
     check_clients_that_leave(node)
+    check_tunnels(node)
     check_consumers_and_tls(node)
     check_injection(node)
     check_the_admin_log(node)

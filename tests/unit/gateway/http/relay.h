@@ -60,10 +60,11 @@ static inline void relay_on_sent(struct exchange *exchange, void *arg)
     client_consume(relayed->client);
 }
 
-static inline void relay_on_tunnel_end(void *arg)
+static inline void relay_on_tunnel_end(void *arg, const struct exchange_tunnel_sum *sum)
 {
     struct relay *relay = arg;
 
+    (void)sum;
     atomic_fetch_add(&relay->tunnels_ended, 1);
 }
 
