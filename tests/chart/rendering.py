@@ -3,8 +3,10 @@
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import yaml
 
@@ -50,9 +52,9 @@ def versions(case):
 
 
 @functools.cache
-def template(case, sets=(), major=3, version=NEWEST, chart=CHART):
+def template(case, sets=(), major=3, version=NEWEST, chart=CHART, release="rel"):
     """(exit status, what it printed). sets: texts of --set-json. case: a name in ci/, or None."""
-    command = [helm.program(major), "template", "rel", chart, "--namespace", "apps", "--kube-version", version]
+    command = [helm.program(major), "template", release, chart, "--namespace", "apps", "--kube-version", version]
     if case:
         command += ["-f", os.path.join(CASES, f"{case}-values.yaml")]
     for text in sets:
@@ -68,12 +70,19 @@ def rendered(case, sets=(), **options):
     return text
 
 
-def notes(case, sets=()):
-    """NOTES.txt, which only an installation prints; nothing is asked of a cluster."""
-    command = [helm.program(3), "install", "rel", CHART, "--namespace", "apps", "--dry-run=client", "--kube-version", NEWEST]
-    command = [word for word in command if not word.startswith("--kube-version") and word != NEWEST]
-    command += ["-f", os.path.join(CASES, f"{case}-values.yaml")]
-    for text in sets:
-        command += ["--set-json", text]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return run.stdout.partition("NOTES:\n")[2] or run.stderr
+def copy_with_notes(folder):
+    """A copy of the chart whose notes are an object, for helm template has none."""
+    chart = os.path.join(folder, "freshet")
+    shutil.copytree(CHART, chart)
+    notes = os.path.join(chart, "templates", "NOTES.txt")
+    with open(notes, encoding="utf-8") as file:
+        text = file.read()
+    os.remove(notes)
+    with open(os.path.join(chart, "templates", "notes.yaml"), "w", encoding="utf-8") as file:
+        file.write('{{ define "notes" }}' + text + '{{ end }}\napiVersion: v1\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | toJson }}\n')
+    return chart
+
+
+def notes(case):
+    with tempfile.TemporaryDirectory() as folder:
+        return next(item["text"] for item in objects(rendered(case, chart=copy_with_notes(folder))) if item["kind"] == "Notes")
