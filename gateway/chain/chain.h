@@ -33,6 +33,7 @@ struct window_counters;
 struct scope_index;
 struct cluster_counters;
 struct redis_pool;
+struct synced_teller;
 
 /* What all chains of a node share. */
 struct chain_world {
@@ -88,6 +89,7 @@ struct chain {
     const struct scope_index *scope; /* of the request's snapshot */
     struct exchange *exchange;
     struct redis_pool *redis;                /* the loop's; NULL: none */
+    struct synced_teller *teller;            /* likewise */
     const struct error_templates *templates; /* NULL: our own pages */
     const struct route *route;               /* NULL: none */
     const struct service *service;           /* NULL: none */

@@ -17,9 +17,8 @@
 #include "gateway/model/document.h"
 
 enum {
-    WINDOWS_MAX = 16,   /* that are taken together: periods */
-    IDENTITY_MAX = 512, /* in a key of others; an index of the database takes about 2,700 bytes */
-    DIGEST_TEXT_SIZE = 33
+    WINDOWS_MAX = 16,  /* that are taken together: periods */
+    IDENTITY_MAX = 512 /* in a key of others; an index of the database takes about 2,700 bytes */
 };
 
 /* ---- settings ---- */
@@ -63,41 +62,39 @@ struct key {
     struct digest identity, name;
 };
 
-static struct window_counter *find_counter(struct chain *chain, const struct tally *tally,
-                                           const struct digest *identity, const struct tally_window *window)
+void tally_digest(const struct chain *chain, const struct tally *tally, const struct tally_window *window,
+                  struct digest *digest)
 {
     struct key key = {.route = chain->running->route,
                       .service = chain->running->service,
                       .starts_s = window->starts_s,
-                      .ends_s = window->ends_s,
-                      .identity = *identity};
-    struct digest digest;
+                      .ends_s = window->ends_s};
 
+    digest_make(&chain->world->salt, tally->identity, &key.identity);
     if (window->name.len > 0)
         digest_make(&chain->world->salt, window->name, &key.name);
-    digest_make(&chain->world->salt, (struct str){(const char *)&key, sizeof(key)}, &digest);
-    return window_counters_get(chain->world->counters, &digest, window->ends_s * 1000, tally->now_s * 1000);
+    digest_make(&chain->world->salt, (struct str){(const char *)&key, sizeof(key)}, digest);
 }
 
-static struct digest identity_digest(const struct chain *chain, const struct tally *tally)
+static struct window_counter *find_counter(struct chain *chain, const struct tally *tally,
+                                           const struct tally_window *window)
 {
     struct digest digest;
 
-    digest_make(&chain->world->salt, tally->identity, &digest);
-    return digest;
+    tally_digest(chain, tally, window, &digest);
+    return window_counters_get(chain->world->counters, &digest, window->ends_s * 1000, tally->now_s * 1000);
 }
 
 /* All windows or none. */
 static enum tally_result take_here(struct chain *chain, struct tally *tally)
 {
-    struct digest identity = identity_digest(chain, tally);
     struct window_counter *counters[WINDOWS_MAX];
     bool is_over = false;
 
     assert(tally->count <= WINDOWS_MAX);
     for (size_t i = 0; i < tally->count; i++) {
         struct tally_window *window = &tally->windows[i];
-        counters[i] = find_counter(chain, tally, &identity, window);
+        counters[i] = find_counter(chain, tally, window);
         window->over = !window_counter_take(counters[i], window->limit, &window->used);
         window->used -= window->over ? 0 : 1;
         is_over |= window->over;
@@ -110,39 +107,33 @@ static enum tally_result take_here(struct chain *chain, struct tally *tally)
 
 static enum tally_result read_here(struct chain *chain, struct tally *tally)
 {
-    struct digest identity = identity_digest(chain, tally);
-
     for (size_t i = 0; i < tally->count; i++)
-        tally->windows[i].used =
-            window_counter_read(find_counter(chain, tally, &identity, &tally->windows[i]));
+        tally->windows[i].used = window_counter_read(find_counter(chain, tally, &tally->windows[i]));
     return TALLY_DONE;
 }
 
 static void add_here(struct chain *chain, const struct tally *tally)
 {
-    struct digest identity = identity_digest(chain, tally);
-
     for (size_t i = 0; i < tally->count; i++)
         if (tally->windows[i].amount > 0)
-            window_counter_add(find_counter(chain, tally, &identity, &tally->windows[i]),
-                               tally->windows[i].amount);
+            window_counter_add(find_counter(chain, tally, &tally->windows[i]), tally->windows[i].amount);
 }
 
 /* ---- places that answer later ---- */
 
 /* Others have to be able to read it, and to keep it: what is long or no text is known by its digest. */
-static struct str shared_identity(const struct chain *chain, const struct tally *tally,
-                                  char text[DIGEST_TEXT_SIZE])
+struct str tally_shared_identity(const struct chain *chain, const struct tally *tally,
+                                 char text[TALLY_IDENTITY_SIZE])
 {
     struct digest digest;
 
     if (tally->identity.len <= IDENTITY_MAX && str_is_utf8(tally->identity) &&
         memchr(tally->identity.at, '\0', tally->identity.len) == NULL)
         return tally->identity;
-    digest = identity_digest(chain, tally);
+    digest_make(&chain->world->salt, tally->identity, &digest);
     for (size_t i = 0; i < sizeof(digest.bytes); i++)
         (void)snprintf(text + 2 * i, 3, "%02x", digest.bytes[i]);
-    return (struct str){text, DIGEST_TEXT_SIZE - 1};
+    return (struct str){text, TALLY_IDENTITY_SIZE - 1};
 }
 
 static struct str put(char **at, struct str text)
@@ -170,8 +161,8 @@ static struct str put_period(char **at, const struct tally_window *window)
 
 struct tally_op *tally_op_new(struct chain *chain, const struct tally *tally, enum tally_kind kind)
 {
-    char text[DIGEST_TEXT_SIZE];
-    struct str identity = shared_identity(chain, tally, text);
+    char text[TALLY_IDENTITY_SIZE];
+    struct str identity = tally_shared_identity(chain, tally, text);
     size_t bytes = identity.len;
 
     for (size_t i = 0; i < tally->count; i++)
@@ -246,7 +237,7 @@ static bool has_short_names(const struct tally *tally)
     return true;
 }
 
-static enum tally_result ask(struct chain *chain, struct tally *tally, enum tally_kind kind)
+enum tally_result tally_ask(struct chain *chain, struct tally *tally, enum tally_kind kind)
 {
     if (tally->has_answer)
         return tally->has_failed ? TALLY_FAILED : TALLY_DONE;
@@ -258,8 +249,11 @@ static enum tally_result ask(struct chain *chain, struct tally *tally, enum tall
     op->tally = tally;
     tally->op = op;
     tally->chain = chain;
-    tally->end.on_end = on_chain_end;
-    chain_on_end(chain, &tally->end);
+    if (!tally->is_watched) {
+        tally->is_watched = true;
+        tally->end.on_end = on_chain_end;
+        chain_on_end(chain, &tally->end);
+    }
     return TALLY_WAIT;
 }
 
@@ -267,15 +261,17 @@ static enum tally_result ask(struct chain *chain, struct tally *tally, enum tall
 
 enum tally_result tally_take(struct chain *chain, struct tally *tally)
 {
+    if (tally->settings->sync_ms > 0)
+        return tally_synced_take(chain, tally);
     if (tally->settings->policy != TALLY_LOCAL)
-        return ask(chain, tally, TALLY_TAKE);
+        return tally_ask(chain, tally, TALLY_TAKE);
     return chain->world->counters != NULL ? take_here(chain, tally) : TALLY_FAILED;
 }
 
 enum tally_result tally_read(struct chain *chain, struct tally *tally)
 {
     if (tally->settings->policy != TALLY_LOCAL)
-        return ask(chain, tally, TALLY_READ);
+        return tally_ask(chain, tally, TALLY_READ);
     return chain->world->counters != NULL ? read_here(chain, tally) : TALLY_FAILED;
 }
 

@@ -74,7 +74,7 @@ struct tally {
     struct chain *chain;
     struct tally_op *op; /* NULL: nothing is under way */
     struct chain_end end;
-    bool has_failed, has_answer;
+    bool has_failed, has_answer, counts_there, is_watched;
 };
 
 /* One more in each window, or in none where one has no room: then nobody may pass. */

@@ -47,5 +47,27 @@ void tally_op_finish(struct tally_op *op);
 
 /* tally_redis.c. false: it cannot be asked, and the op is still the caller's. */
 bool tally_redis_start(struct redis_pool *pool, const struct tally *tally, struct tally_op *op) MUST_CHECK;
+/* Adds to keys of a Redis; its answer is what they have then. false: it cannot be asked. */
+struct tally_change {
+    struct str key;
+    int64_t amount;
+    int64_t left_s; /* until the window ends */
+};
+bool tally_redis_change(struct redis_pool *pool, const struct redis_target *target,
+                        const struct tally_change *changes, size_t count,
+                        struct redis_command *command) MUST_CHECK;
+/* tally_synced.c: tally_take() of windows that are known here for a while; reads them when they are not. */
+enum tally_result tally_synced_take(struct chain *chain, struct tally *tally) MUST_CHECK;
+/* tally.c: starts what answers later, or tells how it has ended. */
+enum tally_result tally_ask(struct chain *chain, struct tally *tally, enum tally_kind kind) MUST_CHECK;
+/* What a key in the memory of the node is found by. */
+void tally_digest(const struct chain *chain, const struct tally *tally, const struct tally_window *window,
+                  struct digest *digest);
+/* As others are told of it; `text` is room for one that is not told as it is. */
+enum {
+    TALLY_IDENTITY_SIZE = 33
+};
+struct str tally_shared_identity(const struct chain *chain, const struct tally *tally,
+                                 char text[TALLY_IDENTITY_SIZE]);
 /* "ratelimit:<route>:<service>:<identity>:<start>:<period>", which Kong nodes use too. */
 void tally_redis_key(struct buf *key, const char *family, const struct usage *usage);

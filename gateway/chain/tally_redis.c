@@ -42,70 +42,54 @@ void tally_redis_key(struct buf *key, const char *family, const struct usage *us
     buf_add_str(key, usage->period);
 }
 
-/* Words of a command; their bytes are in one buffer that has room for all of them from the start. */
-struct words {
-    struct str *at;
-    size_t count;
-    struct buf bytes;
-};
-
-static void words_init(struct words *words, const struct tally *tally, const struct tally_op *op)
+/* A word that is what has been added to the bytes since `from`. They have room for all from the start. */
+static struct str word_since(const struct buf *bytes, size_t from)
 {
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < op->count; i++)
-        bytes += strlen(tally->family) + op->counts[i].usage.identity.len + op->counts[i].usage.period.len +
-                 KEY_MORE + 2 * NUMBER_SIZE;
-    *words = (struct words){.at = mem_alloc((3 + 3 * op->count) * sizeof(struct str))};
-    (void)buf_reserve(&words->bytes, bytes + NUMBER_SIZE);
+    return str_part(buf_str(bytes), from, bytes->len);
 }
 
-static void words_fini(struct words *words)
+static struct str number_word(struct buf *bytes, int64_t number)
 {
-    buf_fini(&words->bytes);
-    free(words->at);
+    size_t from = bytes->len;
+
+    json_add_number(bytes, number);
+    return word_since(bytes, from);
 }
 
-/* What has been added to the bytes since `from` is a word. */
-static void end_word(struct words *words, size_t from)
+bool tally_redis_change(struct redis_pool *pool, const struct redis_target *target,
+                        const struct tally_change *changes, size_t count, struct redis_command *command)
 {
-    words->at[words->count++] = (struct str){words->bytes.at + from, words->bytes.len - from};
-}
+    struct str *words = mem_alloc((3 + 3 * count) * sizeof(*words));
+    struct str *arguments = words + 3 + count;
+    struct buf numbers = {0};
 
-static void add_number_word(struct words *words, int64_t number)
-{
-    size_t from = words->bytes.len;
-
-    json_add_number(&words->bytes, number);
-    end_word(words, from);
-}
-
-static void add_keys(struct words *words, const struct tally *tally, const struct tally_op *op)
-{
-    for (size_t i = 0; i < op->count; i++) {
-        size_t from = words->bytes.len;
-        tally_redis_key(&words->bytes, tally->family, &op->counts[i].usage);
-        end_word(words, from);
+    (void)buf_reserve(&numbers, (1 + 2 * count) * NUMBER_SIZE);
+    words[0] = STR("EVAL");
+    words[1] = STR(add_script);
+    words[2] = number_word(&numbers, (int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t left_s = changes[i].left_s > 0 ? changes[i].left_s : 0;
+        words[3 + i] = changes[i].key;
+        arguments[2 * i] = number_word(&numbers, changes[i].amount);
+        arguments[2 * i + 1] = number_word(&numbers, left_s + SPARE_S);
     }
+    bool sent = redis_pool_send(pool, target, words, 3 + 3 * count, command);
+    buf_fini(&numbers);
+    free(words);
+    return sent;
 }
 
-static void make_words(struct words *words, const struct tally *tally, const struct tally_op *op)
+static bool read_keys(struct redis_pool *pool, const struct redis_target *target,
+                      const struct tally_change *changes, size_t count, struct redis_command *command)
 {
-    if (op->kind == TALLY_READ) {
-        words->at[words->count++] = STR("MGET");
-        add_keys(words, tally, op);
-        return;
-    }
-    words->at[words->count++] = STR("EVAL");
-    words->at[words->count++] = STR(add_script);
-    add_number_word(words, (int64_t)op->count);
-    add_keys(words, tally, op);
-    for (size_t i = 0; i < op->count; i++) {
-        const struct usage *usage = &op->counts[i].usage;
-        int64_t left_s = usage->ends_s - tally->now_s;
-        add_number_word(words, (int64_t)usage->count);
-        add_number_word(words, (left_s > 0 ? left_s : 0) + SPARE_S);
-    }
+    struct str *words = mem_alloc((1 + count) * sizeof(*words));
+
+    words[0] = STR("MGET");
+    for (size_t i = 0; i < count; i++)
+        words[1 + i] = changes[i].key;
+    bool sent = redis_pool_send(pool, target, words, 1 + count, command);
+    free(words);
+    return sent;
 }
 
 static void on_reply(struct redis_command *command, const int64_t *numbers)
@@ -124,14 +108,29 @@ static void on_reply(struct redis_command *command, const int64_t *numbers)
 
 bool tally_redis_start(struct redis_pool *pool, const struct tally *tally, struct tally_op *op)
 {
-    struct words words;
+    const struct redis_target *target = tally->settings->redis;
+    struct buf keys = {0};
+    size_t key_bytes = 0;
 
     if (op->count > REDIS_NUMBERS_MAX)
         return false;
-    words_init(&words, tally, op);
-    make_words(&words, tally, op);
+    for (size_t i = 0; i < op->count; i++)
+        key_bytes += strlen(tally->family) + op->counts[i].usage.identity.len +
+                     op->counts[i].usage.period.len + KEY_MORE;
+    (void)buf_reserve(&keys, key_bytes);
+    struct tally_change *changes = mem_alloc(op->count * sizeof(*changes));
+    for (size_t i = 0; i < op->count; i++) {
+        const struct usage *usage = &op->counts[i].usage;
+        size_t from = keys.len;
+        tally_redis_key(&keys, tally->family, usage);
+        changes[i] = (struct tally_change){.key = word_since(&keys, from),
+                                           .amount = (int64_t)usage->count,
+                                           .left_s = usage->ends_s - tally->now_s};
+    }
     op->command = (struct redis_command){.wanted = op->count, .on_reply = on_reply};
-    bool sent = redis_pool_send(pool, tally->settings->redis, words.at, words.count, &op->command);
-    words_fini(&words);
+    bool sent = op->kind == TALLY_READ ? read_keys(pool, target, changes, op->count, &op->command)
+                                       : tally_redis_change(pool, target, changes, op->count, &op->command);
+    free(changes);
+    buf_fini(&keys);
     return sent;
 }

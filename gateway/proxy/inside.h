@@ -33,6 +33,7 @@ struct proxy_loop {
     size_t number;                   /* in the snapshot place */
     struct client_pool *pool;        /* NULL: not attached */
     struct redis_pool *redis;        /* NULL: not attached */
+    struct synced_teller *teller;    /* NULL: not attached */
     struct access_log *access;       /* NULL: not attached */
     const struct settings *settings; /* replaced by a message */
     struct random_sequence ids[2];   /* of request ids: both halves */
@@ -46,6 +47,7 @@ struct proxy_loop {
 
 struct proxy {
     struct chain_world world;
+    struct synced_counters *synced; /* of all loops */
     struct snapshot_place *place;
     struct bus *bus;
     struct resolver *resolver;

@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/miss_limit.h"
 #include "gateway/chain/redis_pool.h"
+#include "gateway/chain/synced_teller.h"
 #include "gateway/chain/window_counters.h"
 #include "gateway/config/config.h"
 #include "gateway/http/client.h"
@@ -148,6 +149,7 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
     made->world = options->world;
     made->world.miss_limit = miss_limit_new(options->config->db_miss_limit);
     made->world.counters = window_counters_new(WINDOW_COUNTERS_DEFAULT);
+    made->synced = synced_counters_new(SYNCED_WINDOWS_MAX);
     made->place = options->place;
     made->bus = options->bus;
     made->resolver = options->resolver;
@@ -184,13 +186,15 @@ static void on_loop_end(struct loop_end *end)
     at->balance = NULL;
     redis_pool_free(at->redis);
     at->redis = NULL;
+    synced_teller_free(at->teller);
+    at->teller = NULL;
     client_pool_free(at->pool);
     at->pool = NULL;
     access_log_free(at->access);
     at->access = NULL;
 }
 
-static struct redis_pool *open_redis(struct proxy_loop *at)
+static void open_redis(struct proxy_loop *at)
 {
     const struct redis_pool_options options = {
         .loop = at->loop,
@@ -199,7 +203,14 @@ static struct redis_pool *open_redis(struct proxy_loop *at)
         .names = redis_names_of(at),
     };
 
-    return redis_pool_new(&options);
+    at->redis = redis_pool_new(&options);
+    const struct synced_teller_options teller = {
+        .loop = at->loop,
+        .redis = at->redis,
+        .counters = at->proxy->synced,
+        .clock = at->proxy->world.clock,
+    };
+    at->teller = synced_teller_new(&teller);
 }
 
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
@@ -208,7 +219,7 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
 
     assert(loop_is_mine(at->loop));
     at->pool = client_pool_new(at->loop, &proxy->pool_options);
-    at->redis = open_redis(at);
+    open_redis(at);
     at->access = access_log_new(proxy->access_sink, at->loop);
     at->balance = balance_attach(proxy->balance, at->loop);
     at->end.on_end = on_loop_end;
@@ -337,6 +348,7 @@ void proxy_close(struct proxy *proxy)
     balance_free(proxy->balance);
     miss_limit_free(proxy->world.miss_limit);
     window_counters_free(proxy->world.counters);
+    synced_counters_free(proxy->synced);
     tls_settings_free(proxy->tls);
     free(proxy->loops);
     free(proxy);

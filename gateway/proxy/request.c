@@ -158,6 +158,7 @@ static struct request *begin(struct proxy *proxy, struct exchange *exchange)
     request->chain.world = &proxy->world;
     request->chain.exchange = exchange;
     request->chain.redis = at->redis;
+    request->chain.teller = at->teller;
     request->chain.templates = &request->settings->templates;
     request->chain.request_id = (struct str){request->id, REQUEST_ID_SIZE};
     if (request->settings->traced != 0 && scope_reads_spans(request->snapshot->scope))
