@@ -176,6 +176,13 @@ void shard_insert(struct shard *shard, struct entry *entry)
         evict_one(shard, queue, entry);
 }
 
+void shard_limit_values(struct shard *shard, size_t max_bytes)
+{
+    shard->values.max_bytes = max_bytes;
+    while (shard->values.bytes > max_bytes)
+        evict_one(shard, &shard->values, /* keep= */ NULL);
+}
+
 bool shard_admits_absence(struct shard *shard, const struct digest *digest, int64_t now_us)
 {
     struct admission *admission = &shard->admission;

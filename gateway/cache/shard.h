@@ -8,6 +8,9 @@
  * entry without. No list is changed by a hit. Absences have a budget of their own, so random keys cannot push
  * out real entities.
  *
+ * Stored answers (chain/answer_cache.h) lie in shards of their own; of an entry they use digest, key, value,
+ * bytes, visited and fresh_until_us.
+ *
  * Threads: everything here under the shard's mutex.
  */
 
@@ -77,6 +80,8 @@ void shard_drop(struct shard *shard, struct entry *entry);
 void shard_drop_all(struct shard *shard);
 /* Puts it in, in place of one with the same digest, and evicts what is too much. The shard owns it then. */
 void shard_insert(struct shard *shard, struct entry *entry);
+/* Another limit for values; evicts what is too much. */
+void shard_limit_values(struct shard *shard, size_t max_bytes);
 /* true: the key was missed within the last minute or two. Notes it otherwise. */
 bool shard_admits_absence(struct shard *shard, const struct digest *digest, int64_t now_us);
 

@@ -89,6 +89,11 @@ bool token_is_value(struct str s)
     return all_in(s, VALUE);
 }
 
+struct str token_unquoted(struct str s)
+{
+    return s.len >= 2 && s.at[0] == '"' && s.at[s.len - 1] == '"' ? str_part(s, 1, s.len - 1) : s;
+}
+
 bool token_to_length(struct str s, int64_t *length)
 {
     int64_t value = 0;

@@ -20,5 +20,7 @@ bool token_is_value(struct str s);
 bool token_is_authority(struct str s);
 /* Is `word`, in any case, an element of the comma-separated list? */
 bool token_list_has(struct str list, struct str word);
+/* Without the quotes around it, if there are any. */
+struct str token_unquoted(struct str s);
 /* Only digits, at most 18 of them. */
 bool token_to_length(struct str s, int64_t *length);
