@@ -40,6 +40,7 @@
 #include "gateway/base/random.h"
 #include "gateway/beating.h"
 #include "gateway/cache/cache.h"
+#include "gateway/chain/answer_cache.h"
 #include "gateway/chain/cluster_counters.h"
 #include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
@@ -159,6 +160,7 @@ static bool open_data(struct node *node, struct err *err)
     node->place = snapshot_place_new(node->loops, node->worker_count + 1);
     const struct cache_options cache = wiring_cache_options(&node->wiring, node->config);
     cache_open(&cache, &node->wiring.cache);
+    node->wiring.answers = answer_cache_new(cache.max_bytes, cache.clock);
     const struct refresh_options refresh = {
         .cache = node->wiring.cache,
         .schemas = node->wiring.schemas,
@@ -262,6 +264,7 @@ static bool open_proxy(struct node *node, struct err *err)
         .world = {.cache = node->wiring.cache,
                   .schemas = node->wiring.schemas,
                   .clock = clock_system(),
+                  .answers = node->wiring.answers,
                   .cluster = node->cluster,
                   .delivery = node->delivery},
         .place = node->place,
@@ -405,6 +408,7 @@ static void close_node(struct node *node)
         refresh_free(node->refresh);
     if (node->wiring.cache != NULL)
         cache_close(node->wiring.cache);
+    answer_cache_free(node->wiring.answers);
     if (node->place != NULL)
         snapshot_place_free(node->place);
     delivery_close(node->delivery, DELIVERY_PATIENCE_MS); /* the last configuration of a plugin has let go */

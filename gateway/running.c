@@ -23,7 +23,7 @@
 #include "gateway/proxy/proxy.h"
 
 enum {
-    TICK_MS = 100,      /* cache_tick() */
+    TICK_MS = 100,      /* of tick() */
     WAKING_TICK_MS = 5, /* while requests wait for the node to wake up */
     DRAIN_TICK_MS = 20,
     WAKING_LIMIT_US = 250000,
@@ -83,6 +83,7 @@ static void look_at_the_clock(struct node *node)
 static void tick(struct node *node)
 {
     cache_tick(node->wiring.cache);
+    wiring_share_memory(&node->wiring, node->config);
     proxy_tick(node->proxy, loop_clock_us() / 1000);
     look_at_staleness(node);
     look_at_the_clock(node);

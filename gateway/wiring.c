@@ -14,6 +14,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/random.h"
+#include "gateway/chain/answer_cache.h"
 #include "gateway/chain/cluster_counters.h"
 #include "gateway/config/config.h"
 #include "gateway/figures.h"
@@ -237,6 +238,15 @@ void wiring_restarted(void *arg)
 
     if (prober != NULL)
         prober_start_over(prober);
+}
+
+void wiring_share_memory(struct wiring *wiring, const struct config *config)
+{
+    size_t max_bytes = (size_t)config->mem_cache_size;
+    struct cache_stats stats;
+
+    cache_read_stats(wiring->cache, &stats);
+    answer_cache_limit(wiring->answers, stats.bytes < max_bytes ? max_bytes - stats.bytes : 0);
 }
 
 /* ---- settings to options ---- */

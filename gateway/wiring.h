@@ -13,6 +13,7 @@
 #include "bus/bus.h"
 #include "gateway/cache/cache.h"
 
+struct answer_cache;
 struct config;
 struct schemas;
 struct store;
@@ -21,6 +22,7 @@ struct store;
 struct wiring {
     struct schemas *schemas;
     struct cache *cache;
+    struct answer_cache *answers;
     _Atomic(struct bus *) bus;     /* threads of the bus and the cache may run before it is there */
     struct store *store;           /* set before the first loop runs */
     _Atomic(struct admin *) admin; /* for the bus thread, which runs before it is there and ends before it */
@@ -36,6 +38,8 @@ void wiring_warn_of_idle_plugins(const struct config *config);
  * have missed some. `arg` is the wiring. */
 void wiring_hear(void *arg, const char *word);
 void wiring_restarted(void *arg);
+/* Every tick: answers may take what entities leave of mem_cache_size. */
+void wiring_share_memory(struct wiring *wiring, const struct config *config);
 struct cache_options wiring_cache_options(struct wiring *wiring, const struct config *config);
 /* Adds on_hint, log and arg. */
 void wiring_bus_callbacks(struct wiring *wiring, struct bus_options *options);

@@ -23,6 +23,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/model/entities.h"
 
+struct answer_cache;
 struct chain_kept;
 struct chain_shared;
 struct chain_spans;
@@ -43,6 +44,7 @@ struct chain_world {
     const struct clock *clock;
     struct miss_limit *miss_limit;    /* NULL: none */
     struct window_counters *counters; /* of plugins that limit; NULL: none */
+    struct answer_cache *answers;     /* that are given again; NULL: none */
     struct cluster_counters *cluster; /* those in the database; NULL: none */
     struct delivery *delivery;        /* of plugins that tell other servers; NULL: none */
     char node_id[UUID_TEXT_SIZE];

@@ -21,7 +21,6 @@ static const struct plugin_schema *const schemas[] = {
     &oauth2_plugin_schema,
     &post_function_plugin_schema,
     &pre_function_plugin_schema,
-    &proxy_cache_plugin_schema,
     &session_plugin_schema,
     &statsd_plugin_schema,
     &syslog_plugin_schema,

@@ -17,7 +17,6 @@ extern const struct plugin_schema loggly_plugin_schema;
 extern const struct plugin_schema oauth2_plugin_schema;
 extern const struct plugin_schema post_function_plugin_schema;
 extern const struct plugin_schema pre_function_plugin_schema;
-extern const struct plugin_schema proxy_cache_plugin_schema;
 extern const struct plugin_schema session_plugin_schema;
 extern const struct plugin_schema statsd_plugin_schema;
 extern const struct plugin_schema syslog_plugin_schema;

@@ -21,6 +21,7 @@
 #include "gateway/plugins/key_auth.h"
 #include "gateway/plugins/opentelemetry.h"
 #include "gateway/plugins/prometheus.h"
+#include "gateway/plugins/proxy_cache.h"
 #include "gateway/plugins/rate_limiting.h"
 #include "gateway/plugins/request_size_limiting.h"
 #include "gateway/plugins/request_termination.h"
@@ -44,6 +45,7 @@ static const struct plugin *const plugins[] = {
     &response_ratelimiting_plugin, /* 900 */
     &request_transformer_plugin,   /* 801 */
     &response_transformer_plugin,  /* 800 */
+    &proxy_cache_plugin,           /* 100 */
     &opentelemetry_plugin,         /* 14 */
     &prometheus_plugin,            /* 13 */
     &http_log_plugin,              /* 12 */

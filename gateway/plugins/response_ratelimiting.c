@@ -361,13 +361,11 @@ static void header_filter(struct chain *chain, const void *object)
 {
     const struct settings *settings = object;
     struct usage_now *usage = chain_kept(chain, &response_ratelimiting_plugin);
-    bool is_upstreams = chain->hop.head_us != 0;
     bool is_counted = usage != NULL && usage->counted;
 
-    if (is_counted && is_upstreams)
+    if (is_counted && chain->hop.head_us != 0) /* an answer that is given again costs nothing */
         read_costs(chain, settings, usage);
-    if (is_upstreams)
-        (void)headers_remove(&chain->answer.headers, str_of(settings->header_name));
+    (void)headers_remove(&chain->answer.headers, str_of(settings->header_name));
     if (is_counted && !settings->hidden)
         show(chain, settings, usage);
     for (size_t i = 0; is_counted && i < settings->name_count; i++)

@@ -129,6 +129,20 @@ def ask(port, method, path, headers=None, data=None, timeout=30, host="127.0.0.1
         link.close()
 
 
+def ask_lines(port, method, path, lines, data=None):
+    """Like ask(), with header lines of which several may have one name."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(link):
+        link.putrequest(method, path, skip_host="host" in {name.lower() for name, _ in lines})
+        if data is not None:
+            link.putheader("Content-Length", str(len(data)))
+        for name, value in lines:
+            link.putheader(name, value)
+        link.endheaders(data)
+        got = link.getresponse()
+        return Answer(got.status, got.getheaders(), got.read())
+
+
 def raw(port, data, timeout=10, tls=None):
     """Sends bytes, returns all that comes back until the peer closes or `timeout` passes without a byte."""
     link = socket.create_connection(("127.0.0.1", port), timeout=timeout)

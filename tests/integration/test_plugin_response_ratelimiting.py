@@ -1,12 +1,10 @@
 """response-ratelimiting with policy local (plugin reference, 10)."""
 
-import contextlib
-import http.client
 import time
 
 import pytest
 
-from support import Answer, eventually, got
+from support import ask_lines, eventually, got
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -29,16 +27,7 @@ def limit(cluster, limits, path="/routes/r/plugins", **config):
 def cost(cluster, what=None, path="/r", method="GET", name="x-kong-limit", **headers):
     """An answer of the upstream that says what it costs: one line, or several."""
     lines = [what] if isinstance(what, str) else what or []
-    link = http.client.HTTPConnection("127.0.0.1", cluster.a.proxy_port, timeout=30)
-    link.putrequest(method, path)
-    for line in lines:
-        link.putheader("X-Answer", f"{name}={line}")
-    for key, value in headers.items():
-        link.putheader(key, value)
-    link.endheaders()
-    with contextlib.closing(link):
-        answer = link.getresponse()
-        return Answer(answer.status, answer.getheaders(), answer.read())
+    return ask_lines(cluster.a.proxy_port, method, path, [("X-Answer", f"{name}={line}") for line in lines] + list(headers.items()))
 
 
 def shown(answer):
