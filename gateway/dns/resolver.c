@@ -278,15 +278,21 @@ bool resolver_open(const struct resolver_options *options, struct resolver **res
     return true;
 }
 
+void resolver_stop(struct resolver *resolver)
+{
+    if (resolver == NULL || !resolver->thread_started)
+        return;
+    atomic_store_explicit(&resolver->stopping, true, memory_order_relaxed);
+    resolver_ring(resolver);
+    (void)pthread_join(resolver->thread, NULL); /* ours to join, so it cannot fail */
+    resolver->thread_started = false;
+}
+
 void resolver_close(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    if (resolver->thread_started) {
-        atomic_store_explicit(&resolver->stopping, true, memory_order_relaxed);
-        resolver_ring(resolver);
-        (void)pthread_join(resolver->thread, NULL); /* ours to join, so it cannot fail */
-    }
+    resolver_stop(resolver);
     name_servers_close(&resolver->world.servers);
     drop_waiters(&resolver->cache.by_age);
     drop_waiters(&resolver->cache.watched);

@@ -60,6 +60,8 @@ size_t resolver_answer_pick(const struct resolver_answer *answer, size_t turn);
 /* `order` is checked before anything is opened. */
 bool resolver_open(const struct resolver_options *options, struct resolver **resolver,
                    struct err *err) MUST_CHECK;
+/* Its thread ends: nobody hears from it any more, what is known can still be found. NULL is fine. */
+void resolver_stop(struct resolver *resolver);
 void resolver_close(struct resolver *resolver);
 
 /* How old an answer may be. */
