@@ -219,6 +219,16 @@ bool delivery_open(struct delivery **delivery, struct err *err)
     return true;
 }
 
+void delivery_equip(struct delivery *delivery, const struct delivery_means *means)
+{
+    delivery->means = *means;
+}
+
+const struct delivery_means *delivery_means(const struct delivery *delivery)
+{
+    return &delivery->means;
+}
+
 void delivery_close(struct delivery *delivery, int64_t patience_ms)
 {
     if (delivery == NULL)

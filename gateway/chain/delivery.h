@@ -16,6 +16,13 @@
 #include "gateway/base/err.h"
 
 struct delivery;
+struct resolver;
+
+/* What senders may need besides. Borrowed until delivery_close(). */
+struct delivery_means {
+    struct resolver *resolver; /* NULL: hosts are addresses */
+    const char *log_socket;    /* where the syslog daemon of this machine listens; NULL: /dev/log */
+};
 
 bool delivery_open(struct delivery **delivery, struct err *err) MUST_CHECK;
 /*
@@ -26,3 +33,8 @@ void delivery_close(struct delivery *delivery, int64_t patience_ms);
 /* After files have been renamed: senders that keep one open it anew before they write to it again. Any
  * thread. NULL is fine. */
 void delivery_reopen(struct delivery *delivery);
+
+/* Before the first entry is added to any queue. */
+void delivery_equip(struct delivery *delivery, const struct delivery_means *means);
+/* For senders; delivery thread. */
+const struct delivery_means *delivery_means(const struct delivery *delivery);

@@ -31,6 +31,8 @@ struct delivery {
     bool stop;
     int64_t stop_until_us; /* loop_clock_us() */
 
+    struct delivery_means means; /* immutable after delivery_equip() */
+
     /* The thread's own. */
     pthread_t thread;
     struct delivery_queue *active;
