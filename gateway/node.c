@@ -254,7 +254,13 @@ static bool open_line_sinks(struct node *node, struct err *err)
 
 static bool open_delivery(struct node *node, struct err *err)
 {
-    return delivery_open(&node->delivery, err);
+    const struct delivery_means means = {.resolver = node->resolver,
+                                         .log_socket = node->config->syslog_socket};
+
+    if (!delivery_open(&node->delivery, err))
+        return false;
+    delivery_equip(node->delivery, &means);
+    return true;
 }
 
 static bool open_proxy(struct node *node, struct err *err)
@@ -393,8 +399,7 @@ static void close_node(struct node *node)
         store_close(node->wiring.store);
     if (node->proxy != NULL)
         proxy_let_go(node->proxy);
-    if (node->resolver != NULL)
-        resolver_close(node->resolver);
+    resolver_stop(node->resolver); /* it posts to loops; names are looked up until the end */
     bus_close(node->wiring.bus);
     /* Nobody is left who could post. */
     for (size_t i = 0; node->loops != NULL && i <= node->worker_count && node->loops[i] != NULL; i++)
@@ -412,6 +417,7 @@ static void close_node(struct node *node)
     if (node->place != NULL)
         snapshot_place_free(node->place);
     delivery_close(node->delivery, DELIVERY_PATIENCE_MS); /* the last configuration of a plugin has let go */
+    resolver_close(node->resolver);
     for (size_t i = 0; node->loops != NULL && i <= node->worker_count; i++)
         if (node->loops[i] != NULL)
             loop_close(node->loops[i]);

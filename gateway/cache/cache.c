@@ -417,6 +417,7 @@ void cache_read_stats(struct cache *cache, struct cache_stats *stats)
         stats->entries += shard->values.count;
         stats->negatives += shard->absences.count;
         stats->bytes += shard->values.bytes + shard->absences.bytes;
+        stats->capacity_bytes += shard->values.max_bytes + shard->absences.max_bytes;
         pthread_mutex_unlock(&shard->mutex);
     }
     pthread_mutex_lock(&cache->flights.mutex);

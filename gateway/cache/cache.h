@@ -176,6 +176,6 @@ void cache_each(struct cache *cache, struct str prefix,
                 void (*show)(void *arg, const struct cache_entry_info *info), void *arg);
 
 struct cache_stats {
-    uint64_t entries, negatives, bytes, flights, queued;
+    uint64_t entries, negatives, bytes, capacity_bytes, flights, queued;
 };
 void cache_read_stats(struct cache *cache, struct cache_stats *stats);

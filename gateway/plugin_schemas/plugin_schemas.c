@@ -13,7 +13,6 @@ static const struct plugin_schema *const schemas[] = {
     &acme_plugin_schema,
     &aws_lambda_plugin_schema,
     &azure_functions_plugin_schema,
-    &datadog_plugin_schema,
     &grpc_gateway_plugin_schema,
     &grpc_web_plugin_schema,
     &ldap_auth_plugin_schema,
@@ -22,10 +21,6 @@ static const struct plugin_schema *const schemas[] = {
     &post_function_plugin_schema,
     &pre_function_plugin_schema,
     &session_plugin_schema,
-    &statsd_plugin_schema,
-    &syslog_plugin_schema,
-    &tcp_log_plugin_schema,
-    &udp_log_plugin_schema,
     /* clang-format on */
 };
 

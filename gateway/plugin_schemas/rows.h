@@ -9,7 +9,6 @@
 extern const struct plugin_schema acme_plugin_schema;
 extern const struct plugin_schema aws_lambda_plugin_schema;
 extern const struct plugin_schema azure_functions_plugin_schema;
-extern const struct plugin_schema datadog_plugin_schema;
 extern const struct plugin_schema grpc_gateway_plugin_schema;
 extern const struct plugin_schema grpc_web_plugin_schema;
 extern const struct plugin_schema ldap_auth_plugin_schema;
@@ -18,7 +17,3 @@ extern const struct plugin_schema oauth2_plugin_schema;
 extern const struct plugin_schema post_function_plugin_schema;
 extern const struct plugin_schema pre_function_plugin_schema;
 extern const struct plugin_schema session_plugin_schema;
-extern const struct plugin_schema statsd_plugin_schema;
-extern const struct plugin_schema syslog_plugin_schema;
-extern const struct plugin_schema tcp_log_plugin_schema;
-extern const struct plugin_schema udp_log_plugin_schema;

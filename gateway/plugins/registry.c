@@ -13,6 +13,7 @@
 #include "gateway/plugins/bot_detection.h"
 #include "gateway/plugins/correlation_id.h"
 #include "gateway/plugins/cors.h"
+#include "gateway/plugins/datadog.h"
 #include "gateway/plugins/file_log.h"
 #include "gateway/plugins/hmac_auth.h"
 #include "gateway/plugins/http_log.h"
@@ -28,6 +29,10 @@
 #include "gateway/plugins/request_transformer.h"
 #include "gateway/plugins/response_ratelimiting.h"
 #include "gateway/plugins/response_transformer.h"
+#include "gateway/plugins/statsd.h"
+#include "gateway/plugins/syslog.h"
+#include "gateway/plugins/tcp_log.h"
+#include "gateway/plugins/udp_log.h"
 #include "gateway/plugins/zipkin.h"
 
 static const struct plugin *const plugins[] = {
@@ -49,7 +54,12 @@ static const struct plugin *const plugins[] = {
     &opentelemetry_plugin,         /* 14 */
     &prometheus_plugin,            /* 13 */
     &http_log_plugin,              /* 12 */
+    &statsd_plugin,                /* 11 */
+    &datadog_plugin,               /* 10 */
     &file_log_plugin,              /* 9 */
+    &udp_log_plugin,               /* 8 */
+    &tcp_log_plugin,               /* 7 */
+    &syslog_plugin,                /* 4 */
     &request_termination_plugin,   /* 2 */
     &correlation_id_plugin,        /* 1 */
 };

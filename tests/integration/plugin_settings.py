@@ -1,8 +1,8 @@
 """Plugins of the reference: which run, in descending priority; the least each has to be told; and whether it ever will run."""
 
 RUNNING = ["zipkin", "bot-detection", "cors", "jwt", "key-auth", "basic-auth", "hmac-auth", "ip-restriction", "request-size-limiting", "acl", "rate-limiting",
-           "response-ratelimiting", "request-transformer", "response-transformer", "proxy-cache", "opentelemetry", "prometheus", "http-log", "file-log",
-           "request-termination", "correlation-id"]
+           "response-ratelimiting", "request-transformer", "response-transformer", "proxy-cache", "opentelemetry", "prometheus", "http-log", "statsd",
+           "datadog", "file-log", "udp-log", "tcp-log", "syslog", "request-termination", "correlation-id"]
 
 LUA = "it runs Lua, which this gateway does not do (request-transformer and request-termination do much of what it is used for)"
 ABSENT = "this gateway does not have it"

@@ -412,6 +412,7 @@ class Node:
             "log_level": "info",
             "proxy_access_log": "off",
             "admin_access_log": "off",
+            "syslog_socket": os.path.join(self.cluster.directory, f"{self.name}.syslog"),
         }
         if self.cluster.redis is not None:
             values |= {"fast_invalidation": "redis", "redis_port": self.cluster.redis.port}

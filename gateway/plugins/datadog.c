@@ -1,13 +1,22 @@
 /*
- * datadog - the settings of datadog (plugin reference, 24).
+ * datadog - see datadog.h.
  */
 
-#include "gateway/plugin_schemas/rows.h"
+#include "gateway/plugins/datadog.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
+#include "gateway/chain/chain.h"
+#include "gateway/chain/delivery_datagram.h"
+#include "gateway/chain/delivery_queue.h"
+#include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
+#include "gateway/plugins/datadog_lines.h"
+#include "gateway/plugins/stat_facts.h"
+#include "gateway/plugins/stat_packet.h"
 
 static bool does_not_end_in_colon(const cJSON *value, char message[256])
 {
@@ -82,10 +91,71 @@ static const struct field config_record = {
     .field_count = COUNT(config_fields),
 };
 
-const struct plugin_schema datadog_plugin_schema = {
-    .name = "datadog",
-    .version = "3.5.0",
-    .priority = 10,
-    .config = &config_record,
-    .protocols = protocol_names,
+struct settings {
+    struct datadog_plan plan;
+    struct delivery_queue *queue;
+};
+
+static void dispose(void *object)
+{
+    struct settings *settings = object;
+
+    delivery_queue_let_go(settings->queue);
+    datadog_plan_fini(&settings->plan);
+    free(settings);
+}
+
+static bool cut_lines(struct str lines, size_t limit, size_t *from, struct buf *room, struct str *datagram)
+{
+    (void)room;
+    return stat_packet_next(lines, limit, from, datagram);
+}
+
+static bool configure(const cJSON *config, void **object, struct err *err)
+{
+    struct settings *settings = mem_zalloc(sizeof(*settings));
+    const char *host = document_text(config, "host");
+    const struct delivery_datagram_options sender = {
+        .host = host != NULL ? host : "localhost",
+        .port = (int)document_int(config, "port", 8125),
+        .cut = cut_lines,
+        .joined = true,
+    };
+    char *name = mem_printf("datadog %s:%d", sender.host, sender.port);
+    struct delivery_options options = {.name = name, .sender = delivery_datagram_new(&sender)};
+
+    (void)err;
+    datadog_plan_read(&settings->plan, config);
+    delivery_rules_of(config, &options.rules);
+    settings->queue = delivery_queue_new(&options);
+    free(name);
+    *object = settings;
+    return true;
+}
+
+static void log_phase(struct chain *chain, const void *object)
+{
+    const struct settings *settings = object;
+    struct stat_facts facts;
+    struct buf lines = {0};
+
+    stat_facts_of(&facts, chain);
+    datadog_lines_of_request(&settings->plan, &facts, &lines);
+    if (lines.len > 0)
+        delivery_queue_add(settings->queue, chain->world->delivery, buf_str(&lines));
+    buf_fini(&lines);
+}
+
+const struct plugin datadog_plugin = {
+    .schema =
+        {
+            .name = "datadog",
+            .version = "3.5.0",
+            .priority = 10,
+            .config = &config_record,
+            .protocols = protocol_names,
+        },
+    .configure = configure,
+    .dispose = dispose,
+    .log = log_phase,
 };

@@ -1,13 +1,27 @@
 /*
- * statsd - the settings of statsd (plugin reference, 21).
+ * statsd - see statsd.h.
  */
 
-#include "gateway/plugin_schemas/rows.h"
+#include "gateway/plugins/statsd.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
+#include "gateway/cache/cache.h"
+#include "gateway/chain/chain.h"
+#include "gateway/chain/delivery_datagram.h"
+#include "gateway/chain/delivery_queue.h"
+#include "gateway/chain/delivery_tcp.h"
+#include "gateway/io/loop.h"
+#include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
+#include "gateway/plugins/setting_list.h"
+#include "gateway/plugins/stat_facts.h"
+#include "gateway/plugins/stat_packet.h"
+#include "gateway/plugins/statsd_lines.h"
 
 /* "200-299" */
 static bool is_range(const cJSON *value, char message[256])
@@ -114,10 +128,162 @@ static const struct field config_record = {
     .field_count = COUNT(config_fields),
 };
 
-const struct plugin_schema statsd_plugin_schema = {
-    .name = "statsd",
-    .version = "3.5.0",
-    .priority = 11,
-    .config = &config_record,
-    .protocols = protocol_names,
+enum {
+    POOLS_PAUSE_US = 60 * 1000 * 1000, /* between two reports about the node's memory */
+    LINES_ROOM = 1024,                 /* bytes of most requests */
+    TCP_TIMEOUT_MS = 10 * 1000,
+    TCP_KEEPALIVE_MS = 60 * 1000,
+};
+
+struct range {
+    int64_t from, to;
+};
+
+struct settings {
+    struct statsd_plan plan;
+    struct delivery_queue *queue;
+    struct range *statuses;
+    size_t status_count;          /* 0: all */
+    _Atomic int64_t *pools_at_us; /* thread: any; loop_clock_us() of the last report; 0: none */
+};
+
+static void dispose(void *object)
+{
+    struct settings *settings = object;
+
+    delivery_queue_let_go(settings->queue);
+    statsd_plan_fini(&settings->plan);
+    free(settings->statuses);
+    free(settings->pools_at_us);
+    free(settings);
+}
+
+static bool cut_lines(struct str lines, size_t limit, size_t *from, struct buf *room, struct str *datagram)
+{
+    (void)room;
+    return stat_packet_next(lines, limit, from, datagram);
+}
+
+static struct delivery_sender *make_sender(const cJSON *config, const char *host, int port)
+{
+    const cJSON *packet = cJSON_GetObjectItemCaseSensitive(config, "udp_packet_size");
+    const struct delivery_tcp_options tcp = {.host = host,
+                                             .port = port,
+                                             .timeout_ms = TCP_TIMEOUT_MS,
+                                             .keepalive_ms = TCP_KEEPALIVE_MS,
+                                             .behind = STR("")};
+    const struct delivery_datagram_options udp = {
+        .host = host,
+        .port = port,
+        .cut = cut_lines,
+        .limit = cJSON_IsNumber(packet) ? (size_t)packet->valuedouble : 0,
+        .joined = true,
+    };
+
+    return document_bool(config, "use_tcp", false) ? delivery_tcp_new(&tcp) : delivery_datagram_new(&udp);
+}
+
+/* "200-299"; the schema has seen to the form. */
+static void read_statuses(struct settings *settings, const cJSON *config)
+{
+    struct setting_list list = setting_list_read(config, "allow_status_codes");
+
+    settings->statuses = mem_zalloc((list.count + 1) * sizeof(*settings->statuses));
+    for (size_t i = 0; i < list.count; i++) {
+        struct str text = str_of(list.at[i]);
+        size_t dash = str_find(text, '-', 0);
+        struct range *range = &settings->statuses[settings->status_count];
+        if (dash != SIZE_MAX && str_to_int(str_part(text, 0, dash), &range->from) &&
+            str_to_int(str_part(text, dash + 1, text.len), &range->to))
+            settings->status_count++;
+    }
+    setting_list_fini(&list);
+}
+
+static bool configure(const cJSON *config, void **object, struct err *err)
+{
+    struct settings *settings = mem_zalloc(sizeof(*settings));
+    const char *given_host = document_text(config, "host");
+    const char *host = given_host != NULL ? given_host : "localhost";
+    int port = (int)document_int(config, "port", 8125);
+    const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(config, "metrics");
+    cJSON *defaults = cJSON_IsArray(metrics) ? NULL : cJSON_Parse(metrics_default);
+    char *name = mem_printf("statsd %s:%d", host, port);
+    struct delivery_options options = {.name = name, .sender = make_sender(config, host, port)};
+
+    (void)err;
+    statsd_plan_read(&settings->plan, config, defaults != NULL ? defaults : metrics);
+    read_statuses(settings, config);
+    settings->pools_at_us = mem_zalloc(sizeof(*settings->pools_at_us));
+    delivery_rules_of(config, &options.rules);
+    settings->queue = delivery_queue_new(&options);
+    cJSON_Delete(defaults);
+    free(name);
+    *object = settings;
+    return true;
+}
+
+static bool is_told(const struct settings *settings, int status)
+{
+    for (size_t i = 0; i < settings->status_count; i++)
+        if (status >= settings->statuses[i].from && status <= settings->statuses[i].to)
+            return true;
+    return settings->status_count == 0;
+}
+
+/* Whose turn it is to report about memory: of all loops one, once a minute. */
+static bool take_turn(const struct settings *settings)
+{
+    int64_t now_us = loop_clock_us();
+    int64_t last_us = atomic_load_explicit(settings->pools_at_us, memory_order_relaxed);
+
+    return settings->plan.has_pools && (last_us == 0 || now_us - last_us >= POOLS_PAUSE_US) &&
+           atomic_compare_exchange_strong_explicit(settings->pools_at_us, &last_us, now_us,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+static void add_pools(const struct settings *settings, const struct chain_world *world, struct buf *lines)
+{
+    struct cache_stats stats;
+
+    cache_read_stats(world->cache, &stats);
+    int64_t used = (int64_t)(stats.bytes < stats.capacity_bytes ? stats.bytes : stats.capacity_bytes);
+    const struct statsd_pool pool = {
+        .name = STR("kong_db_cache"), /* as clients know it */
+        .free_bytes = (int64_t)stats.capacity_bytes - used,
+        .capacity_bytes = (int64_t)stats.capacity_bytes,
+    };
+    statsd_lines_of_pool(&settings->plan, &pool, str_of(world->host_name), lines);
+}
+
+static void log_phase(struct chain *chain, const void *object)
+{
+    const struct settings *settings = object;
+    struct stat_facts facts;
+    struct buf lines = {0};
+
+    stat_facts_of(&facts, chain);
+    if (!is_told(settings, facts.status))
+        return;
+    (void)buf_reserve(&lines, LINES_ROOM);
+    statsd_lines_of_request(&settings->plan, &facts, str_of(chain->world->host_name), &lines);
+    if (take_turn(settings))
+        add_pools(settings, chain->world, &lines);
+    if (lines.len > 0)
+        delivery_queue_add(settings->queue, chain->world->delivery, buf_str(&lines));
+    buf_fini(&lines);
+}
+
+const struct plugin statsd_plugin = {
+    .schema =
+        {
+            .name = "statsd",
+            .version = "3.5.0",
+            .priority = 11,
+            .config = &config_record,
+            .protocols = protocol_names,
+        },
+    .configure = configure,
+    .dispose = dispose,
+    .log = log_phase,
 };
