@@ -192,6 +192,32 @@ static void a_crowded_ring_keeps_its_promises(void **state)
     targets_close(targets);
 }
 
+/* Ten slots each on average, as chance has it: Poisson's distribution allows 30 to one peer in ten million.
+ */
+static void a_thousand_targets_share_a_usual_ring(void **state)
+{
+    static uint32_t before[KEYS], after[KEYS];
+    struct targets *targets = targets_open(BALANCING_CONSISTENT_HASHING, 1000);
+    uint32_t counts[1000] = {0};
+    size_t elsewhere;
+
+    (void)state;
+    targets->spec.slots = 10000;
+    targets->spec.count--;
+    targets_build(targets);
+    map_keys(targets, before);
+    for (size_t key = 0; key < KEYS; key++)
+        counts[before[key]]++;
+    for (size_t i = 0; i < 999; i++)
+        assert_in_range(counts[i], 0, 30 * KEYS / 10000);
+    targets->spec.count++;
+    targets_build(targets);
+    map_keys(targets, after);
+    assert_in_range(count_moved(before, after, 999, &elsewhere), 1, 30 * KEYS / 10000);
+    assert_int_equal(elsewhere, 0);
+    targets_close(targets);
+}
+
 static void only_the_keys_of_a_peer_that_is_down_move(void **state)
 {
     static uint32_t before[KEYS], after[KEYS];
@@ -310,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_target_more_or_less_moves_its_share_only),
         cmocka_unit_test(a_heavy_target_moves_little_else),
         cmocka_unit_test(a_crowded_ring_keeps_its_promises),
+        cmocka_unit_test(a_thousand_targets_share_a_usual_ring),
         cmocka_unit_test(only_the_keys_of_a_peer_that_is_down_move),
         cmocka_unit_test(a_retry_goes_where_the_ring_goes),
         cmocka_unit_test(an_address_under_two_targets_has_the_weight_of_both),
