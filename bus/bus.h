@@ -29,7 +29,7 @@ struct bus_batch {
     const struct bus_event *events; /* ascending (position, n); empty for a resync */
     size_t event_count;
     struct pg_session *view; /* open REPEATABLE READ READ ONLY transaction; read rows in it, end it never */
-    const char *reason;      /* resync only: start, history, lag, gap, empty */
+    const char *reason;      /* resync only: start, history, lag, gap, empty, scrub */
 };
 
 struct bus_subscriber {
@@ -49,6 +49,11 @@ struct bus_subscriber {
     void (*restart)(void *arg, uint64_t head, int64_t head_tag);
     /* A poll has found nothing: time to tidy up. NULL: nothing is to be. */
     void (*idle)(void *arg);
+    /*
+     * Now and then, in a view of which everything has been applied (no events): is what the node knows what
+     * is stored? *is_right false: it starts over. false: it could not be seen. NULL: nobody looks.
+     */
+    bool (*scrub)(void *arg, const struct bus_batch *batch, bool *is_right, struct bus_err *err);
     void *arg;
 };
 
@@ -102,6 +107,7 @@ struct bus_options {
     int64_t poll_deadline_ms; /* P, default 2000 */
     int64_t retention_ms;     /* of log rows */
     int64_t lease_ms;         /* heartbeat every third of it */
+    int64_t scrub_ms;         /* from one look of the scrubber to the next; 0: it never looks */
     struct bus_live live;
     struct bus_subscriber subscriber;
     /* Soft purge, on the channel's thread: the keys a hint named. NULL: never asked for. */

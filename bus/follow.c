@@ -45,6 +45,7 @@ struct follow {
     char *name, *version;
     int64_t beat_us; /* a third of the lease */
     int64_t retention_ms;
+    int64_t scrub_ms;
     bool started;
     pthread_t thread;
 
@@ -55,6 +56,7 @@ struct follow {
     int64_t next_us; /* when the next poll starts unless the bell rings */
     int64_t beaten_us;
     int64_t trim_us;
+    int64_t scrub_us;  /* INT64_MAX: never */
     bool trimming;     /* the floor has moved, rows below it are left */
     uint64_t failures; /* since the last good poll */
     int64_t failed_since_us;
@@ -412,6 +414,34 @@ static void trim(struct follow *follow)
     }
 }
 
+/* Only with nothing better to do; whatever comes of it, the next poll is not put off. */
+static void scrub(struct follow *follow)
+{
+    const struct cursor *cursor = &follow->board->reader.cursor;
+    struct bus_batch batch = {.view = follow->session};
+    bool is_right = true;
+    struct reader_head head;
+    struct bus_err err;
+
+    follow->scrub_us =
+        machine_now_us() + (int64_t)((double)follow->scrub_ms * 1000 * (0.8 + 0.4 * machine_uniform()));
+    if (!poller_open_view(&follow->poller, POLLER_HEAD_ONLY, 0, &head, &err))
+        return; /* the next poll's to report */
+    batch.head = head.head;
+    batch.head_tag = head.head_tag;
+    if (!head.has_log || head.in_recovery || head.head != cursor->applied ||
+        head.head_tag != cursor_tag(cursor)) {
+        abandon_view(follow); /* there is news, which a poll has to bring first */
+        return;
+    }
+    bool seen = follow->subscriber.scrub(follow->subscriber.arg, &batch, &is_right, &err);
+    abandon_view(follow);
+    if (!seen)
+        say(follow, BUS_LOG_DEBUG, "bus: nothing could be compared this time; reason=\"%s\"", err.text);
+    else if (!is_right && !resync(follow, "scrub", &err))
+        say(follow, BUS_LOG_WARN, "bus: what is wrong cannot be loaded anew yet; reason=\"%s\"", err.text);
+}
+
 static void *run(void *arg)
 {
     struct follow *follow = arg;
@@ -420,14 +450,17 @@ static void *run(void *arg)
     machine_block_signals();
     for (;;) {
         bool healthy = follow->failures == 0; /* while the log cannot be read only the backoff decides */
-        bool tidying = healthy && follow->trim_us < follow->next_us;
+        int64_t chore_us = follow->trim_us < follow->scrub_us ? follow->trim_us : follow->scrub_us;
+        bool tidying = healthy && chore_us < follow->next_us;
 
-        if (!board_sleep(follow->board, tidying ? follow->trim_us : follow->next_us, healthy, &rung))
+        if (!board_sleep(follow->board, tidying ? chore_us : follow->next_us, healthy, &rung))
             return NULL;
         if (rung || !tidying)
             run_poll(follow, rung);
-        else
+        else if (follow->trim_us <= follow->scrub_us)
             trim(follow);
+        else
+            scrub(follow);
     }
 }
 
@@ -452,6 +485,8 @@ static struct follow *make(const struct follow_options *options)
     follow->self.version = follow->version;
     registry_init(&follow->self, bus->node_id, bus->boot_id, lease_ms);
     follow->beat_us = lease_ms * 1000 / 3;
+    follow->scrub_ms = bus->subscriber.scrub != NULL ? bus->scrub_ms : 0;
+    follow->scrub_us = INT64_MAX;
     follow->retention_ms = bus->retention_ms > 0 ? bus->retention_ms : 3600000;
     if (follow->retention_ms < bus->live.poll_ms * 20)
         follow->retention_ms = bus->live.poll_ms * 20; /* else ordinary polls would come too late */
@@ -477,6 +512,8 @@ static bool join(struct follow *follow, struct bus_err *err)
     if (!resync(follow, "start", err))
         return false;
     follow->trim_us = machine_now_us() + (int64_t)((double)follow->retention_ms * 100 * machine_uniform());
+    if (follow->scrub_ms > 0)
+        follow->scrub_us = machine_now_us() + (int64_t)((double)follow->scrub_ms * 1000 * machine_uniform());
     note_success(follow, started_us);
     return true;
 }

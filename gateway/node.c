@@ -184,6 +184,7 @@ static bool open_bus(struct node *node, struct err *err)
         .poll_deadline_ms = POLL_DEADLINE_MS,
         .retention_ms = config->cluster_log_retention,
         .lease_ms = config->cluster_lease,
+        .scrub_ms = config->cluster_scrub_interval,
         .live = wiring_bus_live(config),
         .subscriber = refresh_subscriber(node->refresh),
     };

@@ -175,6 +175,16 @@ bool cache_peek(struct cache *cache, const struct digest *key,
 void cache_each(struct cache *cache, struct str prefix,
                 void (*show)(void *arg, const struct cache_entry_info *info), void *arg);
 
+/* An entry that would be served, drawn by `dice`; NULL: none was found there. */
+struct cache_sample {
+    struct cache_ask ask; /* texts are part of this block */
+    uint64_t asof;
+    const struct cache_value *value; /* a reference; NULL: known not to exist */
+    char key[];
+};
+struct cache_sample *cache_sample(struct cache *cache, uint64_t dice);
+void cache_sample_free(struct cache_sample *sample);
+
 struct cache_stats {
     uint64_t entries, negatives, bytes, capacity_bytes, flights, queued;
 };

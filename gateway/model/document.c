@@ -362,3 +362,39 @@ void document_fill_config(const struct plugin_schema *plugin, cJSON *config)
 {
     rules_fill_defaults(plugin->config, config);
 }
+
+/* FNV-1a, which is fast enough for the short texts that documents are made of. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
+{
+    const uint8_t *at = bytes;
+
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    return hash_bytes(hash, text, strlen(text) + 1);
+}
+
+static uint64_t hash_value(uint64_t hash, const cJSON *value)
+{
+    const cJSON *member;
+    int type = value->type & 0xff;
+
+    hash = hash_bytes(hash, &type, sizeof(type));
+    if (value->string != NULL)
+        hash = hash_text(hash, value->string);
+    if (cJSON_IsString(value))
+        return hash_text(hash, value->valuestring);
+    if (cJSON_IsNumber(value))
+        return hash_bytes(hash, &value->valuedouble, sizeof(value->valuedouble));
+    cJSON_ArrayForEach(member, value) hash = hash_value(hash, member);
+    return hash_bytes(hash, "]", 1);
+}
+
+uint64_t document_hash(const cJSON *value)
+{
+    return hash_value(UINT64_C(0xcbf29ce484222325), value);
+}

@@ -74,6 +74,10 @@ void document_fill_config(const struct plugin_schema *plugin, cJSON *config);
 /* As JSON text, whole numbers in full. The caller frees it. */
 char *document_print(const cJSON *value);
 
+/* Of all that is in it: two documents with one hash are the same, but for one chance in 2^64. Not for digests
+ * that somebody else can see. */
+uint64_t document_hash(const cJSON *value);
+
 /* Small conveniences over cJSON; NULL or the fallback when absent or of another type. */
 const char *document_text(const cJSON *object, const char *name);
 int64_t document_int(const cJSON *object, const char *name, int64_t fallback);

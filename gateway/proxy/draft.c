@@ -53,6 +53,33 @@ static const struct kind *kind_of(const struct schema *schema)
     return NULL;
 }
 
+_Static_assert(COUNT(kinds) == SNAPSHOT_KINDS, "each kind has its versions");
+
+static struct pmap *versions_of(const struct snapshot *snapshot, const struct kind *kind)
+{
+    return snapshot->versions[kind - kinds];
+}
+
+/* A hash in the place of a pointer, which nobody follows; never NULL, which would be none. */
+static void set_version(struct draft *draft, const struct kind *kind, const struct uuid *id, uint64_t version)
+{
+    void *value = (void *)(uintptr_t)(version | 1); /* NOLINT(performance-no-int-to-ptr) */
+    pmap_set(&draft->next->versions[kind - kinds], &snapshot_versions, id->bytes, value);
+}
+
+bool draft_version(const struct snapshot *snapshot, const struct schema *schema, const struct uuid *id,
+                   uint64_t *version)
+{
+    const void *value = pmap_find(versions_of(snapshot, kind_of(schema)), id->bytes);
+    *version = (uint64_t)(uintptr_t)value;
+    return value != NULL;
+}
+
+size_t draft_version_count(const struct snapshot *snapshot, const struct schema *schema)
+{
+    return pmap_count(versions_of(snapshot, kind_of(schema)));
+}
+
 static void set_failing(struct draft *draft, const struct uuid *id, bool fails)
 {
     static char mark; /* some value that is not NULL */
@@ -80,6 +107,7 @@ bool draft_put(struct draft *draft, const struct schema *schema, const cJSON *do
         return err_set(err, ERR_INVALID, "no routing entity with an id");
     bool ok = schema->decode(document, &object, &bytes, err) && kind->put(draft, &id, object, err);
     set_failing(draft, &id, !ok);
+    set_version(draft, kind, &id, document_hash(document));
     if (!ok)
         keep(draft, kind, &id);
     return ok;
@@ -92,6 +120,7 @@ void draft_remove(struct draft *draft, const struct schema *schema, const struct
         return;
     (void)kind->set(draft, id, NULL, NULL); /* taking out cannot fail */
     set_failing(draft, id, false);
+    pmap_set(&draft->next->versions[kind - kinds], &snapshot_versions, id->bytes, NULL);
 }
 
 struct draft *draft_new(const struct draft_options *options, const struct snapshot *last,
@@ -116,6 +145,8 @@ struct draft *draft_new(const struct draft_options *options, const struct snapsh
     next->authorities = from_last ? pmap_ref(last->authorities) : NULL;
     next->balanced_count = last != NULL ? last->balanced_count : 0;
     next->failing = from_last ? pmap_ref(last->failing) : NULL;
+    for (size_t i = 0; from_last && i < SNAPSHOT_KINDS; i++)
+        next->versions[i] = pmap_ref(last->versions[i]);
     next->scope = from_last ? scope_ref(last->scope) : scope_new(options->plugins, options->plugin_count);
     return draft;
 }

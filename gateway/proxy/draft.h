@@ -45,5 +45,11 @@ bool draft_put(struct draft *draft, const struct schema *schema, const cJSON *do
 /* There is no such row any more. */
 void draft_remove(struct draft *draft, const struct schema *schema, const struct uuid *id);
 
+/* Of which document is what a snapshot has of a row, whether that compiles or not? false: it knows no such
+ * row. */
+bool draft_version(const struct snapshot *snapshot, const struct schema *schema, const struct uuid *id,
+                   uint64_t *version);
+size_t draft_version_count(const struct snapshot *snapshot, const struct schema *schema);
+
 /* The snapshot; the draft is freed. */
 struct snapshot *draft_finish(struct draft *draft, uint64_t position, int64_t tag);

@@ -16,6 +16,7 @@
 #include "gateway/model/schema.h"
 #include "gateway/proxy/draft.h"
 #include "gateway/proxy/renewal.h"
+#include "gateway/proxy/scrub.h"
 #include "gateway/proxy/snapshot.h"
 #include "gateway/store/store.h"
 
@@ -23,6 +24,7 @@ struct refresh {
     struct refresh_options options;
     struct draft_options draft_options;
     struct draft *loaded; /* between load() and restart() */
+    struct scrub scrub;
 };
 
 /* One pass over rows of an entity, into a draft. */
@@ -241,10 +243,19 @@ static void idle(void *arg)
     snapshot_sweep(refresh->options.place);
 }
 
+static bool scrub(void *arg, const struct bus_batch *batch, bool *is_right, struct bus_err *bus_err)
+{
+    struct refresh *refresh = arg;
+    struct err err = {0};
+    return scrub_look(&refresh->scrub, snapshot_newest(refresh->options.place), batch, is_right, &err) ||
+           bus_err_set(bus_err, BUS_ERR_INTERNAL, "%s", err.text);
+}
+
 struct refresh *refresh_new(const struct refresh_options *options)
 {
     struct refresh *refresh = mem_zalloc(sizeof(*refresh));
     refresh->options = *options;
+    refresh->scrub = (struct scrub){.cache = options->cache, .schemas = options->schemas};
     refresh->draft_options = (struct draft_options){
         .plugins = options->plugins,
         .plugin_count = options->plugin_count,
@@ -263,5 +274,5 @@ void refresh_free(struct refresh *refresh)
 struct bus_subscriber refresh_subscriber(struct refresh *refresh)
 {
     return (struct bus_subscriber){
-        .apply = apply, .load = load, .restart = restart, .idle = idle, .arg = refresh};
+        .apply = apply, .load = load, .restart = restart, .idle = idle, .scrub = scrub, .arg = refresh};
 }

@@ -155,6 +155,7 @@ const struct pmap_values snapshot_groups = {ref_group, unref_group};
 const struct pmap_values snapshot_identities = {ref_identity, unref_identity};
 const struct pmap_values snapshot_authorities = {ref_authority, unref_authority};
 const struct pmap_values snapshot_failing = {0};
+const struct pmap_values snapshot_versions = {0};
 const struct pmap_values snapshot_plugins = {ref_plugin, unref_plugin};
 
 struct shared_service *shared_service_new(struct service *service)
@@ -247,6 +248,8 @@ void snapshot_free(struct snapshot *snapshot)
     pmap_unref(snapshot->authorities, &snapshot_authorities);
     scope_unref(snapshot->scope);
     pmap_unref(snapshot->failing, &snapshot_failing);
+    for (size_t i = 0; i < SNAPSHOT_KINDS; i++)
+        pmap_unref(snapshot->versions[i], &snapshot_versions);
     free(snapshot->readers);
     free(snapshot);
 }

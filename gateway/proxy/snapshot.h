@@ -34,6 +34,10 @@ struct snapshot_place;
 struct target;
 struct upstream;
 
+enum {
+    SNAPSHOT_KINDS = 8 /* of entities */
+};
+
 struct snapshot {
     uint64_t position;
     int64_t tag;
@@ -53,9 +57,10 @@ struct snapshot {
     uint64_t balanced_count;     /* of struct balanced that were ever made */
     struct scope_index *scope;
     struct pmap *failing; /* ids of rows whose newest version does not compile; values mean nothing */
-    uint64_t number;      /* 1, 2, 3 ... of this process */
-    struct snapshot_reader *readers; /* pins per loop; this and the rest: snapshot.c */
-    _Atomic size_t unanswered;       /* loops that may still pin it, once it is retired */
+    struct pmap *versions[SNAPSHOT_KINDS]; /* id -> hash of the row's document, by kind of entity (draft.c) */
+    uint64_t number;                       /* 1, 2, 3 ... of this process */
+    struct snapshot_reader *readers;       /* pins per loop; this and the rest: snapshot.c */
+    _Atomic size_t unanswered;             /* loops that may still pin it, once it is retired */
     struct snapshot *next_alive, *next_dead;
 };
 
@@ -102,7 +107,7 @@ const struct service *snapshot_service(const struct snapshot *snapshot, const st
 struct pmap_values;
 extern const struct pmap_values snapshot_services, snapshot_routes, snapshot_groups, snapshot_plugins,
     snapshot_rows, snapshot_upstreams, snapshot_target_groups, snapshot_identities, snapshot_authorities,
-    snapshot_failing;
+    snapshot_failing, snapshot_versions;
 /* One that was never published. */
 void snapshot_free(struct snapshot *snapshot);
 

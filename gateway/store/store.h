@@ -231,6 +231,12 @@ bool store_ping(struct store_session *session, struct store_error *error) MUST_C
 bool store_view_all(struct pg_session *view, const struct schema *schema,
                     bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
                     struct err *err) MUST_CHECK;
+/* At most `limit` of them in the order of their ids, from behind `after` (nil: from the first) on. */
+bool store_view_page(struct pg_session *view, const struct schema *schema, const struct uuid *after,
+                     size_t limit, bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
+                     size_t *rows, struct err *err) MUST_CHECK;
+bool store_view_count(struct pg_session *view, const struct schema *schema, uint64_t *rows,
+                      struct err *err) MUST_CHECK;
 /*
  * Look-ups of the keyed cache, all of one schema and column, answered from this snapshot. `fills` is a list
  * by `next`; schema, lookup and value are given, the answers and `failed` (a row that does not decode) are

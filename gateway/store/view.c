@@ -43,32 +43,66 @@ static bool hand_out(const PGresult *result, row_fn row, void *arg, struct err *
     return ok;
 }
 
-bool store_view_all(struct pg_session *view, const struct schema *schema,
-                    bool (*row)(void *arg, const cJSON *document, struct err *err), void *arg,
+/* NOLINTNEXTLINE(readability-function-size): as the others, and which rows */
+bool store_view_page(struct pg_session *view, const struct schema *schema, const struct uuid *after,
+                     size_t limit, row_fn row, void *arg, size_t *rows, struct err *err)
+{
+    char last[UUID_TEXT_SIZE];
+    const char *params[] = {uuid_format(after, last)};
+    PGresult *result = NULL;
+    struct buf sql = {0};
+
+    buf_add_text(&sql, "SELECT row_to_json(d) FROM ");
+    query_open_rows(&sql, schema, QUERY_LIVE);
+    buf_printf(&sql, " AND t.id > $1::uuid ORDER BY t.id LIMIT %zu) d ORDER BY d.id", limit);
+    const struct pg_statement statement = {.sql = sql.at, .param_count = 1, .params = params};
+    bool ok = run_chunk(view, &statement, &result, err) && hand_out(result, row, arg, err);
+    *rows = (size_t)PQntuples(result);
+    PQclear(result);
+    buf_fini(&sql);
+    return ok || err_wrap(err, "read %s", schema->name);
+}
+
+bool store_view_count(struct pg_session *view, const struct schema *schema, uint64_t *rows, struct err *err)
+{
+    PGresult *result = NULL;
+    struct buf sql = {0};
+
+    buf_add_text(&sql, "SELECT count(*) FROM ");
+    query_open_rows(&sql, schema, QUERY_LIVE);
+    buf_add_text(&sql, ") d");
+    bool ok = run_chunk(view, &(struct pg_statement){.sql = sql.at}, &result, err);
+    *rows = ok ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    PQclear(result);
+    buf_fini(&sql);
+    return ok || err_wrap(err, "count %s", schema->name);
+}
+
+/* The row that a page ends with is where the next one begins; the nil uuid is nobody's. */
+struct walk {
+    row_fn row;
+    void *arg;
+    struct uuid last;
+};
+
+static bool walk_row(void *arg, const cJSON *document, struct err *err)
+{
+    struct walk *walk = arg;
+
+    return (document_id(document, &walk->last) || err_set(err, ERR_INVALID, "a row without an id")) &&
+           walk->row(walk->arg, document, err);
+}
+
+bool store_view_all(struct pg_session *view, const struct schema *schema, row_fn row, void *arg,
                     struct err *err)
 {
-    char last[UUID_TEXT_SIZE] = "";
-    const char *params[] = {last};
-    int rows;
+    struct walk walk = {.row = row, .arg = arg};
+    size_t rows;
 
     do {
-        PGresult *result = NULL;
-        struct buf sql = {0};
-        buf_add_text(&sql, "SELECT row_to_json(d), d.id FROM ");
-        query_open_rows(&sql, schema, QUERY_LIVE);
-        if (last[0] != '\0')
-            buf_add_text(&sql, " AND t.id > $1::uuid");
-        buf_printf(&sql, " ORDER BY t.id LIMIT %d) d ORDER BY d.id", (int)CHUNK_ROWS);
-        struct pg_statement statement = {
-            .sql = sql.at, .param_count = last[0] != '\0' ? 1 : 0, .params = params};
-        bool ok = run_chunk(view, &statement, &result, err) && hand_out(result, row, arg, err);
-        buf_fini(&sql);
-        rows = PQntuples(result);
-        if (rows > 0)
-            (void)snprintf(last, sizeof(last), "%s", PQgetvalue(result, rows - 1, 1));
-        PQclear(result);
-        if (!ok)
-            return err_wrap(err, "read %s", schema->name);
+        struct uuid after = walk.last;
+        if (!store_view_page(view, schema, &after, CHUNK_ROWS, walk_row, &walk, &rows, err))
+            return false;
     } while (rows == CHUNK_ROWS);
     return true;
 }

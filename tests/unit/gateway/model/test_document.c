@@ -261,10 +261,54 @@ static void whole_numbers_are_printed_in_full(void **state)
     }
 }
 
+static uint64_t hash_of(const char *text)
+{
+    cJSON *json = cJSON_Parse(text);
+    assert_non_null(json);
+    uint64_t hash = document_hash(json);
+    cJSON_Delete(json);
+    return hash;
+}
+
+static void different_documents_have_different_hashes(void **state)
+{
+    static const char *const texts[] = {"{}",
+                                        "[]",
+                                        "null",
+                                        "true",
+                                        "false",
+                                        "0",
+                                        "1",
+                                        "-1",
+                                        "\"\"",
+                                        "\"0\"",
+                                        "{\"a\":1}",
+                                        "{\"b\":1}",
+                                        "{\"a\":2}",
+                                        "{\"a\":\"1\"}",
+                                        "{\"a\":null}",
+                                        "{\"a\":[1,2]}",
+                                        "{\"a\":[[1],2]}",
+                                        "{\"a\":[1,[2]]}",
+                                        "{\"a\":[12]}",
+                                        "{\"a\":{\"b\":1},\"c\":2}",
+                                        "{\"a\":{\"b\":1,\"c\":2}}",
+                                        "[\"ab\",\"c\"]",
+                                        "[\"a\",\"bc\"]"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_int_equal(hash_of(texts[i]), hash_of(texts[i]));
+        for (size_t k = 0; k < i; k++)
+            assert_int_not_equal(hash_of(texts[i]), hash_of(texts[k]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_are_printed_in_full),
+        cmocka_unit_test(different_documents_have_different_hashes),
         cmocka_unit_test(generated_values_come_from_the_server),
         cmocka_unit_test(an_id_of_the_client_is_kept_in_lower_case),
         cmocka_unit_test(consumers_are_checked),
