@@ -133,6 +133,7 @@ const struct openapi_answer openapi_answers[] = {
         "'freshet':{'type':'object'}",
         "'database','server','memory','freshet'"), NULL},
     {METHOD_GET, "/metrics", 200, TEXT, "text/plain"},
+    {METHOD_GET, "/metrics", 404, REF("message"), NULL},
     {METHOD_GET, "/endpoints", 200, RECORD("'data':" LIST(TEXT), "'data'"), NULL},
     {METHOD_GET, "/openapi.json", 200, "{'type':'object'}", NULL},
     {METHOD_GET, "/plugins/enabled", 200, RECORD("'enabled_plugins':" LIST(TEXT), "'enabled_plugins'"), NULL},

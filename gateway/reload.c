@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/cache/cache.h"
 #include "gateway/chain/delivery.h"
 #include "gateway/cli/cli.h"
@@ -85,6 +86,7 @@ void node_reload(struct node *node)
     struct changes changes = {0};
     struct err err;
     if (load_again(node, &config, &access, &problems)) {
+        metrics_add(METRIC_RELOADS, 1);
         admin_set_access(node->admin, access);
         config_compare(node->config, config, add_change, &changes);
         if (changes.count > 0)
@@ -97,6 +99,7 @@ void node_reload(struct node *node)
             worker_tell_reloaded(node->life->link);
         log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
+        metrics_add(METRIC_RELOADS_REFUSED, 1);
         for (size_t i = 0; i < problems.count; i++) {
             char *text = config_problem_text(&problems.at[i]);
             buf_printf(&changes.text, "[error] %s\n", text);

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 
 enum {
     RETRY_MS = 200, /* after a failure */
@@ -140,6 +141,12 @@ static void tell_end(struct line_sink *sink, bool is_last)
 
 /* ---- the file ---- */
 
+static void count_lost(struct line_sink *sink, uint64_t lines)
+{
+    atomic_fetch_add_explicit(&sink->lost, lines, memory_order_relaxed);
+    metrics_add(METRIC_LOG_DROPPED, (int64_t)lines);
+}
+
 static void lose_back(struct line_sink *sink, size_t to)
 {
     uint64_t lines = 0;
@@ -147,7 +154,7 @@ static void lose_back(struct line_sink *sink, size_t to)
     for (size_t i = sink->back_from; i < to; i++)
         lines += sink->back[i] == '\n' ? 1 : 0;
     sink->back_from = to;
-    atomic_fetch_add_explicit(&sink->lost, lines, memory_order_relaxed);
+    count_lost(sink, lines);
 }
 
 /* The rest of a line whose beginning is in another file is of no use in this one. */
@@ -447,7 +454,7 @@ bool line_sink_add(struct line_sink *sink, struct str lines)
     if (wake)
         (void)pthread_cond_signal(&sink->more);
     if (on && !fits)
-        atomic_fetch_add_explicit(&sink->lost, count_lines(lines), memory_order_relaxed);
+        count_lost(sink, count_lines(lines));
     return on && fits;
 }
 

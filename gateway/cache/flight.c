@@ -417,7 +417,8 @@ static bool accept_answer(struct cache *cache, struct cache_flight *flight, cons
 
 void cache_fill_done(struct cache *cache, struct cache_flight *flight, const struct cache_answer *answer)
 {
-    metrics_add(METRIC_FILLS, 1);
+    metrics_add(flight->source == CACHE_FROM_PRIMARY ? METRIC_FILLS_PRIMARY : METRIC_FILLS_REPLICA, 1);
+    metrics_add(METRIC_FILLS_FAILED, answer->failed ? 1 : 0);
     if (answer->failed && flight->source == CACHE_FROM_PRIMARY) {
         give_up(cache, flight);
         return;

@@ -393,10 +393,14 @@ static void add_tries(struct writer *writer, const struct chain *chain, int64_t 
 void log_latencies(const struct chain *chain, struct log_latencies *latencies)
 {
     const struct chain_hop *hop = &chain->hop;
+    int64_t received_us = exchange_request(chain->exchange)->received_us;
 
-    latencies->request_us = loop_clock_us() - exchange_request(chain->exchange)->received_us;
+    latencies->request_us = loop_clock_us() - received_us;
     latencies->upstream_us = hop->head_us != 0 ? hop->head_us - hop->began_us : -1;
-    latencies->gateway_us = latencies->request_us - (latencies->upstream_us > 0 ? latencies->upstream_us : 0);
+    if (hop->began_us != 0 && hop->head_us == 0)
+        latencies->gateway_us = hop->began_us - received_us;
+    else
+        latencies->gateway_us = latencies->request_us - (hop->head_us - hop->began_us);
 }
 
 static void add_latencies(const struct writer *writer, const struct log_latencies *latencies)

@@ -27,7 +27,8 @@ struct str log_record(struct chain *chain);
 /* Bytes of the request as it came, head included: what is known of it. */
 size_t log_request_bytes(const struct chain *chain);
 struct log_latencies {
-    int64_t gateway_us;  /* all but the time until the upstream's head */
+    int64_t
+        gateway_us; /* all but the time until the upstream's head; until one was asked that has sent none */
     int64_t upstream_us; /* -1: no upstream has answered */
     int64_t request_us;
 };

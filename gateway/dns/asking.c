@@ -14,6 +14,7 @@
 #include "gateway/base/attributes.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/dns/freshness.h"
 #include "gateway/dns/inside.h"
 
@@ -121,6 +122,8 @@ static void conclude(struct resolver *resolver, struct record *record, const str
 {
     char name[RECORD_NAME_SIZE];
 
+    if (result->outcome != DNS_FOUND)
+        metrics_add(result->outcome == DNS_NOT_FOUND ? METRIC_DNS_NOT_FOUND : METRIC_DNS_FAILED, 1);
     (void)pthread_mutex_lock(&resolver->lock);
     memcpy(name, record->name, sizeof(name)); /* the record is no longer pinned behind the lock */
     enum news news = settle(resolver, record, result);
@@ -179,6 +182,7 @@ static bool start_one(struct resolver *resolver)
     };
     list_add_last(&resolver->asking.under_way, &pursuit->link);
     resolver->asking.under_way_count++;
+    metrics_add(METRIC_DNS_LOOKUPS, 1);
     lookup_start(&resolver->world, record->name, &past, on_result, pursuit);
     resolver_answer_unref(past.answer);
     return true;

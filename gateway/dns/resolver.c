@@ -20,6 +20,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/dns/answer.h"
 #include "gateway/dns/freshness.h"
 #include "gateway/dns/inside.h"
@@ -144,6 +145,7 @@ static const struct resolver_answer *find_or_wait(struct resolver *resolver, con
         list_add_last(&record->waiting, &waiter->link);
     }
     (void)pthread_mutex_unlock(&resolver->lock);
+    metrics_add(METRIC_DNS_WAITS, found == NULL ? 1 : 0);
     if (wake)
         resolver_ring(resolver);
     return found;

@@ -20,6 +20,7 @@
 #include "gateway/base/digest.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/http/client_dial.h"
 #include "gateway/http/tls_authority.h"
 #include "gateway/http/tls_client.h"
@@ -316,6 +317,7 @@ struct upstream *client_pool_take(struct client_target *target)
         return NULL;
     struct upstream *upstream = CONTAINER_OF(link, struct upstream, link);
     target->idle_count--;
+    metrics_add(METRIC_UPSTREAM_IDLE, -1);
     timer_stop(&upstream->idle);
     return upstream;
 }
@@ -332,6 +334,7 @@ struct upstream *upstream_new(struct client_target *target, h2o_socket_t *sock, 
     upstream->read_paused = true;
     sock->data = upstream;
     target->holder_count++;
+    metrics_add(METRIC_UPSTREAM_OPEN, 1);
     return upstream;
 }
 
@@ -354,7 +357,9 @@ void upstream_close(struct upstream *upstream)
     if (list_is_linked(&upstream->link)) {
         list_remove(&upstream->link);
         target->idle_count--;
+        metrics_add(METRIC_UPSTREAM_IDLE, -1);
     }
+    metrics_add(METRIC_UPSTREAM_OPEN, -1);
     if (upstream->sock != NULL)
         h2o_socket_close(upstream_give_socket(upstream));
     free(upstream);
@@ -378,6 +383,7 @@ void client_pool_give(struct upstream *upstream)
             CONTAINER_OF(target->idle.previous, struct upstream, link)); /* the one idle for longest */
     list_add_first(&target->idle, &upstream->link);
     target->idle_count++;
+    metrics_add(METRIC_UPSTREAM_IDLE, 1);
     if (options->idle_timeout_ms > 0)
         timer_start(pool->loop, &upstream->idle, options->idle_timeout_ms, on_idle_too_long);
 }

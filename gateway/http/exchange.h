@@ -45,7 +45,6 @@ struct exchange_request {
     int peer_port;
     struct str local_address;
     int local_port;
-    size_t head_bytes;   /* as they came, without lines of framing, which h2o keeps to itself */
     int64_t received_us; /* loop_clock_us() when the head was complete */
     uint64_t connection; /* a number of the client's connection, unique in its loop's life */
     uint32_t requests;   /* of it so far, this one included */

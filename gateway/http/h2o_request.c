@@ -14,10 +14,7 @@
 #include "gateway/io/loop.h"
 
 enum {
-    SPARE_HEADERS = 12, /* room for what a gateway adds to a request */
-    LINE_BYTES = 4,     /* of a header besides name and value: ": " and the end of the line */
-    /* Of a head besides headers, method, target and host: " ", " HTTP/1.1", "Host: ", ends of three lines. */
-    HEAD_BYTES = 1 + 9 + 6 + 6,
+    SPARE_HEADERS = 12 /* room for what a gateway adds to a request */
 };
 
 static int read_address(const struct sockaddr_storage *address, char text[INET6_ADDRSTRLEN])
@@ -94,7 +91,6 @@ static void read_headers(const h2o_req_t *req, struct exchange *exchange)
         to->at[i].name =
             (struct str){line->orig_name != NULL ? line->orig_name : line->name->base, line->name->len};
         to->at[i].value = str_of_iovec(line->value);
-        exchange->request.head_bytes += line->name->len + line->value.len + LINE_BYTES;
     }
     to->count = from->size;
     if (req->version >= 0x200)
@@ -134,7 +130,6 @@ void front_read_request(h2o_req_t *req, struct front_connection *connection, str
     request->peer_port = connection->peer_port;
     request->local_address = str_of(connection->local_address);
     request->local_port = connection->local_port;
-    request->head_bytes = HEAD_BYTES + req->method.len + req->path.len + req->authority.len;
     request->received_us = loop_clock_us();
     request->connection = req->conn->id;
     read_headers(req, exchange);

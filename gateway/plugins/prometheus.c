@@ -14,7 +14,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/series.h"
 #include "gateway/chain/chain.h"
-#include "gateway/io/loop.h"
+#include "gateway/chain/log_record.h"
 #include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 
@@ -185,36 +185,28 @@ static void count_code(const struct chain *chain, const struct owner *owner, int
 
 static void count_bytes(const struct chain *chain, const struct owner *owner, uint64_t bytes_sent)
 {
-    const struct exchange_request *request = exchange_request(chain->exchange);
     const struct str labels[] = {owner->service, owner->route, owner->consumer};
     struct series *series = series_find(&bandwidth, labels);
 
     if (series == NULL)
         return;
-    series_add(series, INGRESS, (int64_t)(request->head_bytes + request->body.len));
+    series_add(series, INGRESS, (int64_t)log_request_bytes(chain));
     series_add(series, EGRESS, (int64_t)bytes_sent);
 }
 
-/* Where no head has come there is nothing of the upstream's to tell, and nothing was passed on. */
 static void count_times(const struct chain *chain, const struct owner *owner)
 {
     const struct str labels[] = {owner->service, owner->route};
     struct series *series = series_find(&latency, labels);
-    int64_t began_us = exchange_request(chain->exchange)->received_us;
-    int64_t whole_us = loop_clock_us() - began_us;
-    int64_t own_us = whole_us;
+    struct log_latencies times;
 
     if (series == NULL)
         return;
-    if (chain->hop.head_us != 0) {
-        int64_t upstream_us = chain->hop.head_us - chain->hop.began_us;
-        own_us = whole_us - upstream_us;
-        series_observe(series, &latency_families[UPSTREAM], upstream_us);
-    } else if (chain->hop.began_us != 0) {
-        own_us = chain->hop.began_us - began_us;
-    }
-    series_observe(series, &latency_families[OWN], own_us);
-    series_observe(series, &latency_families[WHOLE], whole_us);
+    log_latencies(chain, &times);
+    series_observe(series, &latency_families[OWN], times.gateway_us);
+    if (times.upstream_us >= 0)
+        series_observe(series, &latency_families[UPSTREAM], times.upstream_us);
+    series_observe(series, &latency_families[WHOLE], times.request_us);
 }
 
 static void log_phase(struct chain *chain, const void *object)

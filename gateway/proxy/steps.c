@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bus/bus.h"
+#include "gateway/base/metrics.h"
 #include "gateway/chain/grpc_error.h"
 #include "gateway/chain/span.h"
 #include "gateway/model/entities.h"
@@ -152,8 +153,10 @@ static enum step_result step_route(struct request *request)
     struct span *span = span_begin(chain, SPAN_ROUTER, STR_NONE);
     bool is_known = router_match(request->snapshot->router, &query, &match);
     span_end(span);
-    if (!is_known)
+    if (!is_known) {
+        metrics_add(METRIC_ROUTER_MISSES, 1);
         return refuse(request, 404, "no Route matched with those values");
+    }
     chain->route = match.route;
     request->has_route_path = match.path_index != SIZE_MAX;
     request->matched_length = match.matched_length;

@@ -178,11 +178,15 @@ static bool ask(struct source *source, const struct store_fill *batch, PGresult 
  */
 static bool ask_somebody(struct filler *filler, const struct store_fill *batch, PGresult **result)
 {
-    if (batch->from_replica && filler->replica.session != NULL &&
-        clock_now_ms(clock_system()) >= filler->replica_again_at_ms) {
+    bool wanted = batch->from_replica && filler->replica.session != NULL;
+
+    if (wanted && clock_now_ms(clock_system()) >= filler->replica_again_at_ms) {
         if (ask(&filler->replica, batch, result))
             return true;
         filler->replica_again_at_ms = clock_now_ms(clock_system()) + REPLICA_PAUSE_MS;
+        metrics_add(METRIC_REPLICA_FAILED, 1);
+    } else if (wanted) {
+        metrics_add(METRIC_REPLICA_PAUSED, 1);
     }
     return ask(&filler->primary, batch, result);
 }

@@ -15,6 +15,7 @@
 
 #include "gateway/base/list.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/store/fill.h"
 #include "gateway/store/group.h"
 #include "gateway/store/session.h"
@@ -63,11 +64,15 @@ static void *worker_main(void *arg)
             continue;
         }
         store->job_count--;
+        metrics_add(METRIC_STORE_JOBS_WAITING, -1);
+        metrics_add(METRIC_STORE_JOBS_RUNNING, 1);
         worker->session.refused = store->closing;
         pthread_mutex_unlock(&store->lock);
         struct job *job = CONTAINER_OF(link, struct job, link);
         job->run(&worker->session, job->arg);
         free(job);
+        metrics_add(METRIC_STORE_JOBS, 1);
+        metrics_add(METRIC_STORE_JOBS_RUNNING, -1);
         pthread_mutex_lock(&store->lock);
     }
     pthread_mutex_unlock(&store->lock);
@@ -141,6 +146,7 @@ bool store_submit(struct store *store, void (*run)(struct store_session *session
         pthread_cond_signal(&store->arrived);
     }
     pthread_mutex_unlock(&store->lock);
+    metrics_add(accepted ? METRIC_STORE_JOBS_WAITING : METRIC_STORE_JOBS_REFUSED, 1);
     if (!accepted)
         free(job);
     return accepted;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/attributes.h"
+#include "gateway/base/metrics.h"
 #include "gateway/store/errors.h"
 #include "gateway/store/group.h"
 #include "gateway/store/session.h"
@@ -60,9 +62,8 @@ static bool transact_once(struct store_session *session, store_body_fn body, voi
     return false;
 }
 
-bool store_transact(struct store_session *session,
-                    bool (*body)(struct store_session *session, void *arg, struct store_error *error),
-                    void *arg, struct outbox_receipt *receipt, struct store_error *error)
+static bool transact(struct store_session *session, store_body_fn body, void *arg,
+                     struct outbox_receipt *receipt, struct store_error *error)
 {
     assert(session->transaction == NULL);
     store_error_fini(error);
@@ -99,6 +100,35 @@ bool session_append(struct store_session *session, const struct bus_event *event
             outbox_commit(session->primary, &flagged, 1, options->node_id.bytes, options->append_timeout_ms,
                           receipt, &err)) ||
            store_error_from(error, &err);
+}
+
+/* What the client has asked for and cannot have is not among them. */
+static void count_failure(enum store_failure failure)
+{
+    static const struct {
+        enum store_failure failure;
+        enum metric metric;
+    } counted[] = {{STORE_UNAVAILABLE, METRIC_APPENDS_UNAVAILABLE},
+                   {STORE_UNKNOWN_OUTCOME, METRIC_APPENDS_UNKNOWN},
+                   {STORE_CONFLICT, METRIC_APPENDS_CONFLICT},
+                   {STORE_REJECTED, METRIC_APPENDS_REJECTED}};
+
+    for (size_t i = 0; i < COUNT(counted); i++)
+        if (counted[i].failure == failure)
+            metrics_add(counted[i].metric, 1);
+}
+
+bool store_transact(struct store_session *session,
+                    bool (*body)(struct store_session *session, void *arg, struct store_error *error),
+                    void *arg, struct outbox_receipt *receipt, struct store_error *error)
+{
+    bool committed = transact(session, body, arg, receipt, error);
+
+    if (committed)
+        metrics_add(METRIC_APPENDS, receipt->position != 0 ? 1 : 0);
+    else
+        count_failure(error->failure);
+    return committed;
 }
 
 bool store_say(struct store_session *session, const char *word, struct outbox_receipt *receipt,
