@@ -11,7 +11,6 @@
 #include "admin/state.h"
 #include "gateway/base/exposition.h"
 #include "gateway/base/mem.h"
-#include "gateway/base/metrics.h"
 #include "gateway/base/pmap.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/health_view.h"
@@ -41,18 +40,20 @@ static bool note_upstream(void *arg, const uint8_t key[16], void *value)
     return true;
 }
 
+/* Without any, where nobody wants them. */
 static struct metrics_upstreams *look(const struct admin *admin)
 {
     const struct admin_options *options = &admin->options;
     const struct snapshot *snapshot = snapshot_pin(options->place, options->loop_number);
-    size_t count = snapshot != NULL ? pmap_count(snapshot->upstreams) : 0;
+    bool wanted = snapshot != NULL && health_view_is_wanted(snapshot);
+    size_t count = wanted ? pmap_count(snapshot->upstreams) : 0;
     struct metrics_upstreams *upstreams =
         mem_zalloc(sizeof(*upstreams) + count * sizeof(struct named_upstream));
 
-    if (snapshot == NULL)
-        return upstreams;
-    pmap_each(snapshot->upstreams, note_upstream, upstreams);
-    snapshot_unpin(options->place, options->loop_number, snapshot);
+    if (wanted)
+        pmap_each(snapshot->upstreams, note_upstream, upstreams);
+    if (snapshot != NULL)
+        snapshot_unpin(options->place, options->loop_number, snapshot);
     return upstreams;
 }
 
@@ -117,8 +118,6 @@ static void write_upstream(struct buf *out, const char *name, const struct healt
 
 bool metrics_write_health(struct scrape *scrape, struct buf *out)
 {
-    if (metrics_read(METRIC_HEALTH_WANTED) <= 0)
-        return false;
     if (scrape->upstreams == NULL) {
         scrape->upstreams = look(scrape->admin);
         if (scrape->upstreams->count > 0)

@@ -35,6 +35,9 @@ struct plugin {
     /* From a complete config document; false: err. The object is given to every phase. */
     bool (*configure)(const cJSON *config, void **object, struct err *err);
     void (*dispose)(void *object);
+    /* Is the health of upstreams to be shown among the metrics? Any thread. NULL: not for this plugin's sake.
+     */
+    bool (*wants_health)(const void *object);
     /* Phases; NULL: takes no part. */
     enum plugin_result (*rewrite)(struct chain *chain, const void *object); /* global configurations only */
     enum plugin_result (*access)(struct chain *chain, const void *object);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/base/metrics.h"
 #include "gateway/base/series.h"
 #include "gateway/chain/chain.h"
 #include "gateway/chain/log_record.h"
@@ -54,17 +53,15 @@ static bool configure(const cJSON *config, void **object, struct err *err)
         .bandwidth = document_bool(config, "bandwidth_metrics", false),
         .health = document_bool(config, "upstream_health_metrics", false),
     };
-    metrics_add(METRIC_HEALTH_WANTED, settings->health ? 1 : 0); /* who shows it asks there */
     *object = settings;
     return true;
 }
 
-static void dispose(void *object)
+static bool wants_health(const void *object)
 {
-    struct settings *settings = object;
+    const struct settings *settings = object;
 
-    metrics_add(METRIC_HEALTH_WANTED, settings->health ? -1 : 0);
-    free(settings);
+    return settings->health;
 }
 
 /* ---- what is counted ---- */
@@ -237,6 +234,7 @@ const struct plugin prometheus_plugin = {
             .protocols = protocol_names,
         },
     .configure = configure,
-    .dispose = dispose,
+    .dispose = free,
+    .wants_health = wants_health,
     .log = log_phase,
 };

@@ -7,8 +7,11 @@
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/pmap.h"
+#include "gateway/chain/plugin.h"
 #include "gateway/model/entities.h"
 #include "gateway/proxy/balance.h"
+#include "gateway/proxy/snapshot.h"
 
 static const char *dns_name(const struct balance_target *target)
 {
@@ -118,6 +121,24 @@ void health_view_free(struct health_view *view)
     free(view->targets);
     free(view->addresses);
     free(view);
+}
+
+static bool find_no_wish(void *arg, const uint8_t key[16], void *value)
+{
+    const struct plugin_instance *instance = value;
+    bool *wanted = arg;
+
+    (void)key;
+    *wanted = instance->plugin->wants_health != NULL && instance->plugin->wants_health(instance->object);
+    return !*wanted;
+}
+
+bool health_view_is_wanted(const struct snapshot *snapshot)
+{
+    bool wanted = false;
+
+    pmap_each(snapshot->plugins, find_no_wish, &wanted);
+    return wanted;
 }
 
 static int order_targets(const void *id, const void *target)

@@ -14,6 +14,7 @@
 #include "gateway/proxy/peer_text.h"
 
 struct balance_set;
+struct snapshot;
 struct upstream;
 
 enum health_state {
@@ -60,5 +61,7 @@ struct health_view {
 struct health_view *health_view_new(const struct upstream *upstream, const struct balance_set *set);
 /* NULL is fine. */
 void health_view_free(struct health_view *view);
+/* Does any configuration of a plugin want health to be shown among the metrics? */
+bool health_view_is_wanted(const struct snapshot *snapshot);
 /* NULL: there is no such target. */
 const struct health_view_target *health_view_find(const struct health_view *view, const struct uuid *target);
