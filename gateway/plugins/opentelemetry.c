@@ -90,7 +90,7 @@ static bool configure(const cJSON *config, void **object, struct err *err)
     const struct trace_sink_options sink = {
         .plugin = "opentelemetry",
         .url = document_text(config, "endpoint"),
-        .content_type = "Content-Type: application/x-protobuf",
+        .content_type = "application/x-protobuf",
         .headers = cJSON_GetObjectItemCaseSensitive(config, "headers"),
         .batch = "batch_span_count",
         .pause_s = "batch_flush_delay",

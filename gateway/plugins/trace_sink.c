@@ -6,15 +6,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/chain/delivery_queue.h"
+#include "gateway/http/token.h"
 #include "gateway/model/document.h"
 
-/* A line end inside would be lines of their own: such a header stays away. */
-static bool is_one_line(const char *text)
+/* Where the body ends is not for settings to say, nor may a value be lines of its own. */
+static bool can_be_sent(const cJSON *header)
 {
-    return strpbrk(text, "\r\n") == NULL;
+    return cJSON_IsString(header) && strcasecmp(header->string, "Content-Length") != 0 &&
+           strcasecmp(header->string, "Transfer-Encoding") != 0 &&
+           token_is_value(str_of(header->valuestring));
 }
 
 static char **make_lines(const struct trace_sink_options *options, size_t *count)
@@ -23,11 +27,12 @@ static char **make_lines(const struct trace_sink_options *options, size_t *count
     char **lines = mem_zalloc(room * sizeof(*lines));
     const cJSON *header;
 
-    lines[0] = mem_strdup(options->content_type);
-    *count = 1;
+    *count = 0;
+    if (cJSON_GetObjectItem(options->headers, "Content-Type") == NULL) /* in any case of letters */
+        lines[(*count)++] = mem_printf("Content-Type: %s", options->content_type);
     cJSON_ArrayForEach(header, options->headers)
     {
-        if (cJSON_IsString(header) && is_one_line(header->string) && is_one_line(header->valuestring))
+        if (can_be_sent(header))
             lines[(*count)++] = mem_printf("%s: %s", header->string, header->valuestring);
     }
     return lines;

@@ -19,7 +19,7 @@ struct delivery_queue;
 struct trace_sink_options {
     const char *plugin; /* in the log */
     const char *url;
-    const char *content_type;    /* a whole line */
+    const char *content_type;    /* unless the headers have one */
     const cJSON *headers;        /* name -> value, NULL: none more */
     const char *batch, *pause_s; /* old settings that go before those of `queue`; NULL: the plugin has none */
     struct delivery_frame frame;

@@ -169,7 +169,7 @@ static bool configure(const cJSON *config, void **object, struct err *err)
     const struct trace_sink_options sink = {
         .plugin = "zipkin",
         .url = document_text(config, "http_endpoint"),
-        .content_type = "Content-Type: application/json",
+        .content_type = "application/json",
         .frame = {STR("["), STR(","), STR("]")},
     };
 

@@ -14,6 +14,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/json_write.h"
+#include "gateway/http/token.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/document.h"
 #include "gateway/plugins/address_text.h"
@@ -248,6 +249,12 @@ static bool is_static(const struct writer *writer, struct str name)
     return false;
 }
 
+/* Two names of other bytes could look the same in JSON. */
+static bool is_name(struct str name)
+{
+    return name.len > 0 && token_is_value(name) && str_is_utf8(name);
+}
+
 /* Names that are ours, or that were there already, are left out; so is what is not of the form name=value. */
 static void add_client_tags(const struct writer *writer)
 {
@@ -258,7 +265,7 @@ static void add_client_tags(const struct writer *writer)
     while (rest.at != NULL && count < ZIPKIN_TAGS_MAX) {
         struct str value = trace_take(&rest, ';');
         struct str name = str_trim(trace_take(&value, '='));
-        bool is_good = value.at != NULL && name.len > 0 && !is_reserved(name) && !is_static(writer, name);
+        bool is_good = value.at != NULL && is_name(name) && !is_reserved(name) && !is_static(writer, name);
         for (size_t i = 0; i < count && is_good; i++)
             is_good = !str_equal(name, seen[i]);
         if (!is_good)

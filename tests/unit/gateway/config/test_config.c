@@ -75,6 +75,20 @@ static void a_line_may_end_in_a_comment_and_escape_the_sign(void **state)
     config_free(config);
 }
 
+static void numbers_have_fractions_and_words_any_letters(void **state)
+{
+    (void)state;
+    struct config *config =
+        load("tracing_sampling_rate = 0.125\ntracing_instrumentations = Router, balancer\n");
+    assert_true(config->tracing_sampling_rate == 0.125);
+    assert_int_equal(config->tracing_instrumentations.count, 2);
+    config_free(config);
+    config = load("tracing_sampling_rate =\n");
+    assert_true(config->tracing_sampling_rate == 0.01);
+    assert_string_equal(config->tracing_instrumentations.at[0], "off");
+    config_free(config);
+}
+
 static void every_problem_is_reported_with_its_line(void **state)
 {
     (void)state;
@@ -101,6 +115,9 @@ static void each_kind_explains_what_it_expects(void **state)
     expect_problem("upstream_keepalive_pool_size = 2147483648", 1, "upstream_keepalive_pool_size",
                    "2147483647 is the most");
     expect_problem("dns_stale_ttl = 2147483648", 1, "dns_stale_ttl", "2147483647 is the most");
+    expect_problem("tracing_sampling_rate = 1.01", 1, "tracing_sampling_rate", "1 is the most");
+    expect_problem("tracing_sampling_rate = often", 1, "tracing_sampling_rate", "not a number");
+    expect_problem("tracing_instrumentations = router, x", 1, "tracing_instrumentations", "'x': not one of");
     expect_problem("proxy_listen = 1.2.3.4:99999", 1, "proxy_listen", "between 0 and 65535");
     expect_problem("proxy_listen = 1.2.3.4:80 fast", 1, "proxy_listen", "is no flag");
     expect_problem("admin_listen = [::1:80", 1, "admin_listen", "[address]:port");
@@ -297,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_the_table),
         cmocka_unit_test(a_line_may_end_in_a_comment_and_escape_the_sign),
+        cmocka_unit_test(numbers_have_fractions_and_words_any_letters),
         cmocka_unit_test(every_problem_is_reported_with_its_line),
         cmocka_unit_test(each_kind_explains_what_it_expects),
         cmocka_unit_test(environment_wins_over_the_file_and_our_name_over_the_alias),

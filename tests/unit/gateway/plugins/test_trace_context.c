@@ -323,6 +323,34 @@ static void the_setting_and_the_client_choose_the_formats(void **state)
     }
 }
 
+/* For the log record: each id as its format has it. */
+static void an_id_is_shown_in_the_formats_that_go_out(void **state)
+{
+    static const struct {
+        const char *word, *came, *shown;
+    } rows[] = {
+        {"preserve", "", "{\"b3\":\"" LONG_ID "\"}"},
+        {"b3-single", "x-b3-sampled: 1", "{\"b3\":\"" LONG_ID "\"}"},
+        {"w3c", "uber-trace-id: 1:1:0:1", "{\"jaeger\":\"" LONG_ID "\",\"w3c\":\"" LONG_ID "\"}"},
+        {"aws", "ot-tracer-sampled: 1",
+         "{\"ot\":\"" LONG_ID "\",\"aws\":\"1-0af76519-16cd43dd8448eb211c80319c\"}"},
+        {"gcp", "", "{\"gcp\":\"" LONG_ID "\"}"},
+    };
+    const struct trace_id id = {high, low, false};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct exchange *exchange = exchange_with(rows[i].came);
+        struct trace_choice choice = choice_of(rows[i].word);
+        struct trace_context found =
+            trace_context_read(&exchange_request(exchange)->headers, trace_order_b3_first);
+        struct str shown = trace_id_shown(exchange, &choice, &found, &id);
+        if (!str_equal(shown, str_of(rows[i].shown)))
+            fail_msg("%.*s is not %s", STR_ARG(shown), rows[i].shown);
+        exchange_recorder_free(exchange);
+    }
+}
+
 static void the_words_of_the_setting_are_known(void **state)
 {
     (void)state;
@@ -379,6 +407,7 @@ int main(void)
         cmocka_unit_test(of_several_formats_the_first_of_the_order_counts),
         cmocka_unit_test(every_format_is_written),
         cmocka_unit_test(the_setting_and_the_client_choose_the_formats),
+        cmocka_unit_test(an_id_is_shown_in_the_formats_that_go_out),
         cmocka_unit_test(the_words_of_the_setting_are_known),
         cmocka_unit_test(a_state_goes_on_with_its_trace_only),
         cmocka_unit_test(new_ids_are_of_the_wanted_size_and_differ),

@@ -277,7 +277,7 @@ static void a_client_adds_tags_but_forges_none(void **state)
 
     scene->wording.static_tags = cJSON_Parse("[{\"name\":\"zone\",\"value\":\"north\"}]");
     scene->part.tags = STR(" one = 1 ;two=a=b;;=x;no value;empty=;zone=south;kong.consumer=me;http.path=/;"
-                           "lc=x;one=2;q=\"\xff;http.host=x");
+                           "lc=x;one=2;q=\"\xff;http.host=x;\xff=1;\xfe=2");
     write_spans(scene);
     const cJSON *tags = tags_of(span_named(scene, "GET"));
     check(tags, "one", "\"1\"");
