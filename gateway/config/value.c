@@ -7,6 +7,7 @@
 
 #include "gateway/config/value.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -97,7 +98,8 @@ static bool set_number(void *at, const struct config_key *key, const char *text,
                        char reason[CONFIG_REASON_SIZE])
 {
     double number;
-    if (!number_of(key, text != NULL ? text : key->fallback, &number, reason))
+    assert(text != NULL); /* a row of this kind has a default */
+    if (!number_of(key, text, &number, reason))
         return false;
     *(double *)at = number;
     return true;

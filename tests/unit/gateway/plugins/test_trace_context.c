@@ -157,6 +157,7 @@ static const struct {
     {"x-amzn-trace-id: Root=1-0af76519-16cd43dd8448eb211c80319c", TRACE_AWS, ROOT, false, TRACE_UNDECIDED},
     {"x-amzn-trace-id: Root=2-0af76519-16cd43dd8448eb211c80319c;Parent=" SPAN, TRACE_AWS, NONE, false, TRACE_UNDECIDED},
     {"x-amzn-trace-id: Root=1-0af7651-916cd43dd8448eb211c80319c;Parent=" SPAN, TRACE_AWS, NONE, false, TRACE_UNDECIDED},
+    {"x-amzn-trace-id: Root=1-0af7651-16cd43dd8448eb211c80319c;Parent=" SPAN, TRACE_AWS, NONE, false, TRACE_UNDECIDED},
     {"x-amzn-trace-id: Root=1-0af76519-16cd43dd8448eb211c80319c0;Parent=" SPAN, TRACE_AWS, NONE, false, TRACE_UNDECIDED},
     {"x-amzn-trace-id: Root=1-00000000-000000000000000000000000;Parent=" SPAN, TRACE_AWS, NONE, false, TRACE_UNDECIDED},
     {"x-amzn-trace-id: Root=1-0af76519-16cd43dd8448eb211c80319c;Root=1-0af76519-16cd43dd8448eb211c80319c", TRACE_AWS, NONE, false, TRACE_UNDECIDED},

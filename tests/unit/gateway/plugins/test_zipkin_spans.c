@@ -276,8 +276,9 @@ static void a_client_adds_tags_but_forges_none(void **state)
     struct scene *scene = *state;
 
     scene->wording.static_tags = cJSON_Parse("[{\"name\":\"zone\",\"value\":\"north\"}]");
-    scene->part.tags = STR(" one = 1 ;two=a=b;;=x;no value;empty=;zone=south;kong.consumer=me;http.path=/;"
-                           "lc=x;one=2;q=\"\xff;http.host=x;\xff=1;\xfe=2");
+    scene->part.tags =
+        STR(" one = 1 ;two=a=b;;=x;no value;empty=;zone=south;kong.consumer=me;kong.more=x;http.path=/;"
+            "lc=x;one=2;q=\"\xff;http.host=x;\xff=1;\xfe=2");
     write_spans(scene);
     const cJSON *tags = tags_of(span_named(scene, "GET"));
     check(tags, "one", "\"1\"");
@@ -286,6 +287,7 @@ static void a_client_adds_tags_but_forges_none(void **state)
     check(tags, "no value", NULL);
     check(tags, "zone", "\"north\"");
     check(tags, "kong.consumer", NULL);
+    check(tags, "kong.more", NULL);
     check(tags, "http.path", "\"/a%20b\"");
     check(tags, "http.host", "\"example.com\"");
     check(tags, "lc", "\"kong\"");
