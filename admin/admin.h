@@ -63,8 +63,9 @@ struct admin_options {
     struct cache *cache;
     struct digest_salt salt;
     struct snapshot_place *place;
-    size_t loop_number;    /* of `loop` in the place, for pinning */
-    struct prober *prober; /* on the same loop; knows the health of peers */
+    size_t loop_number;       /* of `loop` in the place, for pinning */
+    struct prober *prober;    /* on the same loop; knows the health of peers */
+    const void *plugin_world; /* for endpoints of plugins (model/schema.h) */
     struct admin_bus bus;
     struct access *access;          /* taken */
     struct loop *loop;              /* opened, not started */

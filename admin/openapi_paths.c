@@ -10,6 +10,7 @@
 
 #include "admin/openapi_schema.h"
 #include "admin/paging.h"
+#include "admin/plugin_endpoints.h"
 #include "admin/routes.h"
 #include "gateway/base/mem.h"
 #include "gateway/model/schema.h"
@@ -366,10 +367,28 @@ static void add_row(void *arg, enum method method, const char *form)
     (void)cJSON_AddItemToObject(operation, "responses", responses);
 }
 
+static void add_of_plugin(void *arg, enum method method, const struct plugin_endpoint *endpoint)
+{
+    struct writing *writing = arg;
+    cJSON *operation = cJSON_AddObjectToObject(path_item(writing, endpoint->form), method_names[method]);
+
+    (void)cJSON_AddItemToObject(operation, "tags", openapi_json("['node']"));
+    (void)cJSON_AddStringToObject(operation, "summary", endpoint->summary);
+    add_operation_id(operation, method, endpoint->form);
+    cJSON *responses = cJSON_AddObjectToObject(operation, "responses");
+    if (endpoint->shown != NULL)
+        (void)add_answer(responses, 200, "application/json", openapi_json("%s", endpoint->shown));
+    else
+        (void)add_answer(responses, 204, NULL, NULL);
+    refer_to(responses, 404, "NotFound");
+    add_common_answers(responses, method);
+}
+
 void openapi_add_paths(cJSON *paths, const struct schemas *schemas)
 {
     struct writing writing = {.paths = paths, .schemas = schemas};
 
     routes_each(add_row, &writing);
+    plugin_endpoints_each(schemas, add_of_plugin, &writing);
     crud_templates(schemas, add_entity_path, &writing);
 }

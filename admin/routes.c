@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "admin/handlers.h"
+#include "admin/plugin_endpoints.h"
 #include "admin/state.h"
 #include "gateway/base/mem.h"
 
@@ -139,6 +140,20 @@ static bool find_entity(struct request *request, struct offer *offer)
     return true;
 }
 
+static bool find_of_plugin(const struct request *request, struct offer *offer)
+{
+    static const enum method methods[] = {METHOD_GET, METHOD_DELETE};
+    bool found = false;
+
+    for (size_t i = 0; i < COUNT(methods) && !request->is_status_api; i++) {
+        if (plugin_endpoints_find(request, methods[i]) == NULL)
+            continue;
+        offer->handlers[methods[i]] = plugin_endpoint_answer;
+        found = true;
+    }
+    return found;
+}
+
 static void answer_options(struct request *request, const struct offer *offer)
 {
     size_t length = 0;
@@ -215,6 +230,12 @@ static void add_entity_template(void *arg, const struct crud_template *template)
     add_template(arg, template->text);
 }
 
+static void add_plugin_template(void *arg, enum method method, const struct plugin_endpoint *endpoint)
+{
+    (void)method;
+    add_template(arg, endpoint->form);
+}
+
 void endpoints_show(struct request *request)
 {
     struct templates templates = {0};
@@ -224,6 +245,7 @@ void endpoints_show(struct request *request)
     for (size_t i = 0; i < COUNT(routes); i++)
         if ((routes[i].apis & (ADMIN_API | UNLISTED)) == ADMIN_API)
             add_template(&templates, routes[i].form);
+    plugin_endpoints_each(request->admin->options.schemas, add_plugin_template, &templates);
     crud_templates(request->admin->options.schemas, add_entity_template, &templates);
     qsort(templates.at, templates.count, sizeof(char *), compare_templates);
     for (size_t i = 0; i < templates.count; i++)
@@ -251,7 +273,7 @@ void routes_answer(struct request *request)
 {
     struct offer offer = {0};
 
-    if (!find_route(request, &offer) && !find_entity(request, &offer)) {
+    if (!find_route(request, &offer) && !find_of_plugin(request, &offer) && !find_entity(request, &offer)) {
         answer_not_found(&request->answer);
     } else if (request->method == METHOD_OPTIONS) {
         answer_options(request, &offer);

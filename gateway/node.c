@@ -130,6 +130,8 @@ static bool open_schemas(struct node *node, struct err *err)
 {
     (void)err;
     node->plugin_count = enabled_plugins(node->config, node->plugins);
+    node->wiring.plugins = node->plugins;
+    node->wiring.plugin_count = node->plugin_count;
     node->wiring.schemas = node_schemas(node->config);
     wiring_warn_of_idle_plugins(node->config);
     return true;
@@ -293,6 +295,7 @@ static bool open_proxy(struct node *node, struct err *err)
         return false;
     atomic_store_explicit(&node->wiring.prober, proxy_prober(node->proxy),
                           memory_order_release); /* wiring_hear() */
+    atomic_store_explicit(&node->wiring.world, proxy_world(node->proxy), memory_order_release); /* likewise */
     return true;
 }
 
@@ -317,6 +320,7 @@ static bool open_admin(struct node *node, struct err *err)
         .place = node->place,
         .loop_number = node->worker_count,
         .prober = proxy_prober(node->proxy),
+        .plugin_world = proxy_world(node->proxy),
         .bus = wiring_admin_bus(node->wiring.bus),
         .access = access,
         .loop = node->loops[node->worker_count],

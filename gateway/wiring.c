@@ -16,6 +16,7 @@
 #include "gateway/base/random.h"
 #include "gateway/chain/answer_cache.h"
 #include "gateway/chain/cluster_counters.h"
+#include "gateway/chain/plugin.h"
 #include "gateway/config/config.h"
 #include "gateway/figures.h"
 #include "gateway/plugin_schemas/plugin_schemas.h"
@@ -218,6 +219,17 @@ static bool admin_is_answered(void *arg)
     return stats.failing_polls == 0;
 }
 
+/* word NULL: some may have been missed. */
+static void tell_plugins(const struct wiring *wiring, const char *word)
+{
+    const struct chain_world *world =
+        atomic_load_explicit(&wiring->world, memory_order_acquire); /* node.c: open_proxy */
+
+    for (size_t i = 0; world != NULL && i < wiring->plugin_count; i++)
+        if (wiring->plugins[i]->hear != NULL)
+            wiring->plugins[i]->hear(world, str_of(word));
+}
+
 void wiring_hear(void *arg, const char *word)
 {
     const struct wiring *wiring = arg;
@@ -229,6 +241,7 @@ void wiring_hear(void *arg, const char *word)
         admin_hear(admin, word);
     if (prober != NULL)
         prober_hear(prober, word);
+    tell_plugins(wiring, word);
 }
 
 void wiring_restarted(void *arg)
@@ -238,6 +251,7 @@ void wiring_restarted(void *arg)
 
     if (prober != NULL)
         prober_start_over(prober);
+    tell_plugins(wiring, NULL);
 }
 
 void wiring_share_memory(struct wiring *wiring, const struct config *config)

@@ -14,7 +14,9 @@
 #include "gateway/cache/cache.h"
 
 struct answer_cache;
+struct chain_world;
 struct config;
+struct plugin;
 struct schemas;
 struct store;
 
@@ -26,7 +28,10 @@ struct wiring {
     _Atomic(struct bus *) bus;     /* threads of the bus and the cache may run before it is there */
     struct store *store;           /* set before the first loop runs */
     _Atomic(struct admin *) admin; /* for the bus thread, which runs before it is there and ends before it */
-    _Atomic(struct prober *) prober; /* likewise */
+    _Atomic(struct prober *) prober;     /* likewise */
+    const struct plugin *const *plugins; /* that are enabled */
+    size_t plugin_count;
+    _Atomic(const struct chain_world *) world; /* likewise */
     char host_name[256];
 };
 
@@ -34,8 +39,8 @@ struct wiring {
 const char *wiring_node_name(struct wiring *wiring, const struct config *config);
 /* What nobody may believe to be in force. */
 void wiring_warn_of_idle_plugins(const struct config *config);
-/* For refresh: a word of some node goes to the Admin API and to the prober; a node that has started over may
- * have missed some. `arg` is the wiring. */
+/* For refresh: a word of some node goes to the Admin API, the prober and the plugins; a node that has started
+ * over may have missed some. `arg` is the wiring. */
 void wiring_hear(void *arg, const char *word);
 void wiring_restarted(void *arg);
 /* Every tick: answers may take what entities leave of mem_cache_size. */

@@ -6,8 +6,8 @@
  * A plugin is one file in gateway/plugins/ that offers one const struct plugin, and a line in registry.c.
  * Nothing else knows it. It sees a request through struct chain only.
  *
- * Threads: configure() and dispose() on the bus thread; phases on the loop of the request. A configured
- * object is immutable and may be used by all loops at once.
+ * Threads: configure(), dispose() and hear() on the bus thread; phases on the loop of the request. A
+ * configured object is immutable and may be used by all loops at once.
  */
 
 #include <stdbool.h>
@@ -21,6 +21,7 @@
 #include "gateway/model/schema.h"
 
 struct chain;
+struct chain_world;
 
 enum plugin_result {
     PLUGIN_NEXT,     /* go on */
@@ -51,6 +52,9 @@ struct plugin {
      */
     void (*body_piece)(struct chain *chain, const void *object, struct str bytes, bool last);
     void (*log)(struct chain *chain, const void *object);
+    /* A word that some node has said to all (plugin_endpoint.say); at == NULL: some may have been missed. On
+     * the bus thread. */
+    void (*hear)(const struct chain_world *world, struct str word);
     bool reads_spans; /* what it tells of a request includes what took time in it (span.h) */
 };
 

@@ -221,6 +221,26 @@ size_t schemas_count(const struct schemas *schemas);
 /* Index of a schema in the set, the entity type's number in the cache. */
 uint8_t schemas_number(const struct schemas *schemas, const struct schema *schema);
 
+enum {
+    PLUGIN_WORD_SIZE = 64 /* as a word of the log (BUS_ENTITY_NAME_SIZE) */
+};
+
+/* An endpoint that a plugin offers beside the Admin API's own. Threads: the admin loop; it does not wait. */
+struct plugin_endpoint {
+    const char *method;  /* "GET" or "DELETE"; NULL: the end of a list */
+    const char *form;    /* of the path; a name in braces stands for any segment */
+    const char *summary; /* one line */
+    const char *shown;   /* JSON schema of what it answers, with ' for "; NULL: nothing, 204 */
+    /*
+     * `world` is what the plugin's phases know as chain->world, `segments` are those in braces, decoded.
+     * Returns 200 with *json, the caller's; or 204, or 404.
+     */
+    int (*answer)(const void *world, const struct str *segments, cJSON **json);
+    /* What is said to all nodes, this one included, whatever the answer; they hear() it (chain/plugin.h).
+     * false: nothing. NULL: never anything. */
+    bool (*say)(const struct str *segments, char word[PLUGIN_WORD_SIZE]);
+};
+
 /* What validation has to know of a plugin; the registry hands these in. */
 struct plugin_schema {
     const char *name;
@@ -232,7 +252,8 @@ struct plugin_schema {
     bool refuses_consumer, refuses_service, refuses_route;
     const struct check *checks; /* over the whole entity: their fields are named from "config." on */
     size_t check_count;
-    const char *absence; /* of one that does not run: why it never will; NULL: not yet */
+    const char *absence;                     /* of one that does not run: why it never will; NULL: not yet */
+    const struct plugin_endpoint *endpoints; /* NULL: none */
 };
 void schemas_add_plugin(struct schemas *schemas, const struct plugin_schema *plugin);
 /* One that does not run: its settings are known, entities of it are refused with a reason. */

@@ -26,6 +26,7 @@
 #include "gateway/plugins/cache_control.h"
 #include "gateway/plugins/cache_key.h"
 #include "gateway/plugins/media_type.h"
+#include "gateway/plugins/proxy_cache_admin.h"
 
 /* ---- settings ---- */
 
@@ -467,10 +468,12 @@ const struct plugin proxy_cache_plugin = {
             .priority = 100,
             .config = &config_record,
             .protocols = protocol_names,
+            .endpoints = proxy_cache_endpoints,
         },
     .configure = configure,
     .dispose = dispose,
     .access = access_phase,
     .header_filter = header_filter,
     .body_piece = body_piece,
+    .hear = proxy_cache_hear,
 };

@@ -227,6 +227,11 @@ bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err)
     return http_front_attach(proxy->front, at->loop, err);
 }
 
+const struct chain_world *proxy_world(const struct proxy *proxy)
+{
+    return &proxy->world;
+}
+
 struct prober *proxy_prober(struct proxy *proxy)
 {
     return proxy->prober;

@@ -51,6 +51,8 @@ bool proxy_open(const struct proxy_options *options, struct proxy **proxy, struc
 bool proxy_attach(struct proxy *proxy, size_t loop_number, struct err *err) MUST_CHECK;
 /* It is attached by the one who runs its loop. NULL: there is none. */
 struct prober *proxy_prober(struct proxy *proxy);
+/* What all chains share. */
+const struct chain_world *proxy_world(const struct proxy *proxy);
 /* For its figures. */
 struct http_front *proxy_front(struct proxy *proxy);
 /*

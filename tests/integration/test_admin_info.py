@@ -244,7 +244,8 @@ def test_a_node_whose_database_hangs_is_alive_and_ready(own_cluster):
 def test_endpoints(cluster):
     listed = cluster.a.admin("GET", "/endpoints").json["data"]
     expected = {"/", "/status", "/metrics", "/endpoints", "/schemas/{name}", "/schemas/{db_entity_name}/validate", "/schemas/plugins/{name}", "/schemas/plugins/validate", "/schemas/vaults/{name}", "/tags", "/tags/{tags}",
-                "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", *PARENTS, *NOTED}
+                "/cache", "/cache/{key}", "/plugins/enabled", "/plugins/schema/{name}", "/proxy-cache", "/proxy-cache/{cache_key}",
+                "/proxy-cache/{plugin_id}/caches/{cache_key}", *PARENTS, *NOTED}
     for path, parameter in ENTITIES.items():
         expected |= {f"/{path}", f"/{path}/{{{parameter}}}"}
     for parent, child, parameter in CHILDREN:

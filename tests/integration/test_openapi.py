@@ -150,7 +150,7 @@ class Prepared:
         return [(name, paths.get(name, "/" + name), body) for name, body in self.bodies().items()]
 
     def path(self, form):
-        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x", "address": "127.0.0.1:1", "position": "1"}
+        more = {"name": "services", "tags": "t", "key": "x", "db_entity_name": "services", "log_level": "info", "workspaces": "default", "filter_chains": "x", "address": "127.0.0.1:1", "position": "1", "cache_key": "0" * 64, "plugin_id": "x"}
         if form in ("/schemas/plugins/{name}", "/plugins/schema/{name}"):
             more["name"] = "key-auth"
         if form == "/schemas/vaults/{name}":
@@ -176,7 +176,7 @@ def test_bodies_that_are_taken_fit_it_and_lesser_ones_do_not(cluster, prepared, 
 
 
 # There, as clients know it, and with nothing behind it.
-NOT_THERE = {"/cache/{key}", "/schemas/filters/{name}"}
+NOT_THERE = {"/cache/{key}", "/schemas/filters/{name}", "/proxy-cache/{cache_key}", "/proxy-cache/{plugin_id}/caches/{cache_key}"}
 
 
 def test_every_path_and_method_in_it_answers(cluster, prepared, document):
