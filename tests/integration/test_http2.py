@@ -298,6 +298,26 @@ def test_uploads_that_do_not_end(node):
     healthy(node)
 
 
+def test_an_upload_that_cannot_be_spooled_is_answered(own_cluster, postgres):
+    """When it is complete: h2o answers no request before. The other streams of the connection do not suffer."""
+    cluster = own_cluster(redis=False, postgres=postgres, names=("a",), start=False)
+    node = cluster.a
+    cluster.settings["proxy_listen"] = f"127.0.0.1:{node.proxy_port}, 127.0.0.1:{node.tls_port} ssl http2"
+    cluster.start()
+    cluster.service()
+    cluster.route("t", paths=["/t"])
+    away, body = node.directory + ".away", b"x" * 17_000_000  # buffers double: this one would have 32 MiB
+    with Link(node.tls_port) as link:
+        link.link.settimeout(40 * PATIENCE)
+        os.rename(node.directory, away)
+        try:
+            block, page = link.answer(link.ask(method="POST", path="/t", body=body))
+        finally:
+            os.rename(away, node.directory)
+        assert status(block) == 500 and b"An unexpected error occurred" in page
+        assert status(link.answer(link.ask(method="POST", path="/t/bytes/2/x", body=body))[0]) == 200
+
+
 def test_pings_are_no_reason_to_stay(node):
     with Link(node.tls_port) as link:
         began = time.monotonic()
