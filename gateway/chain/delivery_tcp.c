@@ -5,8 +5,8 @@
  *                                               (with TLS)                        |
  *                                                            closed, too long <---+
  *
- * The sink may have closed an idle connection while nobody looked, so what it has sent is read before a batch
- * goes out; a batch whose first byte a kept connection does not take starts over with a new one at once.
+ * A sink that closes an idle connection is seen: what is watched is looked at before batches are
+ * (delivery.c), so a batch goes out over a connection that was open a moment ago.
  */
 
 #include "gateway/chain/delivery_tcp.h"
@@ -58,7 +58,6 @@ struct tcp_sender {
     enum tcp_state state;
     int fd; /* -1: none */
     SSL *ssl;
-    bool reused; /* the connection has carried a batch before */
     struct delivery_watch watch;
 
     /* Of the batch under way. */
@@ -78,9 +77,34 @@ enum step_end {
 
 /* ---- the connection ---- */
 
+/* Reads what the sink has sent. False: it has closed the connection, or does not stop. */
+static bool drain(struct tcp_sender *sender)
+{
+    char ignored[IGNORED_BYTES];
+    size_t got = 0;
+
+    for (int i = 0; i < IGNORED_READS_MAX; i++) {
+        if (sender->ssl != NULL) {
+            int result = SSL_read_ex(sender->ssl, ignored, sizeof(ignored), &got);
+            int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(sender->ssl, result);
+            ERR_clear_error();
+            if (error != SSL_ERROR_NONE)
+                return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+            continue;
+        }
+        ssize_t length = recv(sender->fd, ignored, sizeof(ignored), 0);
+        if (length <= 0)
+            return length < 0 && (errno == EAGAIN || errno == EINTR);
+    }
+    return false;
+}
+
 static void disconnect(struct tcp_sender *sender)
 {
     delivery_unwatch(&sender->watch);
+    /* Closing with bytes unread is a reset, which may cost the sink what it has not read. */
+    if (sender->state == TCP_IDLE)
+        (void)drain(sender);
     if (sender->ssl != NULL) {
         (void)SSL_shutdown(sender->ssl); /* as far as it goes at once */
         SSL_free(sender->ssl);
@@ -90,7 +114,6 @@ static void disconnect(struct tcp_sender *sender)
         (void)close(sender->fd);
     sender->ssl = NULL;
     sender->fd = -1;
-    sender->reused = false;
     sender->state = TCP_CLOSED;
 }
 
@@ -221,28 +244,6 @@ static enum step_end step_write(struct tcp_sender *sender, const char **why)
     return end;
 }
 
-/* Reads what the sink has sent. False: it has closed the connection, or does not stop. */
-static bool drain(struct tcp_sender *sender)
-{
-    char ignored[IGNORED_BYTES];
-    size_t got = 0;
-
-    for (int i = 0; i < IGNORED_READS_MAX; i++) {
-        if (sender->ssl != NULL) {
-            int result = SSL_read_ex(sender->ssl, ignored, sizeof(ignored), &got);
-            int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(sender->ssl, result);
-            ERR_clear_error();
-            if (error != SSL_ERROR_NONE)
-                return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
-            continue;
-        }
-        ssize_t length = recv(sender->fd, ignored, sizeof(ignored), 0);
-        if (length <= 0)
-            return length < 0 && (errno == EAGAIN || errno == EINTR);
-    }
-    return false;
-}
-
 /* ---- a batch ---- */
 
 static void end_batch(struct tcp_sender *sender, enum delivery_end end, const char *why)
@@ -251,17 +252,6 @@ static void end_batch(struct tcp_sender *sender, enum delivery_end end, const ch
 
     sender->batch = NULL;
     delivery_batch_done(batch, end, why);
-}
-
-static void keep(struct tcp_sender *sender)
-{
-    if (sender->keepalive_us <= 0) {
-        disconnect(sender);
-        return;
-    }
-    sender->state = TCP_IDLE;
-    sender->reused = true;
-    (void)wait_for(sender, POLLIN, loop_clock_us() + sender->keepalive_us);
 }
 
 static enum step_end step(struct tcp_sender *sender, const char **why)
@@ -287,17 +277,13 @@ static void go_on(struct tcp_sender *sender)
     const char *why = NULL;
     enum step_end end = STEP_ON;
 
-    while (end == STEP_ON && !(sender->state == TCP_WRITING && sender->written == sender->bytes.len)) {
+    while (end == STEP_ON && !(sender->state == TCP_WRITING && sender->written == sender->bytes.len))
         end = step(sender, &why);
-        if (end == STEP_FAIL && sender->reused && sender->written == 0) {
-            disconnect(sender);
-            end = STEP_ON;
-        }
-    }
     if (end == STEP_WAIT)
         return;
     if (end == STEP_ON) {
-        keep(sender);
+        sender->state = TCP_IDLE;
+        (void)wait_for(sender, POLLIN, loop_clock_us() + sender->keepalive_us);
         end_batch(sender, DELIVERY_DONE, NULL);
         return;
     }
@@ -343,8 +329,6 @@ static void send_batch(struct delivery_sender *super, struct delivery *delivery,
         buf_add(&sender->bytes, entry->bytes, entry->len);
         buf_add_str(&sender->bytes, sender->behind);
     }
-    if (sender->state == TCP_IDLE && !drain(sender))
-        disconnect(sender);
     if (sender->state == TCP_IDLE)
         sender->state = TCP_WRITING;
     go_on(sender);

@@ -320,6 +320,8 @@ static void datadog_has_name_status_and_consumer_as_tags(void **state)
              "\"prefix\":\"p\",\"service_name_tag\":\"svc\",\"status_tag\":\"code\",\"consumer_tag\":\"who\"",
              "kong_latency", "meter", ",\"consumer_identifier\":\"consumer_id\""),
          "p.kong_latency:3|m|#svc:my_shop,code:201,who:00000000-0000-0000-0000-000000000003\n"},
+        {WITH("\"status_tag\":\"a:b,c|d\"", "latency", "timer", ",\"tags\":[\"x:1,2|3\"]"),
+         "kong.latency:12|ms|#name:my_shop,a_b_c_d:201,x:1_2_3\n"},
     };
     struct stat_facts facts = facts_of_all();
     (void)state;
