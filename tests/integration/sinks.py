@@ -52,13 +52,13 @@ class Sink:
 class UdpSink(Sink):
     """Datagrams, as texts."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, address="127.0.0.1"):
         super().__init__()
-        self.port = port
+        self.port, self.address = port, address
 
     def open(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", self.port))
+        self.socket.bind((self.address, self.port))
         self.port = self.socket.getsockname()[1]
 
     def run(self):

@@ -12,6 +12,7 @@ import pytest
 
 import name_server
 from name_server import A, AAAA, CNAME, SRV, NameServer
+from sinks import TcpSink, UdpSink
 from support import PATIENCE, PROGRAM, Cluster, Upstream, default_entities, eventually
 
 
@@ -233,3 +234,41 @@ def test_a_wrong_order_is_refused_with_a_reason(tmp_path):
     run = subprocess.run([PROGRAM, "check", str(conf)], capture_output=True, text=True, check=False)
     assert run.returncode != 0
     assert "dns_order: 'MX': not one of: LAST SRV A AAAA CNAME" in (run.stdout + run.stderr).replace('"', "'")
+
+
+# ---- names of sinks ----
+
+def test_a_sink_that_moves_is_followed(cluster, names):
+    serve(cluster, "127.0.0.1", cluster.upstream.port)
+    with UdpSink() as first, UdpSink(first.port, "127.0.0.2") as second:
+        names.set("sink.test", A, ["127.0.0.1"], ttl=1)
+        cluster.plugin("udp-log", {"host": "sink.test", "port": first.port})
+        assert cluster.a.proxy("GET", "/s").status == 200
+        first.take()
+        names.set("sink.test", A, ["127.0.0.2"], ttl=1)
+
+        def has_moved():
+            cluster.a.proxy("GET", "/s")
+            return not second.is_silent(0.1)
+
+        eventually(has_moved, 10, what="datagrams at the new address")
+
+
+def test_a_sink_has_several_addresses_and_one_is_dead(cluster, names):
+    serve(cluster, "127.0.0.1", cluster.upstream.port)
+    with TcpSink() as sink:
+        names.set("two.test", A, ["127.0.0.3", "127.0.0.1"])
+        cluster.plugin("tcp-log", {"host": "two.test", "port": sink.port, "keepalive": 0})
+        for _ in range(4):
+            assert cluster.a.proxy("GET", "/s").status == 200
+        assert len(sink.take(4)) == 4
+
+
+def test_a_record_of_a_service_has_the_port_of_a_sink(cluster, names):
+    serve(cluster, "127.0.0.1", cluster.upstream.port)
+    with TcpSink() as sink:
+        names.set("service.test", SRV, [(1, 1, sink.port, "target.test")])
+        names.set("target.test", A, ["127.0.0.1"])
+        cluster.plugin("tcp-log", {"host": "service.test", "port": 1})
+        assert cluster.a.proxy("GET", "/s").status == 200
+        assert len(sink.take()) == 1

@@ -236,11 +236,12 @@ static void a_dead_udp_sink_is_noticed_and_found_again(void **state)
     (void)close(sink);
     add(queue, "into the void"); /* which nobody knows yet */
     expect_metric(METRIC_DELIVERY_SENT, sent, 1);
-    add(queue, "and now it is known");
+    add(queue, "and now it is known, but tried");
     expect_metric(METRIC_DELIVERY_LOST, lost, 1);
     sink = bound(SOCK_DGRAM, &port);
     add(queue, "back"); /* says what became of the one before, and is sent all the same */
     expect(sink, "back");
+    expect_metric(METRIC_DELIVERY_LOST, lost, 2);
     delivery_queue_let_go(queue);
     (void)close(sink);
 }
