@@ -316,8 +316,7 @@ static void settle(struct batch *batch, int64_t now_us)
         return;
     }
     note_failure(queue, now_us);
-    if (batch->end == DELIVERY_REFUSED || rules->max_retry_us < 0 ||
-        now_us - batch->first_try_us > rules->max_retry_us) {
+    if (batch->end == DELIVERY_REFUSED || now_us - batch->first_try_us > rules->max_retry_us) {
         drop(batch, /* is_lost= */ true);
         return;
     }

@@ -360,9 +360,10 @@ static void it_is_written_once(void **state)
 
     (void)state;
     begin(&scene, "/", "");
-    const char *first = log_record(&scene.exchange->chain).at;
+    struct str first = log_record(&scene.exchange->chain);
     scene.exchange->chain.client_address = STR("192.0.2.7");
-    assert_ptr_equal(log_record(&scene.exchange->chain).at, first);
+    assert_ptr_equal(log_record(&scene.exchange->chain).at, first.at);
+    assert_int_equal(log_record(&scene.exchange->chain).len, first.len);
     end(&scene);
 }
 
