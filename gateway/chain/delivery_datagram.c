@@ -47,7 +47,7 @@ struct datagram_sender {
     size_t from;
     struct str datagram; /* that waits for the socket; at == NULL: none */
     size_t sent_count;
-    const char *trouble; /* the first; NULL: none */
+    const char *trouble; /* NULL: none */
     int64_t until_us;
     struct delivery_watch watch;
 };
@@ -157,8 +157,8 @@ static enum sent send_datagram(struct datagram_sender *sender)
     ssize_t sent = send(sender->fd, sender->datagram.at, sender->datagram.len, MSG_NOSIGNAL);
     bool is_udp = sender->place.host != NULL;
 
-    if (sent < 0 && errno == ECONNREFUSED &&
-        is_udp) { /* said of the one before: this one has not been sent */
+    /* Said of the one before: this one has not been sent. */
+    if (sent < 0 && errno == ECONNREFUSED && is_udp) {
         sender->trouble = "nobody listens there";
         sent = send(sender->fd, sender->datagram.at, sender->datagram.len, MSG_NOSIGNAL);
     }

@@ -39,6 +39,9 @@ def candidates(bench):
         ("http-log, batches of 1000", "http-log", {"http_endpoint": sink, "queue": {"max_batch_size": 1000, "max_entries": 100000}}, 0.3),
         ("http-log, one by one", "http-log", {"http_endpoint": sink, "queue": {"max_entries": 100000}}, None),
         ("file-log", "file-log", {"path": f"{bench.directory}/file.log"}, None),
+        ("statsd, nobody listens", "statsd", {"host": "127.0.0.1", "port": 9}, None),
+        ("udp-log, nobody listens", "udp-log", {"host": "127.0.0.1", "port": 9}, None),
+        ("tcp-log, nobody listens", "tcp-log", {"host": "127.0.0.1", "port": 9}, None),
         ("proxy-cache, hit", "proxy-cache", {"strategy": "memory", "cache_ttl": 3600}, 0),
     )
 

@@ -88,9 +88,9 @@ class LocalSink(UdpSink):
 class TcpSink(Sink):
     """Lines, as texts without their ends. `connections`: all there were; `names`: what TLS clients asked for."""
 
-    def __init__(self, port=0, tls=False, reads=True):
+    def __init__(self, port=0, tls=False, reads=True, address="127.0.0.1"):
         super().__init__()
-        self.port, self.reads = port, reads
+        self.port, self.reads, self.address = port, reads, address
         self.connections, self.names = [], []
         self.context = None
         if tls:
@@ -99,7 +99,7 @@ class TcpSink(Sink):
             self.context.sni_callback = lambda _, name, __: self.names.append(name)
 
     def open(self):
-        self.socket = socket.create_server(("127.0.0.1", self.port))
+        self.socket = socket.create_server((self.address, self.port))
         self.port = self.socket.getsockname()[1]
 
     def run(self):

@@ -254,9 +254,10 @@ def test_a_sink_that_moves_is_followed(cluster, names):
         eventually(has_moved, 10, what="datagrams at the new address")
 
 
-def test_a_sink_has_several_addresses_and_one_is_dead(cluster, names):
+@pytest.mark.parametrize("alive", ["127.0.0.1", "127.0.0.3"])
+def test_a_sink_has_several_addresses_and_one_is_dead(cluster, names, alive):
     serve(cluster, "127.0.0.1", cluster.upstream.port)
-    with TcpSink() as sink:
+    with TcpSink(address=alive) as sink:
         names.set("two.test", A, ["127.0.0.3", "127.0.0.1"])
         cluster.plugin("tcp-log", {"host": "two.test", "port": sink.port, "keepalive": 0})
         for _ in range(4):
