@@ -319,6 +319,21 @@ def test_a_queue_makes_batches_of_requests(routed, queue):
         assert sink.take() == ["\n".join(["kong.service.s.request.count:1|c"] * 3)]
 
 
+@pytest.mark.parametrize("end", ["the plugin", "the node"])
+def test_what_waits_for_company_is_sent_at_the_end(routed, end):
+    with UdpSink() as sink:
+        plugin = routed.plugin("statsd", {"host": "localhost", "port": sink.port, "metrics": [counter()],
+                                          "queue": {"max_batch_size": 100, "max_coalescing_delay": 3600}})
+        assert routed.a.proxy("GET", "/r").status == 200
+        assert sink.is_silent()
+        if end == "the plugin":
+            assert routed.a.admin("DELETE", f"/plugins/{plugin['id']}").status == 204
+        else:
+            routed.a.stop()
+            routed.ensure_running()
+        assert sink.take() == ["kong.service.s.request.count:1|c"]
+
+
 # ---- datadog ----
 
 
