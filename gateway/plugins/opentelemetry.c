@@ -145,11 +145,12 @@ static struct part *part_of(struct chain *chain, const struct settings *settings
     *part = (struct part){0};
     if (!settings->choice.ignores)
         part->found = trace_context_read(headers, trace_order_w3c_first);
-    part->ids.trace =
-        trace_id_is_some(&part->found.id) ? part->found.id : trace_id_new(/* is_short= */ false);
+    trace_lot_draw(&part->ids.lot);
+    part->ids.trace = trace_id_is_some(&part->found.id) ? part->found.id
+                                                        : trace_id_new(&part->ids.lot, /* is_short= */ false);
     part->ids.parent = part->found.span != 0 ? part->found.span : part->found.parent;
-    part->ids.root = trace_span_id_new();
-    part->ids.last = tells_tries(chain) ? trace_span_id_new() : part->ids.root;
+    part->ids.root = trace_span_id_new(&part->ids.lot);
+    part->ids.last = tells_tries(chain) ? trace_span_id_new(&part->ids.lot) : part->ids.root;
     part->is_sampled = is_sampled(chain, part);
     chain_keep(chain, &opentelemetry_plugin, part);
     chain_share(chain, STR("trace_id"),
@@ -192,7 +193,7 @@ static void log_phase(struct chain *chain, const void *object)
 
     if (chain->spans == NULL)
         return;
-    const struct part *part = part_of(chain, settings);
+    struct part *part = part_of(chain, settings);
     if (!part->is_sampled)
         return;
     opentelemetry_spans_write(chain, &part->ids, settings->resource, &buf);

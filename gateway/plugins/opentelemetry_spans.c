@@ -20,7 +20,7 @@ enum {
 struct writer {
     struct otlp otlp;
     const struct chain *chain;
-    const struct opentelemetry_ids *ids;
+    struct opentelemetry_ids *ids;
     int64_t now_us;  /* loop_clock_us() */
     int64_t wall_us; /* to be added to such times */
 };
@@ -134,7 +134,7 @@ static void write_child(struct writer *writer, const struct span *child)
     char name[NAME_MAX_BYTES];
     int64_t lasted_us = child->lasted_us >= 0 ? child->lasted_us : writer->now_us - child->began_us;
     struct otlp_span span = {
-        .id = trace_span_id_new(),
+        .id = trace_span_id_new(&writer->ids->lot),
         .parent = writer->ids->root,
         .name = name_of(child, name),
         .kind = child->kind <= SPAN_DNS_QUERY ? OTLP_CLIENT : OTLP_INTERNAL,
@@ -158,7 +158,7 @@ static void write_try(struct writer *writer, const struct chain_try *one, int nu
     char text[ADDRESS_TEXT_SIZE];
     int port = address_text_write(&one->address, text);
     struct otlp_span span = {
-        .id = is_last ? writer->ids->last : trace_span_id_new(),
+        .id = is_last ? writer->ids->last : trace_span_id_new(&writer->ids->lot),
         .parent = writer->ids->root,
         .name = STR("kong.balancer"),
         .kind = OTLP_CLIENT,
@@ -186,7 +186,7 @@ static void write_tries(struct writer *writer)
         write_try(writer, one, number--);
 }
 
-void opentelemetry_spans_write(const struct chain *chain, const struct opentelemetry_ids *ids,
+void opentelemetry_spans_write(const struct chain *chain, struct opentelemetry_ids *ids,
                                const cJSON *resource, struct buf *buf)
 {
     const struct clock *clock = chain->world->clock;

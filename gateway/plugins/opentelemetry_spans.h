@@ -16,6 +16,7 @@
 struct chain;
 
 struct opentelemetry_ids {
+    struct trace_lot lot;
     struct trace_id trace;
     uint64_t parent; /* the client's span; 0: none */
     uint64_t root;   /* of the request */
@@ -24,5 +25,5 @@ struct opentelemetry_ids {
 };
 
 /* In the log phase of a request whose chain has spans. resource: texts by name, or NULL. */
-void opentelemetry_spans_write(const struct chain *chain, const struct opentelemetry_ids *ids,
+void opentelemetry_spans_write(const struct chain *chain, struct opentelemetry_ids *ids,
                                const cJSON *resource, struct buf *buf);

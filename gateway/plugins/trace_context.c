@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "gateway/base/random.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/header.h"
 #include "gateway/model/document.h"
@@ -60,17 +59,27 @@ bool trace_context_shares_span(const struct trace_context *context)
     return trace_forms[context->format].shares_span;
 }
 
-struct trace_id trace_id_new(bool is_short)
+void trace_lot_draw(struct trace_lot *lot)
 {
-    return (struct trace_id){is_short ? 0 : trace_span_id_new(), trace_span_id_new(), is_short};
+    uint64_t numbers[3];
+
+    random_bytes(numbers, sizeof(numbers));
+    lot->id[0] = numbers[0];
+    lot->id[1] = numbers[1] != 0 ? numbers[1] : 1; /* a short id is this half alone */
+    random_seed(&lot->spans, numbers[2]);
 }
 
-uint64_t trace_span_id_new(void)
+struct trace_id trace_id_new(const struct trace_lot *lot, bool is_short)
+{
+    return (struct trace_id){is_short ? 0 : lot->id[0], lot->id[1], is_short};
+}
+
+uint64_t trace_span_id_new(struct trace_lot *lot)
 {
     uint64_t id;
 
     do
-        id = random_u64();
+        id = random_next(&lot->spans);
     while (id == 0);
     return id;
 }

@@ -17,6 +17,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "gateway/base/random.h"
 #include "gateway/base/str.h"
 
 struct exchange;
@@ -73,8 +74,14 @@ struct trace_context trace_context_read(const struct headers *headers, const enu
 /* B3 and Jaeger: server and client share a span. With the others the client's is our span's parent. */
 bool trace_context_shares_span(const struct trace_context *context);
 
-struct trace_id trace_id_new(bool is_short);
-uint64_t trace_span_id_new(void);
+/* What one request's new ids are made of; asked of the kernel at once. */
+struct trace_lot {
+    uint64_t id[2];
+    struct random_sequence spans;
+};
+void trace_lot_draw(struct trace_lot *lot);
+struct trace_id trace_id_new(const struct trace_lot *lot, bool is_short);
+uint64_t trace_span_id_new(struct trace_lot *lot);
 /* 32 digits, or 16 of a short one. */
 struct str trace_id_text(struct exchange *exchange, const struct trace_id *id);
 

@@ -199,8 +199,8 @@ static void take_found(struct zipkin_part *part, const struct settings *settings
     const struct trace_context *found = &part->found;
 
     if (!trace_id_is_some(&found->id)) {
-        part->trace = trace_id_new(settings->ids_are_short);
-        part->request = trace_span_id_new();
+        part->trace = trace_id_new(&part->lot, settings->ids_are_short);
+        part->request = trace_span_id_new(&part->lot);
         return;
     }
     part->trace = found->id;
@@ -208,7 +208,7 @@ static void take_found(struct zipkin_part *part, const struct settings *settings
         part->request = found->span;
         part->request_parent = found->parent;
     } else {
-        part->request = trace_span_id_new();
+        part->request = trace_span_id_new(&part->lot);
         part->request_parent = found->span != 0 ? found->span : found->parent;
     }
 }
@@ -225,11 +225,12 @@ static struct zipkin_part *part_of(struct chain *chain, const struct settings *s
     *part = (struct zipkin_part){0};
     if (!settings->choice.ignores)
         part->found = trace_context_read(headers, trace_order_b3_first);
+    trace_lot_draw(&part->lot);
     take_found(part, settings);
-    part->proxy = trace_span_id_new();
+    part->proxy = trace_span_id_new(&part->lot);
     part->is_sampled = part->found.sampling != TRACE_UNDECIDED
                            ? part->found.sampling == TRACE_SAMPLED
-                           : draw(trace_span_id_new(), settings->sample_ratio);
+                           : draw(trace_span_id_new(&part->lot), settings->sample_ratio);
     const struct header *tags = headers_find(headers, str_of(settings->tags_header));
     part->tags = tags != NULL ? tags->value : STR_NONE; /* before plugins change it */
     chain->times = &part->times;
@@ -272,7 +273,7 @@ static void header_filter(struct chain *chain, const void *object)
 static void log_phase(struct chain *chain, const void *object)
 {
     const struct settings *settings = object;
-    const struct zipkin_part *part = part_of(chain, settings);
+    struct zipkin_part *part = part_of(chain, settings);
     struct buf buf = {0};
 
     if (settings->queue == NULL || !part->is_sampled)

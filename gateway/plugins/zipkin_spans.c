@@ -39,7 +39,7 @@ struct writer {
     struct buf *buf;
     const struct chain *chain;
     const struct zipkin_wording *wording;
-    const struct zipkin_part *part;
+    struct zipkin_part *part;
     int64_t now_us;  /* loop_clock_us() */
     int64_t wall_us; /* to be added to such times */
 };
@@ -387,8 +387,9 @@ static void write_try(const struct writer *writer, const struct chain_try *one, 
     char ip[ADDRESS_TEXT_SIZE];
     int port = address_text_write(&one->address, ip);
     struct str suffix = exchange_printf(writer->chain->exchange, " (balancer try %zu)", number);
-    const struct head head = {trace_span_id_new(), writer->part->request,         suffix, "CLIENT",
-                              one->began_us,       one->began_us + one->lasted_us};
+    const struct head head = {
+        trace_span_id_new(&writer->part->lot), writer->part->request, suffix, "CLIENT", one->began_us,
+        one->began_us + one->lasted_us};
     size_t object = begin_span(writer, &head);
 
     add_remote(writer, service_name(writer), str_of(ip), port);
@@ -418,7 +419,7 @@ static void write_tries(const struct writer *writer)
 }
 
 void zipkin_spans_write(const struct chain *chain, const struct zipkin_wording *wording,
-                        const struct zipkin_part *part, struct buf *buf)
+                        struct zipkin_part *part, struct buf *buf)
 {
     const struct clock *clock = chain->world->clock;
     struct writer writer = {

@@ -25,6 +25,7 @@ struct zipkin_wording {
 
 /* What a request's phases have written down; times of loop_clock_us(), 0: it has not come to that. */
 struct zipkin_part {
+    struct trace_lot lot;
     struct trace_context found;
     struct trace_id trace;
     uint64_t request, request_parent, proxy; /* spans; a parent of 0: none */
@@ -43,4 +44,4 @@ extern const char *const zipkin_reserved_tags[];
 
 /* In the log phase; adds objects with commas between. */
 void zipkin_spans_write(const struct chain *chain, const struct zipkin_wording *wording,
-                        const struct zipkin_part *part, struct buf *buf);
+                        struct zipkin_part *part, struct buf *buf);

@@ -37,11 +37,13 @@ static void try_format(struct exchange *exchange, enum trace_format format, cons
     const enum trace_format order[] = {format, TRACE_NO_FORMAT};
     const struct trace_choice choice = {.also = format, .otherwise = TRACE_W3C};
     struct trace_context sent = *found;
+    struct trace_lot lot;
 
+    trace_lot_draw(&lot);
     if (sent.id.low == 0 && sent.id.high == 0)
-        sent.id = trace_id_new(false);
+        sent.id = trace_id_new(&lot, false);
     sent.parent = sent.span;
-    sent.span = trace_span_id_new();
+    sent.span = trace_span_id_new(&lot);
     sent.debug &= sent.sampling == TRACE_SAMPLED;
     trace_context_write(exchange, &choice, &(struct trace_context){0}, &sent);
     struct trace_context read = trace_context_read(&exchange_request(exchange)->headers, order);

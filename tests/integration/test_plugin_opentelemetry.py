@@ -1,10 +1,12 @@
 """opentelemetry (plugin reference, 22): traces are passed on, and a collector is told of requests."""
 
+import json
 import re
 import socket
 
 import pytest
 
+from collector import Collector
 from otlp import CLIENT, INTERNAL, SERVER, OtlpCollector
 from support import Cluster, default_entities, eventually, free_ports, got
 
@@ -145,6 +147,11 @@ def test_header_type_is_written_besides_what_came(told, collector, setting):
     assert re.fullmatch(form, got(answer, name)[0]) and got(answer, "uber-trace-id")[0] != f"{LONG}:{SPAN}:0:1"
 
 
+def test_w3c_counts_before_b3(told, collector):
+    told.a.proxy("GET", "/r", headers={"traceparent": f"00-{LONG}-{SPAN}-01", "b3": f"{SPAN}-{SPAN}-0"})
+    assert one(told_of(collector), "kong")["trace"] == LONG
+
+
 def test_ignore_begins_a_trace_of_its_own(told, collector):
     configure(told, collector, header_type="ignore")
     answer = told.a.proxy("GET", "/r", headers={"traceparent": f"00-{LONG}-{SPAN}-00", "tracestate": "a=1"})
@@ -211,6 +218,18 @@ def test_the_id_is_shown_in_a_header_and_in_the_log(told, collector):
     spans = told_of(collector, 2)
     root = next(span for span in spans if span["name"] == "kong" and span["attributes"]["http.status_code"] == 404)
     assert unknown.all("X-Trace-Id") == [root["trace"]] and not root["failed"]
+
+
+def test_loggers_tell_the_id_as_each_format_has_it(told, collector):
+    log = Collector()
+    try:
+        told.plugin("http-log", {"http_endpoint": log.url})
+        configure(told, collector, header_type="aws")
+        told.a.proxy("GET", "/r", headers={"traceparent": f"00-{LONG}-{SPAN}-01"})
+        (record,) = eventually(lambda: [json.loads(body) for body in log.bodies], what="a record")
+        assert record["trace_id"] == {"w3c": LONG, "aws": f"1-{LONG[:8]}-{LONG[8:]}"}
+    finally:
+        log.stop()
 
 
 def test_each_try_is_a_span(told, collector):

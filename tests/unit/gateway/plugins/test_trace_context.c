@@ -392,13 +392,19 @@ static void a_state_goes_on_with_its_trace_only(void **state)
 
 static void new_ids_are_of_the_wanted_size_and_differ(void **state)
 {
-    struct trace_id one = trace_id_new(false), other = trace_id_new(false), half = trace_id_new(true);
+    struct trace_lot lots[2];
+
+    trace_lot_draw(&lots[0]);
+    trace_lot_draw(&lots[1]);
+    struct trace_id one = trace_id_new(&lots[0], false), other = trace_id_new(&lots[1], false);
+    struct trace_id half = trace_id_new(&lots[0], true);
 
     (void)state;
     assert_true(one.high != 0 && one.low != 0 && !one.is_short);
     assert_true(one.high != other.high && one.low != other.low);
     assert_true(half.high == 0 && half.low != 0 && half.is_short);
-    assert_true(trace_span_id_new() != trace_span_id_new());
+    assert_true(trace_span_id_new(&lots[0]) != trace_span_id_new(&lots[0]));
+    assert_true(trace_span_id_new(&lots[0]) != trace_span_id_new(&lots[1]));
 }
 
 int main(void)
