@@ -20,6 +20,7 @@
 
 #include <netinet/in.h>
 
+#include "gateway/base/json_write.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/network.h"
@@ -132,11 +133,18 @@ static void on_too_slow(struct timer *timer)
 
 /* ---- what is said ---- */
 
+static void add_length(struct buf *bytes, char what, size_t length)
+{
+    buf_add_byte(bytes, what);
+    json_add_number(bytes, (int64_t)length);
+    buf_add(bytes, "\r\n", 2);
+}
+
 static void add_command(struct buf *bytes, const struct str *words, size_t count)
 {
-    buf_printf(bytes, "*%zu\r\n", count);
+    add_length(bytes, '*', count);
     for (size_t i = 0; i < count; i++) {
-        buf_printf(bytes, "$%zu\r\n", words[i].len);
+        add_length(bytes, '$', words[i].len);
         buf_add_str(bytes, words[i]);
         buf_add(bytes, "\r\n", 2);
     }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "gateway/base/json_write.h"
 #include "gateway/chain/chain.h"
 
 static int64_t limit_of(const cJSON *record, const char *period)
@@ -38,4 +39,12 @@ struct str rate_limit_consumer(struct chain *chain)
 {
     return chain->consumer != NULL ? rate_limit_id(chain, &chain->consumer->id)
                                    : rate_limit_credential(chain);
+}
+
+void rate_limit_show(struct chain *chain, struct headers *headers, const char *name, int64_t number)
+{
+    char *digits = exchange_alloc(chain->exchange, JSON_NUMBER_MAX);
+    const char *end = json_write_number(digits, number);
+
+    headers_set(headers, str_of(name), (struct str){digits, (size_t)(end - digits)});
 }

@@ -14,6 +14,7 @@
 #include "gateway/plugins/period.h"
 
 struct chain;
+struct headers;
 struct uuid;
 
 /* Of a record with a member per period; 0: none. Part of a request is a whole one. */
@@ -21,5 +22,7 @@ void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT]);
 /* Who asks, by id: the consumer, else the credential; at == NULL: a stranger. */
 struct str rate_limit_consumer(struct chain *chain);
 struct str rate_limit_credential(struct chain *chain);
+/* A header of the answer, or of the request on its way upstream. */
+void rate_limit_show(struct chain *chain, struct headers *headers, const char *name, int64_t number);
 /* An id as text, in the exchange's memory. */
 struct str rate_limit_id(struct chain *chain, const struct uuid *id);

@@ -8,7 +8,6 @@
 
 #include "gateway/plugins/rate_limiting.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,7 +246,7 @@ static int64_t remaining(const struct usage_now *usage, size_t number)
 
 static void add_number(struct chain *chain, const char *name, int64_t number)
 {
-    headers_set(&chain->answer.headers, str_of(name), exchange_printf(chain->exchange, "%" PRId64, number));
+    rate_limit_show(chain, &chain->answer.headers, name, number);
 }
 
 /* The one with the least left; of equals the longest. There is one. */

@@ -8,7 +8,6 @@
 
 #include "gateway/plugins/response_ratelimiting.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,7 +275,7 @@ static int64_t remaining_of(const struct settings *settings, const struct usage_
 static void set_number(struct chain *chain, struct headers *headers, const char *name, int64_t number)
 {
     if (name != NULL)
-        headers_set(headers, str_of(name), exchange_printf(chain->exchange, "%" PRId64, number));
+        rate_limit_show(chain, headers, name, number);
 }
 
 static enum plugin_result refuse(struct chain *chain, const char *name)
