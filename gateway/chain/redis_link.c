@@ -24,6 +24,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/network.h"
+#include "gateway/dns/resolver.h"
 #include "gateway/http/raw_client.h"
 #include "gateway/io/loop.h"
 #include "gateway/io/timer.h"
@@ -37,7 +38,7 @@ enum {
 
 enum link_state {
     LINK_ASLEEP,   /* nothing; the next command wakes it */
-    LINK_NAMING,   /* question; timer: its deadline */
+    LINK_NAMING,   /* is_asking; timer: its deadline */
     LINK_DIALLING, /* client; timer: likewise */
     LINK_GREETING, /* client, greetings > 0; timer: likewise */
     LINK_READY,    /* client; timer: of the oldest command, if there is one */
@@ -49,7 +50,9 @@ struct redis_link {
     struct random_sequence *chance;
     struct redis_target *target;
     enum link_state state;
-    void *question;
+    struct resolver_query query;
+    bool is_asking; /* for the addresses of its name */
+    size_t turn;    /* which of several addresses is next */
     struct raw_client *client;
     struct buf input;     /* an answer that is not complete */
     size_t greetings;     /* answers to what we say before anything else */
@@ -69,11 +72,11 @@ static void begin(struct redis_link *link);
 static void put_down(struct redis_link *link)
 {
     timer_stop(&link->timer);
-    if (link->question != NULL)
-        link->options->names.cancel(link->question);
+    if (link->is_asking)
+        resolver_cancel(&link->query);
     if (link->client != NULL)
         raw_client_cancel(link->client);
-    link->question = NULL;
+    link->is_asking = false;
     link->client = NULL;
     buf_clear(&link->input);
     link->greetings = 0;
@@ -331,20 +334,23 @@ static void dial(struct redis_link *link, const struct sockaddr_storage *address
     link->client = raw_client_start(link->options->clients, &request, &callbacks, link);
 }
 
-static void on_found(void *owner, const struct sockaddr_storage *address)
+static void on_named(struct resolver_query *query, const struct resolver_answer *answer)
 {
-    struct redis_link *link = owner;
+    struct redis_link *link = CONTAINER_OF(query, struct redis_link, query);
 
-    link->question = NULL;
-    if (address == NULL)
+    link->is_asking = false;
+    if (answer->count == 0) {
         fail(link, "its name has no address");
-    else
-        dial(link, address);
+        return;
+    }
+    const struct resolver_address *found = &answer->addresses[resolver_answer_pick(answer, link->turn++)];
+    struct sockaddr_storage address = found->at;
+    (void)network_set_port(&address, found->port != 0 ? found->port : link->target->port);
+    dial(link, &address);
 }
 
 static void begin(struct redis_link *link)
 {
-    const struct redis_names *names = &link->options->names;
     struct sockaddr_storage address = {0};
 
     link->tried_at_ms = loop_now_ms(link->options->loop) + 1; /* only who comes after that keeps it trying */
@@ -355,7 +361,10 @@ static void begin(struct redis_link *link)
     }
     link->state = LINK_NAMING;
     timer_start(link->options->loop, &link->timer, link->target->timeout_ms, on_too_slow);
-    link->question = names->ask(names->arg, link->target->host, link->target->port, on_found, link);
+    link->is_asking = true;
+    link->query =
+        (struct resolver_query){.loop = link->options->loop, .use = RESOLVER_SERVICE, .on_done = on_named};
+    resolver_ask(link->options->resolver, str_of(link->target->host), &link->query);
 }
 
 /* ---- for the pool ---- */

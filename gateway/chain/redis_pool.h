@@ -25,23 +25,13 @@
 
 struct redis_pool;
 struct redis_target;
-
-typedef void (*redis_found_fn)(void *owner, const struct sockaddr_storage *address);
-
-/* How names become addresses; whoever makes the pool knows a resolver. */
-struct redis_names {
-    /* `found` comes later on the loop, once: with an address and a port, which may be another, or NULL. */
-    void *(*ask)(void *arg, const char *host, int port, redis_found_fn found, void *owner);
-    /* `found` does not come any more. */
-    void (*cancel)(void *question);
-    void *arg;
-};
+struct resolver;
 
 struct redis_pool_options {
     struct loop *loop;
     struct client_pool *clients; /* lends TLS contexts and lives longer */
     struct client_tls tls;       /* whom redis_ssl_verify believes */
-    struct redis_names names;
+    struct resolver *resolver;
 };
 
 struct redis_pool *redis_pool_new(const struct redis_pool_options *options);

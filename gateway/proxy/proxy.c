@@ -22,7 +22,6 @@
 #include "gateway/proxy/inside.h"
 #include "gateway/proxy/listen.h"
 #include "gateway/proxy/prober.h"
-#include "gateway/proxy/redis_names.h"
 #include "gateway/proxy/request.h"
 #include "gateway/proxy/settings.h"
 #include "gateway/proxy/templates.h"
@@ -200,7 +199,7 @@ static void open_redis(struct proxy_loop *at)
         .loop = at->loop,
         .clients = at->pool,
         .tls = at->proxy->tls->upstream,
-        .names = redis_names_of(at),
+        .resolver = at->proxy->resolver,
     };
 
     at->redis = redis_pool_new(&options);

@@ -113,6 +113,78 @@ static void what_was_posted_before_the_stop_still_runs(void **state)
     loop_close(loop);
 }
 
+/* Messages of one turn that all ask for the same thing to be done at its end. */
+struct crowd {
+    struct loop_later later;
+    struct loop_message messages[3];
+    struct loop *loop;
+    int came, came_before, runs;
+    bool is_forgotten;
+};
+
+static void at_the_end(struct loop_later *later)
+{
+    struct crowd *crowd = CONTAINER_OF(later, struct crowd, later);
+
+    crowd->runs++;
+    crowd->came_before = crowd->came;
+    loop_stop(crowd->loop);
+}
+
+static void come(struct crowd *crowd)
+{
+    crowd->came++;
+    loop_run_later(crowd->loop, &crowd->later);
+    if (!crowd->is_forgotten)
+        return;
+    loop_forget_later(crowd->loop, &crowd->later);
+    loop_stop(crowd->loop);
+}
+
+static void first(struct loop_message *message)
+{
+    come(CONTAINER_OF(message, struct crowd, messages[0]));
+}
+
+static void second(struct loop_message *message)
+{
+    come(CONTAINER_OF(message, struct crowd, messages[1]));
+}
+
+static void third(struct loop_message *message)
+{
+    come(CONTAINER_OF(message, struct crowd, messages[2]));
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+    void (*const runs[])(struct loop_message * message) = {first, second, third};
+    struct err err;
+
+    crowd->later.run = at_the_end;
+    assert_true(loop_open("test", &crowd->loop, &err));
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        crowd->messages[i].run = runs[i];
+        loop_post(crowd->loop, &crowd->messages[i]);
+    }
+    assert_true(loop_start(crowd->loop, NULL, NULL, &err));
+    loop_join(crowd->loop);
+    loop_close(crowd->loop);
+}
+
+static void what_is_asked_for_later_runs_once_at_the_end_of_the_turn(void **state)
+{
+    struct crowd crowd = {.came = 0};
+    struct crowd forgotten = {.is_forgotten = true};
+
+    (void)state;
+    run_crowd(&crowd);
+    assert_int_equal(crowd.runs, 1);
+    assert_int_equal(crowd.came_before, 3);
+    run_crowd(&forgotten);
+    assert_int_equal(forgotten.runs, 0);
+}
+
 static void what_comes_too_late_runs_for_whoever_ends_the_loop(void **state)
 {
     struct sender sender = {.number = 0};
@@ -190,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_of_each_thread_run_once_in_order_on_the_loop),
         cmocka_unit_test(what_was_posted_before_the_stop_still_runs),
+        cmocka_unit_test(what_is_asked_for_later_runs_once_at_the_end_of_the_turn),
         cmocka_unit_test(what_comes_too_late_runs_for_whoever_ends_the_loop),
         cmocka_unit_test(ends_run_the_last_registered_first),
     };
