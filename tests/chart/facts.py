@@ -226,6 +226,33 @@ def the_database_ends_nobody(objects):
             yield "a probe asks something else"
 
 
-RULES = [restricted, no_token_and_no_links, read_only_root, images_are_pinned, labels, selectors, ports_meet,
+def the_autoscaler_alone_counts(objects):
+    if named(objects, "HorizontalPodAutoscaler") and "replicas" in named(objects, "Deployment")[0]["spec"]:
+        yield "each upgrade would reset the number of pods"
+
+
+def policies_are_narrow(objects):
+    """Where there are policies: the job reaches names and Postgres, nobody reaches the job, and ways in have a peer, the proxy's aside."""
+    settings = settings_of(objects)
+    for policy in named(objects, "NetworkPolicy"):
+        spec = policy["spec"]
+        allowed = {port["port"] for rule in spec.get("egress", []) for port in rule.get("ports", [])}
+        if policy["metadata"]["labels"]["app.kubernetes.io/component"] == "migrate":
+            if allowed != {53, int(settings["pg_port"])} or spec.get("ingress") or set(spec["policyTypes"]) != {"Ingress", "Egress"}:
+                yield f"a job may reach {sorted(allowed)}"
+            continue
+        if "Egress" in spec["policyTypes"]:
+            needed = {53, int(settings["pg_port"])} | ({int(settings["redis_port"])} if "redis_port" in settings else set())
+            if not needed <= allowed:
+                yield f"a gateway cannot reach {sorted(needed - allowed)}"
+        for rule in spec["ingress"]:
+            if not rule.get("from") and not all(str(port["port"]).startswith("proxy-") for port in rule["ports"]):
+                yield f"{rule['ports']} are open to everybody"
+    components = {policy["metadata"]["labels"]["app.kubernetes.io/component"] for policy in named(objects, "NetworkPolicy")}
+    if len(components) == 1:
+        yield f"policies are for {components} only"
+
+
+RULES = [the_autoscaler_alone_counts, policies_are_narrow, restricted, no_token_and_no_links, read_only_root, images_are_pinned, labels, selectors, ports_meet,
          only_the_proxy_and_health_are_open, grace_covers_the_drain, one_variable_of_a_name, volumes_meet, files_are_mounted,
          secrets_are_in_secrets, names_fit, one_object_of_a_name, jobs_end, pods_wait_for_the_schema, the_database_ends_nobody]
