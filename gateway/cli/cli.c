@@ -27,7 +27,7 @@ static const struct command {
     {"restart",    command_restart,    "restart [options of start]             stop, then start --daemon"},
     {"upgrade",    command_upgrade,    "upgrade [-c FILE] [-p PREFIX]         the program there is now, and all settings, without losing a request"},
     {"reload",     command_reload,     "reload [-c FILE] [-p PREFIX]          applies changed settings"},
-    {"health",     command_health,     "health [-c FILE] [-p PREFIX]"},
+    {"health",     command_health,     "health [-c FILE] [-p PREFIX] | --url URL [-t S]  is a node running here, or does one answer there?"},
     {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
     {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
     {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [-w S] [--db-timeout S] [--lock-timeout S]"},
@@ -50,6 +50,7 @@ static const struct option {
     /* clang-format off */
     {"--conf",           "-c", OPTION_TEXT,    offsetof(struct command_line, file)},
     {"--prefix",         "-p", OPTION_TEXT,    offsetof(struct command_line, prefix)},
+    {"--url",            NULL, OPTION_TEXT,    offsetof(struct command_line, url)},
     {"--daemon",         "-d", OPTION_FLAG,    offsetof(struct command_line, daemon)},
     {"--run-migrations", NULL, OPTION_FLAG,    offsetof(struct command_line, run_migrations)},
     {"--db-timeout",     NULL, OPTION_SECONDS, offsetof(struct command_line, db_timeout_s)},

@@ -20,6 +20,7 @@ enum {
 struct command_line {
     const char *file;   /* -c */
     const char *prefix; /* -p */
+    const char *url;    /* --url */
     const char *words[COMMAND_WORDS_MAX];
     int word_count;
     bool run_migrations, daemon, yes, quiet, force, all, describe, watch, json;
@@ -45,6 +46,8 @@ int command_quit(const struct command_line *line);
 int command_upgrade(const struct command_line *line);
 int command_reload(const struct command_line *line);
 int command_health(const struct command_line *line);
+/* health --url: does somebody there answer, with no 5xx, within -t seconds? */
+int command_ask(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_version(const struct command_line *line);
 int command_migrations(const struct command_line *line);

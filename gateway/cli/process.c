@@ -165,6 +165,8 @@ int command_upgrade(const struct command_line *line)
 int command_health(const struct command_line *line)
 {
     pid_t pid;
+    if (line->url != NULL)
+        return command_ask(line);
     char *prefix = find_prefix(line, &pid);
     if (prefix == NULL)
         return 1;

@@ -46,7 +46,7 @@ def restricted(objects):
                 yield f"{where} may gain privileges"
             if not {**pod, **own}.get("runAsNonRoot") or own.get("runAsUser") == 0:
                 yield f"{where} may run as root"
-            if own.get("capabilities", {}).get("drop") != ["ALL"] or set(own["capabilities"].get("add", [])) - {"NET_BIND_SERVICE"}:
+            if own.get("capabilities", {}).get("drop") != ["ALL"] or set(own["capabilities"].get("add", ())) - {"NET_BIND_SERVICE"}:
                 yield f"{where} has capabilities"
             if {**pod, **own}.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
                 yield f"{where} has no seccomp profile"
@@ -65,7 +65,7 @@ def no_token_and_no_links(objects):
 def read_only_root(objects):
     for name, _, spec, _ in pods(objects):
         for container in containers(spec):
-            if container["image"].rpartition("/")[2].startswith("freshet") and not container["securityContext"].get("readOnlyRootFilesystem"):
+            if container["image"].rpartition("/")[2].startswith("freshet") and not container.get("securityContext", {}).get("readOnlyRootFilesystem"):
                 yield f"{name}, container {container['name']} may write to its image"
 
 

@@ -63,6 +63,18 @@ def test_a_node_in_the_background(node):
     assert node.command("stop").returncode == 1
 
 
+def test_health_from_afar(node):
+    assert node.command("migrations", "bootstrap").returncode == 0
+    node.start()
+    for path, port in (("/status/ready", node.status_port), ("/nowhere", node.proxy_port)):
+        run = node.command("health", "--url", f"http://127.0.0.1:{port}{path}")
+        assert run.returncode == 0 and "answers" in run.stdout, run.stderr
+    run = node.command("health", "--url", f"http://127.0.0.1:{node.cluster.postgres.port}/", "-t", "2")
+    assert run.returncode == 1 and "does not answer" in run.stderr
+    run = node.command("health", "--url", "file:///etc/passwd")
+    assert run.returncode == 1
+
+
 def test_a_node_that_cannot_start_says_why(node):
     assert node.command("migrations", "bootstrap").returncode == 0
     node.settings["proxy_listen"] = f"127.0.0.1:{node.cluster.postgres.port}"
