@@ -117,6 +117,7 @@ REFUSALS = [
     ("passwords", 'migrations.mode="hook"', "use database.existingSecret"),
     ("hook", "migrations.argocd=true", "migrations.argocd is for mode job"),
     ("default", "metrics.serviceMonitor.enabled=true", "need metrics.enabled"),
+    ("metrics", 'config={"plugins": ["key-auth"]}', "needs prometheus among config.plugins"),
     ("default", 'env={"FRESHET_PG_PASSWORD": "a"}', "env.FRESHET_PG_PASSWORD: the chart sets"),
     ("default", 'config={"loglevel": "debug"}', "config.loglevel: there is no such setting"),
     ("default", 'config={"pg_host": "a"}', "config.pg_host: is decided by database.host"),

@@ -30,6 +30,7 @@
   (list (and (or $v.proxy.service.trafficDistribution $admin.service.trafficDistribution) (semverCompare "<1.31-0" .Capabilities.KubeVersion.Version)) "service.trafficDistribution needs Kubernetes 1.31")
   (list (and $v.migrations.argocd $hook) "migrations.argocd is for mode job: a Helm hook is mapped by Argo CD itself")
   (list (and (or $v.metrics.serviceMonitor.enabled $v.metrics.prometheusRule.enabled $v.metrics.annotations) (not $v.metrics.enabled)) "metrics.serviceMonitor, metrics.prometheusRule and metrics.annotations need metrics.enabled")
+  (list (and $v.metrics.enabled (hasKey $v.config "plugins") (not (regexMatch "bundled|prometheus" (toString $v.config.plugins)))) "metrics.enabled needs prometheus among config.plugins: without it there is no /metrics")
 }}
 {{- range $table }}
 {{- if first . }}
