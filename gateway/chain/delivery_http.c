@@ -1,6 +1,6 @@
 /*
- * delivery_http - see delivery_http.h. The one file of a node that knows libcurl: its multi handle belongs to the
- * delivery thread, which also waits in it; a sender keeps an easy handle per lane, with all that does not
+ * delivery_http - see delivery_http.h. The one file of a node that knows libcurl: its multi handle belongs to
+ * the delivery thread, which also waits in it; a sender keeps an easy handle per lane, with all that does not
  * change set once.
  */
 

@@ -245,7 +245,7 @@ def policies_are_narrow(objects):
             needed = {53, int(settings["pg_port"])} | ({int(settings["redis_port"])} if "redis_port" in settings else set())
             if not needed <= allowed:
                 yield f"a gateway cannot reach {sorted(needed - allowed)}"
-        for rule in spec["ingress"]:
+        for rule in spec.get("ingress", []):
             if not rule.get("from") and not all(str(port["port"]).startswith("proxy-") for port in rule["ports"]):
                 yield f"{rule['ports']} are open to everybody"
     components = {policy["metadata"]["labels"]["app.kubernetes.io/component"] for policy in named(objects, "NetworkPolicy")}
