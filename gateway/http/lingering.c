@@ -16,7 +16,8 @@
 
 enum {
     MOST = 256, /* of a loop: no more descriptors than that are lent to clients who were refused */
-    MOST_MS = 5000,
+    MOST_MS = 20000,
+    SILENT_MS = 5000,
     MOST_BYTES = 128 * 1024 * 1024,
     PIECE_BYTES = 64 * 1024,
     PIECES_PER_TURN = 16,
@@ -29,6 +30,7 @@ struct lingering {
     h2o_socket_t *sock; /* from then on */
     struct timer timer;
     size_t bytes; /* thrown away */
+    int64_t until_ms;
 };
 
 static void end(struct lingering *linger)
@@ -48,6 +50,16 @@ static void on_due(struct timer *timer)
     end(CONTAINER_OF(timer, struct lingering, timer));
 }
 
+static void await(struct lingering *lingering)
+{
+    struct loop *loop = lingering->room->loop;
+    int64_t left_ms = lingering->until_ms - loop_now_ms(loop);
+
+    if (left_ms > SILENT_MS)
+        left_ms = SILENT_MS;
+    timer_start(loop, &lingering->timer, left_ms > 0 ? left_ms : 0, on_due);
+}
+
 static void on_readable(h2o_socket_t *sock, const char *error)
 {
     struct lingering *linger = sock->data;
@@ -62,6 +74,8 @@ static void on_readable(h2o_socket_t *sock, const char *error)
     }
     if (count > 0 ? linger->bytes >= MOST_BYTES : count == 0 || (errno != EAGAIN && errno != EINTR))
         end(linger);
+    else
+        await(linger);
 }
 
 void lingering_room_init(struct lingering_room *room, struct loop *loop)
@@ -101,6 +115,7 @@ void lingering_begin(struct lingering *linger)
     linger->sock =
         h2o_evloop_socket_create(loop_h2o(linger->room->loop), linger->fd, H2O_SOCKET_FLAG_DONT_READ);
     linger->sock->data = linger;
-    timer_start(linger->room->loop, &linger->timer, MOST_MS, on_due);
+    linger->until_ms = loop_now_ms(linger->room->loop) + MOST_MS;
+    await(linger);
     h2o_socket_read_start(linger->sock, on_readable);
 }

@@ -460,10 +460,10 @@ def test_who_still_sends_sees_why_the_request_is_refused(own_cluster, postgres):
         link.sendall(request(b"/", b"Content-Length: 1000000000000\r\n", b"POST"))
         began, sent = time.monotonic(), 0
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            while time.monotonic() - began < 20 * PATIENCE:
+            while time.monotonic() - began < 25 + 15 * PATIENCE:
                 sent += link.send(b"x" * 1000)
                 time.sleep(0.01)
-    assert 4 < time.monotonic() - began < 10 * PATIENCE
+    assert 15 < time.monotonic() - began < 20 + 10 * PATIENCE
     for _ in range(300):  # more than may linger at a time
         link = socket.create_connection(("127.0.0.1", one.proxy_port), timeout=20)
         link.sendall(request(b"/", b"Content-Length: 1000000000000\r\n", b"POST"))
