@@ -1,5 +1,6 @@
 /*
- * cli - finds the command and reads its options. What a command does is in the file of its subject.
+ * cli - finds the command (tables.h) and reads its options. What a command does is in the file of its
+ * subject.
  */
 
 #include "gateway/cli/cli.h"
@@ -13,59 +14,8 @@
 
 #include "gateway/base/str.h"
 #include "gateway/cli/command.h"
+#include "gateway/cli/tables.h"
 #include "gateway/config/config.h"
-
-static const struct command {
-    const char *name;
-    int (*run)(const struct command_line *line);
-    const char *usage;
-} commands[] = {
-    /* clang-format off */
-    {"start",      command_start,      "start [-c FILE] [-p PREFIX] [--daemon] [--run-migrations] [--db-timeout S] [--lock-timeout S]"},
-    {"stop",       command_stop,       "stop [-c FILE] [-p PREFIX]            ends the node at once"},
-    {"quit",       command_quit,       "quit [-c FILE] [-p PREFIX] [-t S] [-w S]  ends it when running requests are done"},
-    {"restart",    command_restart,    "restart [options of start]             stop, then start --daemon"},
-    {"upgrade",    command_upgrade,    "upgrade [-c FILE] [-p PREFIX]         the program there is now, and all settings, without losing a request"},
-    {"reload",     command_reload,     "reload [-c FILE] [-p PREFIX]          applies changed settings"},
-    {"health",     command_health,     "health [-c FILE] [-p PREFIX] | --url URL [-t S]  is a node running here, or does one answer there?"},
-    {"check",      command_check,      "check [FILE] [--describe]             every mistake in the settings; or the list of all settings"},
-    {"prepare",    command_prepare,    "prepare [-c FILE] [-p PREFIX]         makes the working directory"},
-    {"migrations", command_migrations, "migrations bootstrap|up|finish|list|status|reset [-c FILE] [-y] [-q] [-f] [-w S] [--db-timeout S] [--lock-timeout S]"},
-    {"config",     command_declarative, "config init|parse|db_import|db_export [FILE] [-c FILE] [-p PREFIX]  declarative files"},
-    {"cluster",    command_cluster,    "cluster status [--watch] [--json] [-c FILE]  every node, its position, and how it hears of changes"},
-    {"db",         command_db,         "db touch [ENTITY [ID]] | db fork [-y]  after rows were written by hand; a copy that lives on its own"},
-    {"version",    command_version,    "version [-a]"},
-    /* clang-format on */
-};
-
-static const struct option {
-    const char *name, *short_name; /* NULL: none */
-    enum {
-        OPTION_FLAG,
-        OPTION_TEXT,
-        OPTION_SECONDS
-    } kind;
-    size_t offset;
-} options[] = {
-    /* clang-format off */
-    {"--conf",           "-c", OPTION_TEXT,    offsetof(struct command_line, file)},
-    {"--prefix",         "-p", OPTION_TEXT,    offsetof(struct command_line, prefix)},
-    {"--url",            NULL, OPTION_TEXT,    offsetof(struct command_line, url)},
-    {"--daemon",         "-d", OPTION_FLAG,    offsetof(struct command_line, daemon)},
-    {"--run-migrations", NULL, OPTION_FLAG,    offsetof(struct command_line, run_migrations)},
-    {"--db-timeout",     NULL, OPTION_SECONDS, offsetof(struct command_line, db_timeout_s)},
-    {"--lock-timeout",   NULL, OPTION_SECONDS, offsetof(struct command_line, lock_timeout_s)},
-    {"--timeout",        "-t", OPTION_SECONDS, offsetof(struct command_line, timeout_s)},
-    {"--wait",           "-w", OPTION_SECONDS, offsetof(struct command_line, wait_s)},
-    {"--yes",            "-y", OPTION_FLAG,    offsetof(struct command_line, yes)},
-    {"--quiet",          "-q", OPTION_FLAG,    offsetof(struct command_line, quiet)},
-    {"--force",          "-f", OPTION_FLAG,    offsetof(struct command_line, force)},
-    {"--all",            "-a", OPTION_FLAG,    offsetof(struct command_line, all)},
-    {"--describe",       NULL, OPTION_FLAG,    offsetof(struct command_line, describe)},
-    {"--watch",          NULL, OPTION_FLAG,    offsetof(struct command_line, watch)},
-    {"--json",           NULL, OPTION_FLAG,    offsetof(struct command_line, json)},
-    /* clang-format on */
-};
 
 int command_fail(const char *format, ...)
 {
@@ -114,16 +64,42 @@ void command_pause_ms(int64_t milliseconds)
     (void)poll(NULL, 0, (int)milliseconds);
 }
 
+static void print_command(FILE *to, const struct command *command)
+{
+    char words[160];
+
+    (void)snprintf(words, sizeof(words), "%s%s%s%s%s", command->name, command->verbs[0] != '\0' ? " " : "",
+                   command->verbs, command->arguments[0] != '\0' ? " " : "", command->arguments);
+    for (char *at = words + strlen(command->name) + 1; command->verbs[0] != '\0' && *at != '\0' && *at != '[';
+         at++)
+        if (*at == ' ' && at[1] != '[')
+            *at = '|';
+    (void)fprintf(to, "  freshet %-52s %s\n", words, command->summary);
+}
+
+static void print_option(FILE *to, const struct option *option)
+{
+    char words[60];
+
+    (void)snprintf(words, sizeof(words), "%s%s%s%s%s", option->short_name != NULL ? option->short_name : "",
+                   option->short_name != NULL ? ", " : "    ", option->name,
+                   option->argument != NULL ? " " : "", option->argument != NULL ? option->argument : "");
+    (void)fprintf(to, "  %-28s %s\n", words, option->meaning);
+}
+
 static void print_usage(FILE *to)
 {
     (void)fputs("Usage: freshet COMMAND [options]\n\n", to);
-    for (size_t i = 0; i < COUNT(commands); i++)
-        (void)fprintf(to, "  freshet %s\n", commands[i].usage);
+    for (size_t i = 0; i < command_count; i++)
+        print_command(to, &commands[i]);
+    (void)fputs("\nOptions:\n", to);
+    for (size_t i = 0; i < option_count; i++)
+        print_option(to, &options[i]);
 }
 
 static const struct option *find_option(const char *word)
 {
-    for (size_t i = 0; i < COUNT(options); i++)
+    for (size_t i = 0; i < option_count; i++)
         if (strcmp(word, options[i].name) == 0 ||
             (options[i].short_name != NULL && strcmp(word, options[i].short_name) == 0))
             return &options[i];
@@ -188,7 +164,7 @@ int cli_main(int argc, char **argv, const struct cli_program *program)
         print_usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? 1 : 0;
     }
-    for (size_t i = 0; i < COUNT(commands); i++) {
+    for (size_t i = 0; i < command_count; i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
             return read_words(argc, argv, &line) ? commands[i].run(&line) : 1;
     }

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * command - what the files of this folder share: the parsed command line and the functions of the table in
- * cli.c.
+ * command - what the files of this folder share: the parsed command line and the functions of the table of
+ * commands (tables.h).
  *
  * Threads: main.
  */
@@ -53,6 +53,7 @@ int command_version(const struct command_line *line);
 int command_migrations(const struct command_line *line);
 int command_cluster(const struct command_line *line);
 int command_db(const struct command_line *line);
+int command_describe(const struct command_line *line);
 int command_declarative(const struct command_line *line);
 /* For start: the database must be there and have our schema; with --run-migrations it is brought up to date.
  */

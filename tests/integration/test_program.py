@@ -1,6 +1,8 @@
 """The command line: settings, start, stop, reload, health, migrations."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 
@@ -140,3 +142,53 @@ def test_rotating_the_log(node):
     assert node.command("reload").returncode == 0
     eventually(lambda: os.path.exists(log), 5)
     assert node.command("stop").returncode == 0
+
+
+def written(kind):
+    run = subprocess.run([PROGRAM, "describe", kind], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stderr == ""
+    return run.stdout
+
+
+@pytest.mark.parametrize("kind", ["man", "conf"])
+def test_manual_pages_are_clean(kind, tmp_path):
+    page = tmp_path / "page"
+    page.write_text(written(kind), encoding="ascii")
+    if shutil.which("man") is None:
+        pytest.skip("no man here")
+    run = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(page)], capture_output=True, text=True, check=False,
+                         env={**os.environ, "MANWIDTH": "120", "MANPAGER": "cat"})
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+
+
+def test_manual_pages_name_everything():
+    usage = subprocess.run([PROGRAM, "help"], capture_output=True, text=True, check=True).stdout
+    page = written("man").replace("\\-", "-")
+    for command in re.findall(r"^  freshet (\w+)", usage, re.M):
+        assert f"\\fB{command}\\fR" in page
+    for option in re.findall(r"--[a-z-]+", usage):
+        assert option in page
+    settings = subprocess.run([PROGRAM, "check", "--describe"], capture_output=True, text=True, check=True).stdout
+    page = written("conf")
+    for name in re.findall(r"^#(\w+) =", settings, re.M):
+        assert f"\\fB{name}\\fR (" in page, name
+
+
+@pytest.mark.parametrize("shell, check", [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])])
+def test_completions_are_clean(shell, check, tmp_path):
+    script = tmp_path / "completion"
+    script.write_text(written(shell), encoding="utf-8")
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    run = subprocess.run([shell, *check, str(script)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+
+
+@pytest.mark.parametrize("words, offered", [("st", "start stop"), ("cluster ", "status --conf --prefix --watch --json"), ("db t", "touch"), ("nothing ", "")])
+def test_bash_completes(words, offered, tmp_path):
+    script = tmp_path / "completion"
+    script.write_text(written("bash"), encoding="utf-8")
+    line = words.split(" ")
+    run = subprocess.run(["bash", "-c", f'. {script}; COMP_WORDS=(freshet "$@"); COMP_CWORD=$#; _freshet; echo "${{COMPREPLY[*]}}"', "bash", *line],
+                         capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == offered
