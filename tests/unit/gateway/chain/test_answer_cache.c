@@ -222,6 +222,7 @@ static void memory_is_bounded(void **state)
     answer_cache_read_stats(*state, &stats);
     assert_int_equal(stats.bytes, 0);
     assert_false(store_length(*state, 1, 10, true));
+    assert_false(store_text(*state, 1, "", 10)); /* a head alone needs room, too */
     answer_cache_limit(*state, 4 * MIB);
     assert_true(store_length(*state, 1, 10, true));
 }
