@@ -35,6 +35,10 @@ const char *const zipkin_reserved_tags[] = {"error",
                                             "peer.hostname",
                                             NULL};
 
+enum {
+    NAME_BYTES = 256 /* of a method, and of a path, in names */
+};
+
 struct writer {
     struct buf *buf;
     const struct chain *chain;
@@ -97,13 +101,15 @@ static void add_tag_number(const struct writer *writer, struct str name, int64_t
 
 /* ---- parts of a span ---- */
 
+/* Every span of a request has it: a long path is told whole once, in a tag. */
 static void add_name(const struct writer *writer, struct str suffix)
 {
     const struct exchange_request *request = exchange_request(writer->chain->exchange);
-    bool has_path = writer->wording->name_has_path;
-    struct str name = exchange_printf(writer->chain->exchange, "%.*s%s%.*s%.*s", STR_ARG(request->method),
-                                      has_path ? " " : "", has_path ? (int)request->path.len : 0,
-                                      request->path.at != NULL ? request->path.at : "", STR_ARG(suffix));
+    bool has_path = writer->wording->name_has_path, is_cut;
+    struct str method = json_shown(request->method, NAME_BYTES, &is_cut);
+    struct str path = has_path ? json_shown(request->path, NAME_BYTES, &is_cut) : STR("");
+    struct str name = exchange_printf(writer->chain->exchange, "%.*s%s%.*s%.*s", STR_ARG(method),
+                                      has_path ? " " : "", STR_ARG(path), STR_ARG(suffix));
 
     add_text(writer, JSON_NAME("name"), name);
 }

@@ -277,7 +277,9 @@ def test_waiting_for_entities_and_names_is_told(told, collector):
 def test_looking_up_a_name_is_told(told, collector):
     assert told.a.admin("PATCH", "/services/s", json={"host": "nothing.invalid"}).status == 200
     assert told.a.proxy("GET", "/r").status == 503
-    dns = one(told_of(collector), "kong.dns")
+    spans = told_of(collector)
+    dns = one(spans, "kong.dns")
+    assert dns["end"] < one(spans, "kong")["end"]
     assert dns["kind"] == CLIENT and dns["attributes"] == {"dns.record.domain": "nothing.invalid"}
 
 

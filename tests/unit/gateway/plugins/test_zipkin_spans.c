@@ -270,6 +270,21 @@ static void names_are_as_configured(void **state)
           "{\"serviceName\":\"somebody\",\"ipv4\":\"10.0.0.1\",\"port\":80}");
 }
 
+static void a_long_path_is_told_once(void **state)
+{
+    struct scene *scene = *state;
+    char path[4096], name[4 + 256 + 1] = "GET ";
+
+    memset(path, '/', sizeof(path));
+    memset(name + 4, '/', 256);
+    name[sizeof(name) - 1] = '\0';
+    exchange_request(scene->exchange->exchange)->path = (struct str){path, sizeof(path)};
+    scene->wording.name_has_path = true;
+    write_spans(scene);
+    const cJSON *told = cJSON_GetObjectItem(tags_of(span_named(scene, name)), "http.path");
+    assert_int_equal(strlen(told->valuestring), sizeof(path));
+}
+
 /* What nobody has said, and what only the gateway may say. */
 static void a_client_adds_tags_but_forges_none(void **state)
 {
@@ -343,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tags_say_what_was_asked_and_by_whom, setup, teardown),
         cmocka_unit_test_setup_teardown(phases_are_annotations_or_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_as_configured, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_path_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_adds_tags_but_forges_none, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clients_tags_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(what_never_reached_an_upstream_is_two_spans, setup, teardown),
