@@ -176,7 +176,7 @@ bool config_load(const char *path, const char *prefix, struct config **result,
         config->file = mem_strdup(path);
         source_read_file(path, raw, problems, &config->warnings);
     }
-    source_read_environment(raw);
+    source_read_environment(raw, problems);
     if (prefix != NULL) {
         free(raw[number_of("prefix")].text);
         raw[number_of("prefix")] = (struct raw_setting){.text = mem_strdup(prefix), .where = "command line"};

@@ -17,7 +17,8 @@
 
 enum {
     FILE_SIZE_MAX = 1 << 20,
-    NAME_SIZE_MAX = 128
+    NAME_SIZE_MAX = 128,
+    SECRET_SIZE_MAX = 64 << 10
 };
 
 static const struct alias {
@@ -148,34 +149,59 @@ static char upper(char c)
     return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
-static const char *environment_of(const char *start, const char *name)
+static const char *environment_of(const char *start, const char *name, const char *end)
 {
     char variable[NAME_SIZE_MAX];
-    int len = snprintf(variable, sizeof(variable), "%s%s", start, name);
+    int len = snprintf(variable, sizeof(variable), "%s%s%s", start, name, end);
     for (int i = 0; i < len && i < (int)sizeof(variable); i++)
         variable[i] = upper(variable[i]);
     return getenv(variable);
 }
 
-static void read_environment_as(const char *start, struct raw_setting *raw)
+/* The text of the file, without the end of its last line. */
+static void read_secret(const char *path, size_t key, struct raw_setting *raw,
+                        struct config_problems *problems)
+{
+    char text[SECRET_SIZE_MAX + 1];
+    FILE *file = fopen(path, "re");
+    size_t size = file != NULL ? fread(text, 1, sizeof(text), file) : 0;
+    while (size > 0 && size <= SECRET_SIZE_MAX && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    if (file == NULL || ferror(file) != 0)
+        problem_add(problems, "environment", 0, config_keys[key].name, "%s cannot be read: %s", path,
+                    strerror(errno));
+    else if (size > SECRET_SIZE_MAX || memchr(text, '\0', size) != NULL)
+        problem_add(problems, "environment", 0, config_keys[key].name, "%s is no text of at most %d bytes",
+                    path, SECRET_SIZE_MAX);
+    else
+        set(&raw[key], str_trim((struct str){text, size}), "environment", 0);
+    if (file != NULL)
+        (void)fclose(file); /* it was only read */
+}
+
+static void read_environment_as(const char *start, struct raw_setting *raw, struct config_problems *problems)
 {
     for (size_t i = 0; i < COUNT(aliases); i++) {
-        const char *text = environment_of(start, aliases[i].old);
+        const char *text = environment_of(start, aliases[i].old, "");
         size_t number = key_number(str_of(aliases[i].name));
         if (text != NULL && number != SIZE_MAX)
             set(&raw[number], str_trim(str_of(text)), "environment", 0);
     }
     for (size_t i = 0; i < config_key_count; i++) {
-        const char *text = environment_of(start, config_keys[i].name);
+        const char *text = environment_of(start, config_keys[i].name, "");
         if (text != NULL)
             set(&raw[i], str_trim(str_of(text)), "environment", 0);
+        const char *path =
+            config_keys[i].kind == CONFIG_SECRET ? environment_of(start, config_keys[i].name, "_FILE") : NULL;
+        if (path != NULL && path[0] != '\0')
+            read_secret(path, i, raw, problems);
     }
 }
 
-void source_read_environment(struct raw_setting *raw)
+void source_read_environment(struct raw_setting *raw, struct config_problems *problems)
 {
-    read_environment_as("KONG_", raw);
-    read_environment_as("FRESHET_", raw);
+    read_environment_as("KONG_", raw, problems);
+    read_environment_as("FRESHET_", raw, problems);
 }
 
 /* "{vault://env/db-password}" names the variable DB_PASSWORD. */

@@ -28,7 +28,10 @@ void problem_add(struct config_problems *problems, const char *where, int line, 
  */
 void source_read_file(const char *path, struct raw_setting *raw, struct config_problems *problems,
                       struct config_problems *warnings);
-/* KONG_<NAME>, then FRESHET_<NAME>, over what is there. */
-void source_read_environment(struct raw_setting *raw);
+/*
+ * KONG_<NAME>, then FRESHET_<NAME>, over what is there. A secret can be in a file that <NAME>_FILE names, as
+ * orchestrators mount them; so a reload reads it again.
+ */
+void source_read_environment(struct raw_setting *raw, struct config_problems *problems);
 /* Puts {vault://env/NAME} references in place of themselves. */
 void source_resolve(struct raw_setting *raw, struct config_problems *problems);

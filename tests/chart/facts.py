@@ -182,6 +182,22 @@ def files_are_mounted(objects):
             yield "the settings are not there"
 
 
+def secret_files_are_mounted(objects):
+    for name, _, spec, _ in pods(objects):
+        paths = {source["secret"]["items"][0]["path"] for volume in spec.get("volumes", []) for source in volume.get("projected", {}).get("sources", [])}
+        for container in containers(spec):
+            named_files = {variable["value"].rpartition("/") for variable in container.get("env", []) if variable["name"].endswith("_FILE")}
+            mounted = {mount["mountPath"] for mount in container.get("volumeMounts", []) if mount["name"] == "secrets"}
+            if {folder for folder, _, _ in named_files} != mounted or not {file for _, _, file in named_files} <= paths:
+                yield f"{name}, container {container['name']} has no file for a secret, or one too many"
+
+
+def values_begin_no_comment(objects):
+    for name, text in settings_of(objects).items():
+        if re.search(r"(?<!\\)#", text):
+            yield f"{name} = {text} ends at its #"
+
+
 def secrets_are_in_secrets(objects):
     for item in objects:
         if item["kind"] != "Secret" and re.search(r"p#ss|pg_password|redis_password|redis_secret", str(item)):
@@ -254,5 +270,5 @@ def policies_are_narrow(objects):
 
 
 RULES = [the_autoscaler_alone_counts, policies_are_narrow, restricted, no_token_and_no_links, read_only_root, images_are_pinned, labels, selectors, ports_meet,
-         only_the_proxy_and_health_are_open, grace_covers_the_drain, one_variable_of_a_name, volumes_meet, files_are_mounted,
+         only_the_proxy_and_health_are_open, grace_covers_the_drain, one_variable_of_a_name, volumes_meet, files_are_mounted, values_begin_no_comment, secret_files_are_mounted,
          secrets_are_in_secrets, names_fit, one_object_of_a_name, jobs_end, pods_wait_for_the_schema, the_database_ends_nobody]

@@ -43,6 +43,6 @@ def unknown_variables(objects, known):
     for _, _, spec, _ in pods(objects):
         for container in containers(spec):
             for variable in container.get("env", []):
-                name = variable["name"].removeprefix("FRESHET_").lower()
+                name = variable["name"].removeprefix("FRESHET_").removesuffix("_FILE").lower()
                 if variable["name"].startswith("FRESHET_") and name not in known:
                     yield variable["name"]

@@ -5,7 +5,7 @@
 - name: FRESHET_{{ upper $name }}
   value: {{ $text | quote }}
 {{- end }}
-{{- include "freshet.env.database" . }}
+{{- include "freshet.secrets.env" (list . (include "freshet.secrets.database" .)) }}
 {{- include "freshet.env.users" . }}
 {{- end }}
 
@@ -24,10 +24,17 @@
   {{- end }}
   resources:
     {{- toYaml $root.Values.migrations.resources | nindent 4 }}
-  {{- if include "freshet.trust" $root }}
+  {{- with include "freshet.migrations.volumes" $root | fromYamlArray }}
   volumeMounts:
-    - {name: trust, mountPath: /run/freshet/trust, readOnly: true}
+    {{- range . }}
+    - {name: {{ .name }}, mountPath: /run/freshet/{{ .name }}, readOnly: true}
+    {{- end }}
   {{- end }}
+{{- end }}
+
+{{- define "freshet.migrations.volumes" -}}
+{{- include "freshet.trust.volume" . }}
+{{- include "freshet.secrets.volume" (list . (include "freshet.secrets.database" .)) }}
 {{- end }}
 
 {{- define "freshet.migrations.patience" -}}
@@ -90,9 +97,9 @@ spec:
   {{- end }}
   containers:
     {{- index . 2 | nindent 4 }}
-  {{- if include "freshet.trust" $root }}
+  {{- with include "freshet.migrations.volumes" $root | trim }}
   volumes:
-    {{- include "freshet.trust.volume" $root | trim | nindent 4 }}
+    {{- . | nindent 4 }}
   {{- end }}
 {{- end }}
 

@@ -15,33 +15,57 @@
 {{- end }}
 {{- end }}
 
-{{/* A variable from a Secret. Argument: (list variable secret key). */}}
-{{- define "freshet.secretVariable" -}}
-- name: {{ index . 0 }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ index . 1 }}
-      key: {{ index . 2 }}
-{{- end }}
-
-{{- define "freshet.env.database" -}}
+{{/* Where secrets are, by variable: (secret, key). Of Postgres alone, and of all. */}}
+{{- define "freshet.secrets.database" -}}
 {{- $database := .Values.database }}
 {{- if $database.existingSecret }}
-{{ include "freshet.secretVariable" (list "FRESHET_PG_PASSWORD" $database.existingSecret $database.passwordKey) }}
+FRESHET_PG_PASSWORD: {{ list $database.existingSecret $database.passwordKey | toJson }}
 {{- else if $database.password }}
-{{ include "freshet.secretVariable" (list "FRESHET_PG_PASSWORD" (include "freshet.fullname" .) "database-password") }}
+FRESHET_PG_PASSWORD: {{ list (include "freshet.fullname" .) "database-password" | toJson }}
 {{- end }}
 {{- end }}
 
-{{- define "freshet.env.redis" -}}
+{{- define "freshet.secrets.all" -}}
+{{- include "freshet.secrets.database" . }}
 {{- $redis := .Values.invalidation.redis }}
+{{- if $redis.enabled }}
 {{- if $redis.password }}
-{{ include "freshet.secretVariable" (list "FRESHET_REDIS_PASSWORD" (include "freshet.fullname" .) "redis-password") }}
+FRESHET_REDIS_PASSWORD: {{ list (include "freshet.fullname" .) "redis-password" | toJson }}
 {{- else if and $redis.existingSecret $redis.passwordKey }}
-{{ include "freshet.secretVariable" (list "FRESHET_REDIS_PASSWORD" $redis.existingSecret $redis.passwordKey) }}
+FRESHET_REDIS_PASSWORD: {{ list $redis.existingSecret $redis.passwordKey | toJson }}
 {{- end }}
 {{- if $redis.signingKey }}
-{{ include "freshet.secretVariable" (list "FRESHET_REDIS_SECRET" $redis.existingSecret $redis.signingKey) }}
+FRESHET_REDIS_SECRET: {{ list $redis.existingSecret $redis.signingKey | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Their variables, or those of their files. Argument: (list root secrets). */}}
+{{- define "freshet.secrets.env" -}}
+{{- range $variable, $at := last . | fromYaml }}
+{{- if (first $).Values.secretsAsFiles }}
+- name: {{ $variable }}_FILE
+  value: /run/freshet/secrets/{{ $variable }}
+{{- else }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ first $at }}
+      key: {{ last $at }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The volume of the files. Argument: (list root secrets). */}}
+{{- define "freshet.secrets.volume" -}}
+{{- $secrets := last . | fromYaml }}
+{{- if and (first .).Values.secretsAsFiles $secrets }}
+- name: secrets
+  projected:
+    sources:
+      {{- range $variable, $at := $secrets }}
+      - secret: {name: {{ first $at }}, items: [{key: {{ last $at | quote }}, path: {{ $variable }}}]}
+      {{- end }}
 {{- end }}
 {{- end }}
 
@@ -77,7 +101,7 @@
 
 {{/* The same for users' and ours; one name twice is an error at once and not in the cluster. */}}
 {{- define "freshet.env" -}}
-{{- $ours := printf "%s%s%s" (include "freshet.env.loops" .) (include "freshet.env.database" .) (ternary (include "freshet.env.redis" .) "" .Values.invalidation.redis.enabled) }}
+{{- $ours := printf "%s%s" (include "freshet.env.loops" .) (include "freshet.secrets.env" (list . (include "freshet.secrets.all" .))) }}
 {{- range $name, $_ := .Values.env }}
 {{- if contains (printf "- name: %s\n" $name) $ours }}
 {{- fail (printf "env.%s: the chart sets this variable from other values" $name) }}
@@ -149,6 +173,7 @@ hostUsers: {{ .Values.hostUsers }}
 {{- define "freshet.volumes" -}}
 {{- include "freshet.mounted" (list "settings" "configMap" (include "freshet.fullname" .) (dict "freshet.conf" "freshet.conf")) }}
 {{- include "freshet.trust.volume" . }}
+{{- include "freshet.secrets.volume" (list . (include "freshet.secrets.all" .)) }}
 {{- range $listener := list "proxy" "admin" }}
 {{- with include "freshet.certificate" (list $ $listener) }}
 {{ include "freshet.mounted" (list (printf "%s-tls" $listener) "secret" . (dict "tls.crt" "tls.crt" "tls.key" "tls.key")) }}
@@ -177,7 +202,7 @@ hostUsers: {{ .Values.hostUsers }}
 {{- define "freshet.mounts" -}}
 - {name: settings, mountPath: /etc/freshet, readOnly: true}
 {{- range $volume := include "freshet.volumes" . | fromYamlArray }}
-{{- if has $volume.name (list "trust" "proxy-tls" "admin-tls" "admin-tokens" "admin-clients") }}
+{{- if has $volume.name (list "trust" "secrets" "proxy-tls" "admin-tls" "admin-tokens" "admin-clients") }}
 - {name: {{ $volume.name }}, mountPath: /run/freshet/{{ $volume.name }}, readOnly: true}
 {{- end }}
 {{- end }}

@@ -156,6 +156,38 @@ static void a_reference_is_taken_from_the_environment(void **state)
     unsetenv("MY_SECRET");
 }
 
+/* A file with this text. */
+static void write_text(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_secret_may_be_in_a_file(void **state)
+{
+    (void)state;
+    char secret[] = "/tmp/freshet-secret-XXXXXX";
+    int file = mkstemp(secret);
+    assert_true(file >= 0);
+    close(file);
+    write_text(secret, " s3cret#1\n");
+    setenv("FRESHET_PG_PASSWORD", "other", 1);
+    setenv("FRESHET_PG_PASSWORD_FILE", secret, 1);
+    setenv("FRESHET_PG_USER_FILE", "/nowhere", 1); /* no secret, so no file */
+    struct config *config = load("pg_password = file\npg_user = me\n");
+    assert_string_equal(config->pg_password, "s3cret#1");
+    assert_string_equal(config->pg_user, "me");
+    config_free(config);
+    unlink(secret);
+    expect_problem("", 0, "pg_password", "cannot be read");
+    expect_problem("", 0, "pg_password", secret);
+    unsetenv("FRESHET_PG_PASSWORD");
+    unsetenv("FRESHET_PG_PASSWORD_FILE");
+    unsetenv("FRESHET_PG_USER_FILE");
+}
+
 static void replica_settings_inherit(void **state)
 {
     (void)state;
@@ -319,6 +351,7 @@ int main(void)
         cmocka_unit_test(each_kind_explains_what_it_expects),
         cmocka_unit_test(environment_wins_over_the_file_and_our_name_over_the_alias),
         cmocka_unit_test(a_reference_is_taken_from_the_environment),
+        cmocka_unit_test(a_secret_may_be_in_a_file),
         cmocka_unit_test(replica_settings_inherit),
         cmocka_unit_test(unknown_names_are_warnings),
         cmocka_unit_test(secrets_are_masked_and_differences_found),
