@@ -44,7 +44,7 @@ struct stored_answer {
     const struct header *headers; /* names and values are part of the answer */
     size_t header_count;
     struct str body;
-    int64_t head_length; /* to HEAD: the length it gave; 0: none */
+    int64_t head_length; /* to HEAD: the length it gave; -1: none. 0 for others */
     int64_t stored_us;   /* clock_now_us() */
     int64_t stored_unix_s;
     int64_t ttl_s;                   /* how long it is fresh, as the one who stored it saw it */

@@ -126,8 +126,8 @@ struct chain {
     bool wants_pieces;       /* likewise, for body_piece */
     bool keeps_head;         /* access asks for `upstream_headers` */
     struct headers upstream_headers; /* as they came, before any header_filter; in header_filter */
-    bool as_proxied;       /* an answer of the gateway's that clients shall take for an upstream's */
-    int64_t head_length;   /* of the body that an answer to HEAD would have; 0: of answer_body */
+    bool as_proxied;     /* an answer of the gateway's that clients shall take for an upstream's */
+    int64_t head_length; /* of the body that an answer to HEAD would have; -1: not known, 0: of answer_body */
     struct str request_id; /* 32 hex digits */
 
     struct chain_shared *shared;           /* chain_share() */

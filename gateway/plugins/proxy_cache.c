@@ -444,7 +444,7 @@ static void store(struct chain *chain, const struct settings *settings, struct v
     for (size_t i = 0; i < from->count; i++)
         if (may_replay(from->at[i].name))
             lines[answer.header_count++] = from->at[i];
-    if (is_head(chain) && length > 0)
+    if (is_head(chain))
         answer.head_length = length;
     (void)answer_draft_store(&visit->draft, &answer,
                              settings->storage_s > 0 ? settings->storage_s : visit->ttl_s);

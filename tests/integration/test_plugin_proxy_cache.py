@@ -2,12 +2,16 @@
 
 import concurrent.futures
 import email.utils
+import http.client
 import re
+import socket
+import threading
 import time
 
 import pytest
 
-from support import ask_lines, eventually, got
+from raw_upstream import RawUpstream
+from support import ask_lines, eventually, got, raw
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -331,6 +335,91 @@ def test_long_bodies_pass_and_are_not_stored(routed):
     assert state(answer) == "Bypass" and answer.body == b"x" * (most + 1)
     assert states(routed, 1, path=f"/r/bytes/{most + 1}/x") == ["Bypass"]
     assert routed.upstream.requests == before + 3
+
+
+@pytest.fixture(name="played")
+def made_played(routed):
+    """An upstream that sends what the test says, of each request one piece after the other, and closes; `wait` waits for the test."""
+    made, go = [], threading.Event()
+
+    def play(*pieces):
+        def serve(upstream, link):
+            for piece in pieces:
+                if piece == "wait":
+                    assert go.wait(20)
+                else:
+                    upstream.send(link, piece)
+
+        made.append(RawUpstream(serve))
+        routed.service("played", None, url=made[-1].url, retries=0)
+        routed.route("p", "played", paths=["/p"])
+        cache(routed, path="/routes/p/plugins")
+
+    yield play, go
+    go.set()
+    for one in made:
+        one.stop()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+
+
+def test_a_miss_is_not_held_up(routed, played):
+    """The beginning is with the client while the upstream still sends."""
+    play, go = played
+    play(HEAD + b"Content-Length: 10\r\n\r\nbegin", "wait", b"ended")
+    with socket.create_connection(("127.0.0.1", routed.a.proxy_port), timeout=20) as link:
+        link.sendall(b"GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+        seen = b""
+        while b"begin" not in seen:
+            seen += link.recv(4096)
+        assert b"X-Cache-Status: Miss" in seen and b"ended" not in seen
+        go.set()
+        while b"ended" not in seen:
+            seen += link.recv(4096)
+    assert (state(get(routed, "/p")), get(routed, "/p").body) == ("Hit", b"beginended")
+
+
+@pytest.mark.parametrize("pieces, body", [
+    ((HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n"), b"abcde"), ((HEAD + b"Connection: close\r\n\r\nabc", b"de"), b"abcde"),
+    ((HEAD + b"Content-Length: 0\r\n\r\n",), b"")])
+def test_however_the_body_is_framed(routed, played, pieces, body):
+    played[0](*pieces)
+    first, again = get(routed, "/p"), get(routed, "/p")
+    assert (state(first), state(again), first.body, again.body) == ("Miss", "Hit", body, body)
+    assert again.headers["content-length"] == str(len(body)) and "transfer-encoding" not in again.headers
+
+
+@pytest.mark.parametrize("pieces", [(HEAD + b"Content-Length: 10\r\n\r\nhalf",), (HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",)])
+def test_a_body_that_breaks_off_is_not_stored(routed, played, pieces):
+    played[0](*pieces)
+    for _ in range(2):
+        with pytest.raises(http.client.IncompleteRead):
+            get(routed, "/p")
+    assert not got_keys(routed, "/p")
+
+
+def got_keys(cluster, path):
+    """Whether anything is stored for a path."""
+    answer = raw(cluster.a.proxy_port, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    name = re.search(rb"X-Cache-Key: (\w+)", answer).group(1).decode()
+    return cluster.a.admin("GET", f"/proxy-cache/{name}").status == 200
+
+
+@pytest.mark.parametrize("line, length", [(b"", None), (b"Content-Length: 77\r\n", "77"), (b"Content-Length: 0\r\n", "0")])
+def test_lengths_of_head(routed, played, line, length):
+    """What the upstream did not say of a body that it did not send is not made up."""
+    played[0](HEAD + line + b"\r\n")
+    first, again = get(routed, "/p", method="HEAD"), get(routed, "/p", method="HEAD")
+    assert (state(first), state(again)) == ("Miss", "Hit")
+    assert (first.headers.get("content-length"), again.headers.get("content-length")) == (length, length)
+
+
+def test_a_long_body_of_no_announced_length_passes(routed, played):
+    played[0](HEAD + b"Connection: close\r\n\r\n" + b"x" * (2 ** 21 + 1))
+    for _ in range(2):
+        answer = get(routed, "/p")
+        assert (state(answer), len(answer.body)) == ("Miss", 2 ** 21 + 1)
 
 
 def test_many_at_once(routed):
