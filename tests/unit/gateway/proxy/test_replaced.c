@@ -19,6 +19,15 @@ static void refuse(struct chain *chain, const void *object)
     (void)object;
     if (!str_equal(chain->path, STR("/pass")))
         (void)chain_answer_message(chain, 429, "enough");
+    chain->wants_body = str_equal(chain->path, STR("/double"));
+}
+
+/* What it is shown is the answer that was put in the place. */
+static void double_body(struct chain *chain, const void *object)
+{
+    (void)object;
+    chain->answer_body = exchange_printf(chain->exchange, "%.*s%.*s", STR_ARG(chain->answer_body),
+                                         STR_ARG(chain->answer_body));
 }
 
 static void note_status(struct chain *chain, const void *object)
@@ -33,6 +42,7 @@ static const struct plugin refusing_plugin = {
     .configure = counting_configure,
     .dispose = counting_dispose,
     .header_filter = refuse,
+    .body_filter = double_body,
     .log = note_status,
 };
 
@@ -134,8 +144,10 @@ static void a_body_that_is_long_or_late_costs_the_connection_and_no_time(void **
         struct gateway *gateway = open_refusing();
         raw_send_text(gateway->client, GET);
         int fd = gateway_take(gateway, seen, sizeof(seen));
+        int64_t began_us = clock_now_us(clock_system());
         raw_send_text(fd, answers[i]);
-        expect_refusal(gateway); /* the upstream's read_timeout is 3 s, as is what a receive waits */
+        expect_refusal(gateway);
+        assert_true(clock_now_us(clock_system()) - began_us < 2000000); /* read_timeout is 3 s */
         assert_true(raw_is_closed(fd));
         gateway_expect_no_other(gateway);
         close(fd);
@@ -155,6 +167,22 @@ static void a_body_without_announced_end_is_dropped_only_so_far(void **state)
     (void)send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
     expect_refusal(gateway);
     assert_true(raw_is_closed(fd));
+    close(fd);
+    gateway_close(gateway);
+}
+
+static void body_filters_see_the_new_body(void **state)
+{
+    struct gateway *gateway = open_refusing();
+    (void)state;
+    raw_send_text(gateway->client, "GET /double HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    int fd = gateway_take(gateway, seen, sizeof(seen));
+    raw_send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
+    (void)raw_receive(gateway->client, got, sizeof(got),
+                      "\r\n\r\n{\"message\":\"enough\"}{\"message\":\"enough\"}");
+    assert_non_null(strstr(got, "HTTP/1.1 429 "));
+    assert_non_null(strstr(got, "{\"message\":\"enough\"}{\"message\":\"enough\"}"));
+    assert_null(strstr(got, "body"));
     close(fd);
     gateway_close(gateway);
 }
@@ -233,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_short_body_is_dropped_and_the_connection_kept),
         cmocka_unit_test(a_body_that_is_long_or_late_costs_the_connection_and_no_time),
         cmocka_unit_test(a_body_without_announced_end_is_dropped_only_so_far),
+        cmocka_unit_test(body_filters_see_the_new_body),
         cmocka_unit_test(an_upstream_that_breaks_off_makes_no_difference),
         cmocka_unit_test(head_has_the_length_and_no_body),
         cmocka_unit_test(a_change_of_protocols_is_an_answer_like_others),
