@@ -1,13 +1,16 @@
 """Is every value used, and is every branch of every template rendered by some case?"""
 
+import concurrent.futures
+import json
 import os
 import re
 import tempfile
 
 import yaml
 
+from rendering import CASES, CHART, NEWEST, case_names, copy_with_notes, template, versions
+
 import chart_values  # of deploy/, which rendering.py has put on the path
-from rendering import CHART, NEWEST, case_names, copy_with_notes, template, versions
 
 BRANCH = re.compile(r"\{\{-? *(?:if|with|range|else)\b.*?\}\}", re.S)
 # Branches that refuse, which the table of refusals takes.
@@ -22,15 +25,71 @@ def templates(chart=CHART):
                 yield os.path.relpath(path, chart), file.read()
 
 
+def chart_leaves():
+    """(path, default, its schema) of each value."""
+    with open(os.path.join(CHART, "values.yaml"), encoding="utf-8") as file:
+        text = file.read()
+    values, notes = yaml.safe_load(text), chart_values.comments(text)
+    for path, _, _ in chart_values.leaves(values, notes):
+        value, schema = values, chart_values.schema(text)
+        for name in path.split("."):
+            value, schema = value[name], schema["properties"][name]
+        if "properties" not in schema:
+            yield path, value, schema
+
+
 def unused_values():
     """Values whose own name no template says: neither after a dot nor as a text of a table."""
     text = "\n".join(part for _, part in templates())
-    with open(os.path.join(CHART, "values.yaml"), encoding="utf-8") as file:
-        values = file.read()
-    for path, _, _ in chart_values.leaves(yaml.safe_load(values), chart_values.comments(values)):
+    for path, _, _ in chart_leaves():
         name = path.rpartition(".")[2]
         if path != "global" and not re.search(rf'\.{name}\b|"{name}"', text):
             yield path
+
+
+def others(value, schema):
+    """Values that the schema allows, one of which at least is neither this one nor a case's."""
+    if "enum" in schema:
+        return schema["enum"]
+    if isinstance(value, bool):
+        return [True, False]
+    if isinstance(value, int):
+        return [value + 1, value + 2]
+    if "items" in schema:
+        return [["other"]]
+    if isinstance(value, dict):
+        return [{"other": "other"}]
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    some = {"integer": 4321, "string": "other", "boolean": False, "array": [{"other": "other"}], "object": {"other": "other"}}
+    if "pattern" in schema and "sha256" in schema["pattern"]:
+        return ["sha256:" + "0" * 64]
+    return [some[kind] for kind in kinds if kind in some]
+
+
+def matters(path, values):
+    """Does one of them change, in some case, what is rendered? A refusal is a change, too. The cases that speak of it come first."""
+    words = path.split(".")
+    order = sorted(case_names(), key=lambda case: -sum(word in case_text(case) for word in words))
+    for case in order:
+        for value in values:
+            status, text = template.__wrapped__(case, (f"{path}={json.dumps(value)}",), version=NEWEST)
+            if (status, text) != template(case):
+                return status == 0 or "specifications of the schema" not in text
+    return False
+
+
+def case_text(case):
+    with open(os.path.join(CASES, f"{case}-values.yaml"), encoding="utf-8") as file:
+        return file.read()
+
+
+def idle_values():
+    """Values that change nothing in any case; the one left open is for others."""
+    leaves = [(path, others(value, schema)) for path, value, schema in chart_leaves() if path != "global"]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for (path, _), fine in zip(leaves, pool.map(lambda leaf: matters(*leaf), leaves)):
+            if not fine:
+                yield path
 
 
 def branches(texts):
