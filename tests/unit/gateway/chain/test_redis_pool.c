@@ -237,7 +237,9 @@ static void a_server_that_refuses_the_password_is_left(void **state)
 
     order(bench, 1);
     int fd = accept(bench->server, NULL, NULL);
+    expect(fd, GREETING);
     raw_send_text(fd, "-WRONGPASS no\r\n+OK\r\n");
+    assert_true(raw_is_closed(fd)); /* nothing is asked of it */
     nobody_waits_for_a_server_that_has_failed(bench, fd, 1);
 }
 

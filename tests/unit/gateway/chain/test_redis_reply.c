@@ -78,9 +78,9 @@ static void the_next_one_begins_where_the_first_ends(void **state)
 static void what_is_none_is_refused_before_memory_is_taken(void **state)
 {
     static const char *const broken[] = {
-        "HTTP/1.1 400\r\n", "\r\n",         "*x\r\n",        "*-2\r\n",     "*1025\r\n",
-        "*99999999999\r\n", "*1\r\n*0\r\n", "*1\r\n+OK\r\n", "$65537\r\n",  "$-2\r\n",
-        "$1\r\nab\r\n",     ":\r\n",        ":1a\r\n",       "*1\r\n:1\rx", "+OK\rx",
+        "HTTP/1.1 400\r\n", "\r\n",          "*x\r\n",     "*-2\r\n",     "*1025\r\n",    "*99999999999\r\n",
+        "*1\r\n*0\r\n",     "*1\r\n+OK\r\n", "$65537\r\n", "$-2\r\n",     "$1\r\nab\r\n", "$1\r\nab\n",
+        "$1\r\na\rb",       ":\r\n",         ":1a\r\n",    "*1\r\n:1\rx", "+OK\rx",
     };
     struct redis_reply reply;
     (void)state;
