@@ -61,9 +61,10 @@ struct redis_link {
     struct buf bytes; /* of commands that have not been given to the client */
     struct loop_later flush;
     struct timer timer;
-    int64_t used_at_ms, tried_at_ms;
+    int64_t used_at_ms;
     int64_t rest_ms; /* the longest next one */
     bool lost;       /* the last try failed: commands are refused, and the log knows */
+    bool is_wanted;  /* somebody was refused since the last try began */
     bool refused;    /* the last answer was an error, and the log knows */
 };
 
@@ -103,7 +104,7 @@ static void on_rested(struct timer *timer)
 {
     struct redis_link *link = CONTAINER_OF(timer, struct redis_link, timer);
 
-    if (link->used_at_ms >= link->tried_at_ms)
+    if (link->is_wanted)
         begin(link);
     else
         link->state = LINK_ASLEEP;
@@ -353,7 +354,7 @@ static void begin(struct redis_link *link)
 {
     struct sockaddr_storage address = {0};
 
-    link->tried_at_ms = loop_now_ms(link->options->loop) + 1; /* only who comes after that keeps it trying */
+    link->is_wanted = false;
     if (network_address(str_of(link->target->host), &address)) {
         (void)network_set_port(&address, link->target->port);
         dial(link, &address);
@@ -417,8 +418,10 @@ bool redis_link_send(struct redis_link *link, const struct str *words, size_t wo
     link->used_at_ms = loop_now_ms(link->options->loop);
     if (link->state == LINK_ASLEEP)
         begin(link);
-    if (link->lost || link->command_count >= COMMANDS_MAX || unsent >= BYTES_MAX)
+    if (link->lost || link->command_count >= COMMANDS_MAX || unsent >= BYTES_MAX) {
+        link->is_wanted = true;
         return false;
+    }
     command->asked_at_ms = link->used_at_ms;
     list_add_last(&link->commands, &command->link);
     link->command_count++;

@@ -37,12 +37,12 @@ struct bench {
     struct ask asks[ASKS_MAX];
     size_t ask_count;
     atomic_int sent, refused, answered;
-    int wanted; /* commands of the next order */
 };
 
 struct order {
     struct loop_message super;
     struct bench *bench;
+    int count; /* of commands */
 };
 
 /* ---- on the loop ---- */
@@ -81,7 +81,7 @@ static void on_order(struct loop_message *message)
     struct bench *bench = order->bench;
     const struct str words[] = {STR("ASK"), STR("")};
 
-    for (int i = 0; i < bench->wanted; i++) {
+    for (int i = 0; i < order->count; i++) {
         struct ask *ask = &bench->asks[bench->ask_count++ % ASKS_MAX];
         *ask = (struct ask){.command = {.wanted = 1, .on_reply = on_reply}, .bench = bench};
         bool good = redis_pool_send(bench->pool, bench->target, words, COUNT(words), &ask->command);
@@ -130,7 +130,7 @@ static void order(struct bench *bench, int count)
 {
     struct order *order = mem_zalloc(sizeof(*order));
 
-    bench->wanted = count;
+    order->count = count;
     order->super.run = on_order;
     order->bench = bench;
     int before = atomic_load(&bench->sent) + atomic_load(&bench->refused);
