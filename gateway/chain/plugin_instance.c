@@ -7,13 +7,20 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/plugin.h"
 #include "gateway/model/entities.h"
+#include "gateway/model/secret.h"
 
 struct plugin_instance *plugin_instance_new(const struct plugin *plugin, const struct plugin_setting *setting,
                                             struct err *err)
 {
     void *object = NULL;
-    if (plugin->configure != NULL && !plugin->configure(setting->config, &object, err))
-        return NULL;
+    cJSON *resolved = NULL;
+    if (plugin->configure != NULL) {
+        bool ok = secrets_resolve(plugin->schema.config, setting->config, &resolved, err) &&
+                  plugin->configure(resolved != NULL ? resolved : setting->config, &object, err);
+        cJSON_Delete(resolved);
+        if (!ok)
+            return NULL;
+    }
     struct plugin_instance *instance = mem_alloc(sizeof(*instance));
     *instance = (struct plugin_instance){
         .refs = 1,

@@ -11,6 +11,7 @@
 #include "gateway/model/document.h"
 #include "gateway/model/entities.h"
 #include "gateway/model/pack.h"
+#include "gateway/model/secret.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/x509.h"
 
@@ -38,7 +39,7 @@ static const char *readable(const cJSON *document, const char *name)
 {
     const char *text = document_text(document, name);
 
-    return text != NULL && !x509_is_reference(text) ? text : NULL;
+    return text != NULL && !secret_is_reference(text) ? text : NULL;
 }
 
 static void check_pair(const cJSON *document, struct violations *violations)
@@ -80,17 +81,34 @@ static const struct check checks[] = {
     {.kind = CHECK_CUSTOM, .names = both, .run = check_kinds},
 };
 
+/* Itself, or what it refers to. */
+static bool pack_secret(struct packer *packer, const cJSON *document, const char *name, char **text,
+                        struct err *err)
+{
+    const char *stored = document_text(document, name);
+    char *resolved;
+
+    if (!secret_is_reference(stored)) {
+        *text = pack_text(packer, stored);
+        return true;
+    }
+    if (!secret_resolve(stored, &resolved, err))
+        return false;
+    *text = pack_text(packer, resolved);
+    free(resolved);
+    return true;
+}
+
 static bool pack(struct packer *packer, const cJSON *document, struct certificate *certificate,
                  struct err *err)
 {
     if (!document_id(document, &certificate->id) || document_text(document, "cert") == NULL ||
         document_text(document, "key") == NULL)
         return err_set(err, ERR_INVALID, "a certificate without id, cert or key");
-    certificate->cert = pack_text(packer, document_text(document, "cert"));
-    certificate->key = pack_text(packer, document_text(document, "key"));
-    certificate->cert_alt = pack_text(packer, document_text(document, "cert_alt"));
-    certificate->key_alt = pack_text(packer, document_text(document, "key_alt"));
-    return true;
+    return pack_secret(packer, document, "cert", &certificate->cert, err) &&
+           pack_secret(packer, document, "key", &certificate->key, err) &&
+           pack_secret(packer, document, "cert_alt", &certificate->cert_alt, err) &&
+           pack_secret(packer, document, "key_alt", &certificate->key_alt, err);
 }
 
 PACK_DECODE(certificate, pack)

@@ -11,6 +11,7 @@
 #include "gateway/model/document.h"
 #include "gateway/model/entities.h"
 #include "gateway/model/jwk.h"
+#include "gateway/model/secret.h"
 #include "gateway/model/texts.h"
 #include "gateway/model/x509.h"
 
@@ -46,9 +47,9 @@ static bool check_pem(const cJSON *pem, char message[256])
     char reason[X509_REASON_SIZE];
     const char *wrong = NULL;
 
-    if (public == NULL || (!x509_is_reference(public) && !x509_public_key_is_valid(public)))
+    if (public == NULL || (!secret_is_reference(public) && !x509_public_key_is_valid(public)))
         wrong = "could not load public key";
-    else if (private != NULL && !x509_is_reference(private) && !x509_private_key_is_valid(private, reason))
+    else if (private != NULL && !secret_is_reference(private) && !x509_private_key_is_valid(private, reason))
         wrong = "could not load private key";
     if (wrong != NULL)
         (void)snprintf(message, 256, "%s", wrong);
@@ -83,7 +84,7 @@ static void check_jwk(const cJSON *key, struct violations *violations)
     const char *text = document_text(key, "jwk");
     const char *kid = document_text(key, "kid");
 
-    if (text == NULL || x509_is_reference(text))
+    if (text == NULL || secret_is_reference(text))
         return;
     cJSON *jwk = cJSON_ParseWithOpts(text, NULL, true);
     const char *own_kid = document_text(jwk, "kid");

@@ -16,6 +16,7 @@
 #include "gateway/base/random.h"
 #include "gateway/model/checks.h"
 #include "gateway/model/repeated.h"
+#include "gateway/model/secret.h"
 #include "gateway/model/texts.h"
 
 enum {
@@ -333,10 +334,8 @@ static void check_reference(cJSON *value, struct examination *examination)
 /* {vault://...}: what it stands for is nobody's to judge before it is used. */
 static bool is_vault_reference(const struct field *field, const cJSON *value)
 {
-    if ((field->flags & FIELD_REFERENCEABLE) == 0 || !cJSON_IsString(value))
-        return false;
-    struct str text = str_of(value->valuestring);
-    return str_starts_with(text, STR("{vault://")) && text.at[text.len - 1] == '}';
+    return (field->flags & FIELD_REFERENCEABLE) != 0 && cJSON_IsString(value) &&
+           secret_is_reference(value->valuestring);
 }
 
 void rules_check_value(const struct field *field, cJSON *value, struct examination *examination)

@@ -18,12 +18,6 @@
 
 static const char end_of_certificate[] = "-----END CERTIFICATE-----";
 
-bool x509_is_reference(const char *text)
-{
-    struct str s = str_of(text);
-    return str_starts_with(s, STR("{vault://")) && s.at[s.len - 1] == '}';
-}
-
 /* Encrypted keys are refused: nobody is there to type a password. */
 static int no_password(char *buf, int size, int is_writing, void *arg)
 {

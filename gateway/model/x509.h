@@ -18,7 +18,6 @@ enum {
     X509_REASON_SIZE = 128
 };
 
-bool x509_is_reference(const char *text);
 /* The first certificate of a chain. */
 bool x509_certificate_is_valid(const char *pem, char reason[X509_REASON_SIZE]);
 bool x509_private_key_is_valid(const char *pem, char reason[X509_REASON_SIZE]);

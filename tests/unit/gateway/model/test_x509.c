@@ -83,16 +83,6 @@ static void authorities_are_told_from_others(void **state)
     free(authority);
 }
 
-static void references_are_known_by_their_form(void **state)
-{
-    (void)state;
-    assert_true(x509_is_reference("{vault://env/a}"));
-    assert_false(x509_is_reference("{vault://env/a"));
-    assert_false(x509_is_reference("vault://env/a}"));
-    assert_false(x509_is_reference(""));
-    assert_false(x509_is_reference(NULL));
-}
-
 /* The keys of RFC 7517, A.1 and RFC 8037, A.1. */
 #define POINT                                                                                                \
     "\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\",\"y\":"                         \
@@ -134,7 +124,6 @@ int main(void)
         cmocka_unit_test(keys_belong_to_certificates),
         cmocka_unit_test(texts_that_are_none_are_refused_with_a_reason),
         cmocka_unit_test(authorities_are_told_from_others),
-        cmocka_unit_test(references_are_known_by_their_form),
         cmocka_unit_test(json_web_keys_are_keys_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
