@@ -287,6 +287,33 @@ def test_postgres_gone_and_back(own_cluster, tolerant):
         eventually(lambda: int(rows(cluster)) >= 20, what="what was owed being written")
 
 
+def test_postgres_that_stands_still_costs_one_wait(own_cluster):
+    cluster = own_cluster(redis=False, names=("a",), settings={"pg_timeout": 1000, "nginx_worker_processes": 1})
+    cluster.service()
+    for name in ("r", "free"):
+        cluster.route(name)
+    limit(cluster, "cluster", hour=1000)
+    assert statuses(cluster.a, 2) == [200, 200]
+    pids = cluster.postgres.pids()
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(fails, cluster.a, 200)
+            began = time.monotonic()
+            assert statuses(cluster.a, 10, "/free") == [200] * 10
+            assert time.monotonic() - began < 0.8
+            assert waiting.result()
+        began = time.monotonic()
+        for _ in range(20):
+            fails(cluster.a, 200)
+        assert time.monotonic() - began < 6, "each of them has waited"
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    eventually(lambda: cluster.a.proxy("GET", "/r").headers.get("RateLimit-Limit") == "1000", 20, what="counting again")
+
+
 # Ways to a Redis.
 
 
