@@ -135,6 +135,7 @@ void board_restart(struct board *board, const struct reader_head *head, const ui
     stats->resyncs_start += strcmp(reason, "start") == 0;
     stats->resyncs_history += strcmp(reason, "history") == 0;
     stats->resyncs_lag += strcmp(reason, "lag") == 0;
+    stats->resyncs_scrub += strcmp(reason, "scrub") == 0;
     stats->resyncs_gap += strcmp(reason, "gap") == 0 || strcmp(reason, "empty") == 0;
     unlock(board);
 }

@@ -148,7 +148,7 @@ struct bus_stats {
     uint64_t poll_failures_connect, poll_failures_deadline, poll_failures_other; /* of them */
     uint64_t failing_polls;                                                      /* since the last good one */
     uint64_t events_applied, batches_applied;
-    uint64_t resyncs, resyncs_start, resyncs_history, resyncs_lag, resyncs_gap;
+    uint64_t resyncs, resyncs_start, resyncs_history, resyncs_lag, resyncs_gap, resyncs_scrub;
     uint64_t pg_reconnects;
     uint64_t bells_rung,
         bells_limited; /* rung: polls that began early; limited: held back by the token bucket */

@@ -13,6 +13,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
 #include "gateway/base/random.h"
 #include "gateway/chain/answer_cache.h"
 #include "gateway/chain/cluster_counters.h"
@@ -254,13 +255,23 @@ void wiring_restarted(void *arg)
     tell_plugins(wiring, NULL);
 }
 
+/* By one thread alone: a gauge is the sum of what was added to it. */
+static void set_gauge(enum metric metric, int64_t value)
+{
+    metrics_add(metric, value - metrics_read(metric));
+}
+
 void wiring_share_memory(struct wiring *wiring, const struct config *config)
 {
     size_t max_bytes = (size_t)config->mem_cache_size;
+    struct answer_cache_stats answers;
     struct cache_stats stats;
 
     cache_read_stats(wiring->cache, &stats);
     answer_cache_limit(wiring->answers, stats.bytes < max_bytes ? max_bytes - stats.bytes : 0);
+    answer_cache_read_stats(wiring->answers, &answers);
+    set_gauge(METRIC_ANSWERS, (int64_t)answers.answers);
+    set_gauge(METRIC_ANSWER_BYTES, (int64_t)answers.bytes);
 }
 
 /* ---- settings to options ---- */
