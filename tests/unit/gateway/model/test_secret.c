@@ -63,7 +63,8 @@ static void references_are_resolved(void **state)
 static void records_are_copied_when_there_is_something_to_resolve(void **state)
 {
     static const struct field text = {.name = "text", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE};
-    static const struct field inner[] = {{.name = "secret", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE}};
+    static const struct field inner[] = {
+        {.name = "secret", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE}};
     static const struct field fields[] = {
         {.name = "plain", .kind = FIELD_STRING},
         {.name = "map", .kind = FIELD_MAP, .values = &text},
@@ -76,17 +77,22 @@ static void records_are_copied_when_there_is_something_to_resolve(void **state)
 
     (void)state;
     setenv("TEST_SECRET", "s3cret", 1);
-    cJSON *without = cJSON_Parse("{\"plain\":\"{vault://env/test-secret}\",\"map\":null,\"list\":[1],\"record\":{\"secret\":\"x\"}}");
+    cJSON *without = cJSON_Parse(
+        "{\"plain\":\"{vault://env/test-secret}\",\"map\":null,\"list\":[1],\"record\":{\"secret\":\"x\"}}");
     assert_true(secrets_resolve(&record, without, &copy, &err));
     assert_null(copy);
     cJSON_Delete(without);
 
-    cJSON *with = cJSON_Parse("{\"plain\":\"{vault://env/test-secret}\",\"map\":{\"a\":\"{vault://env/test-secret}\"},"
-                              "\"list\":[\"b\",\"{vault://env/test-secret}\"],\"record\":{\"secret\":\"{vault://env/test-secret}\"}}");
+    cJSON *with =
+        cJSON_Parse("{\"plain\":\"{vault://env/test-secret}\",\"map\":{\"a\":\"{vault://env/test-secret}\"},"
+                    "\"list\":[\"b\",\"{vault://env/test-secret}\"],\"record\":{\"secret\":\"{vault://env/"
+                    "test-secret}\"}}");
     assert_true(secrets_resolve(&record, with, &copy, &err));
     char *shown = cJSON_PrintUnformatted(copy);
-    assert_string_equal(shown, "{\"plain\":\"{vault://env/test-secret}\",\"map\":{\"a\":\"s3cret\"},\"list\":[\"b\",\"s3cret\"],"
-                               "\"record\":{\"secret\":\"s3cret\"}}");
+    assert_string_equal(
+        shown,
+        "{\"plain\":\"{vault://env/test-secret}\",\"map\":{\"a\":\"s3cret\"},\"list\":[\"b\",\"s3cret\"],"
+        "\"record\":{\"secret\":\"s3cret\"}}");
     free(shown);
     cJSON_Delete(copy);
     shown = cJSON_PrintUnformatted(with);
