@@ -89,6 +89,12 @@ static int64_t draw_pause_us(struct follow *follow)
     return (int64_t)((double)longest_us * (0.94 + 0.06 * machine_uniform()));
 }
 
+/* Nodes that were started together, or that a database's return has brought together, part here. */
+static int64_t draw_first_pause_us(struct follow *follow)
+{
+    return (int64_t)((double)draw_pause_us(follow) * machine_uniform());
+}
+
 static bool is_beat_due(const struct follow *follow)
 {
     return machine_now_us() - follow->beaten_us >= follow->beat_us * 9 / 10;
@@ -354,15 +360,35 @@ static void note_failure(struct follow *follow, const struct bus_err *err)
     follow->next_us = machine_now_us() + backoff_next(&follow->backoff, machine_uniform()) * 1000;
 }
 
-static void note_success(struct follow *follow, int64_t started_us)
+static void note_recovery(struct follow *follow)
 {
-    if (follow->failures > 0)
-        say(follow, BUS_LOG_NOTICE, "bus: the event log is followed again; failures=%" PRIu64 " seconds=%.1f",
-            follow->failures, (double)(machine_now_us() - follow->failed_since_us) / 1e6);
+    say(follow, BUS_LOG_NOTICE, "bus: the event log is followed again; failures=%" PRIu64 " seconds=%.1f",
+        follow->failures, (double)(machine_now_us() - follow->failed_since_us) / 1e6);
     follow->failures = 0;
     backoff_reset(&follow->backoff);
+}
+
+/*
+ * The bell does not move the schedule: all nodes hear it in the same instant, and from then on would poll in
+ * the same instants.
+ */
+static void set_next(struct follow *follow, int64_t started_us, bool rung)
+{
+    int64_t next_us = started_us + draw_pause_us(follow);
+
+    if (!rung || follow->next_us <= started_us || next_us < follow->next_us)
+        follow->next_us = next_us;
+}
+
+static void note_success(struct follow *follow, int64_t started_us, bool rung)
+{
     board_note_good_poll(follow->board, started_us);
-    follow->next_us = started_us + draw_pause_us(follow);
+    if (follow->failures == 0) {
+        set_next(follow, started_us, rung);
+        return;
+    }
+    note_recovery(follow);
+    follow->next_us = started_us + draw_first_pause_us(follow);
 }
 
 static void run_poll(struct follow *follow, bool rung)
@@ -376,7 +402,7 @@ static void run_poll(struct follow *follow, bool rung)
     /* After a failure there probably is news, and a server that hangs should be asked with a timeout of its
      * own. */
     if (poll_log(follow, rung || follow->failures > 0, &err)) {
-        note_success(follow, started_us);
+        note_success(follow, started_us, rung);
         if (!rung)
             notice_missed(follow, applied_before);
     } else {
@@ -514,7 +540,8 @@ static bool join(struct follow *follow, struct bus_err *err)
     follow->trim_us = machine_now_us() + (int64_t)((double)follow->retention_ms * 100 * machine_uniform());
     if (follow->scrub_ms > 0)
         follow->scrub_us = machine_now_us() + (int64_t)((double)follow->scrub_ms * 1000 * machine_uniform());
-    note_success(follow, started_us);
+    board_note_good_poll(follow->board, started_us);
+    follow->next_us = started_us + draw_first_pause_us(follow);
     return true;
 }
 

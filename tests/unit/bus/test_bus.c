@@ -372,6 +372,47 @@ static void an_idle_poll_is_one_statement(void **state)
     node_stop(node);
 }
 
+/* They are rung all at once; each must go on polling at instants of its own. */
+static void a_bell_does_not_move_the_schedule(void **state)
+{
+    struct fixture *f = need(state);
+    struct node *node = node_new(&f->servers, 1);
+
+    node->options.live.poll_ms = 400;
+    node_open(node);
+    for (int i = 0; i < 12; i++) {
+        pause_ms(250);
+        bus_ring(node->bus);
+    }
+    assert_true(node_stats(node).idle_polls >= 4); /* polls that nobody has rung for */
+    assert_true(node_stats(node).bells_rung >= 8);
+    node_stop(node);
+}
+
+static void nodes_that_start_together_do_not_poll_together(void **state)
+{
+    enum {
+        NODES = 8,
+        PERIOD_MS = 2000
+    };
+    struct fixture *f = need(state);
+    struct node *nodes[NODES];
+    int64_t started_us = machine_now_us();
+    int early = 0;
+
+    for (uint8_t i = 0; i < NODES; i++) {
+        nodes[i] = node_new(&f->servers, i);
+        nodes[i]->options.live.poll_ms = PERIOD_MS;
+        node_open(nodes[i]);
+    }
+    pause_ms(PERIOD_MS * 85 / 100 - (machine_now_us() - started_us) / 1000);
+    for (int i = 0; i < NODES; i++)
+        early += node_stats(nodes[i]).idle_polls > 0;
+    assert_true(early > 0); /* a pause of full length has not ended yet */
+    for (int i = 0; i < NODES; i++)
+        node_stop(nodes[i]);
+}
+
 static void a_reload_shortens_a_running_pause(void **state)
 {
     struct fixture *f = need(state);
@@ -379,8 +420,8 @@ static void a_reload_shortens_a_running_pause(void **state)
     struct bus_live live = {.poll_ms = 50};
     struct outbox_receipt receipt;
 
-    node->options.live.poll_ms = 60000;
-    node->options.lease_ms = 600000;
+    node->options.live.poll_ms = 3600000; /* the first pause is drawn from all of it */
+    node->options.lease_ms = 36000000;
     node_open(node);
     receipt = write_change(f->session, 1, 0);
     assert_false(bus_wait(node->bus, receipt.position, 300));
@@ -429,6 +470,8 @@ int main(void)
         cmocka_unit_test(a_refused_heartbeat_does_not_stop_polling),
         cmocka_unit_test(old_events_are_trimmed_but_never_the_newest),
         cmocka_unit_test(an_idle_poll_is_one_statement),
+        cmocka_unit_test(a_bell_does_not_move_the_schedule),
+        cmocka_unit_test(nodes_that_start_together_do_not_poll_together),
         cmocka_unit_test(a_reload_shortens_a_running_pause),
         cmocka_unit_test(a_database_without_the_log_is_refused_at_the_start),
     };
