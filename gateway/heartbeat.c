@@ -77,6 +77,14 @@ bool heartbeat_is_lost(struct heartbeat *heartbeat, int64_t now_ms, int64_t limi
     return lost;
 }
 
+bool heartbeat_turns(const struct heartbeat *heartbeat, int64_t limit_ms)
+{
+    for (size_t i = 0; i < HEARTBEAT_LOOPS_MAX; i++)
+        if (heartbeat->silent_ms[i] >= limit_ms / 2)
+            return false;
+    return true;
+}
+
 void heartbeat_forgive(struct heartbeat *heartbeat)
 {
     memset(heartbeat->silent_ms, 0, sizeof(heartbeat->silent_ms));

@@ -33,5 +33,7 @@ void heartbeat_end(struct heartbeat *heartbeat, size_t loop);
 
 /* Whether a loop, *loop, has been silent for limit_ms. To be called HEARTBEAT_LOOKS times in limit_ms. */
 bool heartbeat_is_lost(struct heartbeat *heartbeat, int64_t now_ms, int64_t limit_ms, size_t *loop);
+/* No loop has been silent for half of the limit, as of the last look. */
+bool heartbeat_turns(const struct heartbeat *heartbeat, int64_t limit_ms);
 /* All that was silent counts from now on. */
 void heartbeat_forgive(struct heartbeat *heartbeat);

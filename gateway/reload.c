@@ -100,6 +100,8 @@ void node_reload(struct node *node)
         log_notice("node: settings reloaded; changed=%zu", changes.count);
     } else {
         metrics_add(METRIC_RELOADS_REFUSED, 1);
+        if (node->life->link != NULL)
+            worker_tell_refused(node->life->link);
         for (size_t i = 0; i < problems.count; i++) {
             char *text = config_problem_text(&problems.at[i]);
             buf_printf(&changes.text, "[error] %s\n", text);

@@ -24,6 +24,7 @@
 #include "gateway/logs.h"
 #include "gateway/node.h"
 #include "gateway/node_inside.h"
+#include "gateway/notify.h"
 #include "gateway/proxy/listen.h"
 #include "gateway/supervisor.h"
 
@@ -31,6 +32,7 @@ struct serving {
     const struct cli_start *start;
     struct config *config;          /* what the next worker starts with */
     struct listen_sockets *sockets; /* NULL: nobody is started any more */
+    struct notify *notify;          /* who has started us (notify.h); NULL: does not ask */
     uint8_t ticket_secret[TLS_TICKETS_SECRET_SIZE];
 };
 
@@ -168,6 +170,7 @@ static int supervise(struct serving *serving, const char *obstacle)
         .upgraded = upgraded,
         .crash_memory_ms = crash_memory_ms,
         .hang_limit_ms = serving->config->worker_hang_timeout,
+        .notify = serving->notify,
         .arg = serving,
         .is_upgrade = handover != NULL,
         .obstacle = obstacle,
@@ -180,22 +183,31 @@ static int supervise(struct serving *serving, const char *obstacle)
     return status;
 }
 
-static int serve_alone(const struct serving *serving)
+/* It has no watchdog: who debugs a node lets it stand still. */
+static void started_alone(void *arg, const char *error)
+{
+    if (error == NULL)
+        notify_ready(((const struct serving *)arg)->notify, "serving; without a supervisor");
+    started(arg, error);
+}
+
+static int serve_alone(struct serving *serving)
 {
     const struct node_life life = {
         .start = serving->start,
         .config = serving->config,
         .sockets = serving->sockets,
         .ticket_secret = serving->ticket_secret,
-        .ready = serving->start->ready,
-        .arg = serving->start->arg,
+        .ready = started_alone,
+        .arg = serving,
     };
     return node_live(&life);
 }
 
 int node_serve(const struct cli_start *start)
 {
-    struct serving serving = {.start = start, .config = start->config, .sockets = listen_sockets_new()};
+    struct serving serving = {
+        .start = start, .config = start->config, .sockets = listen_sockets_new(), .notify = notify_open()};
     struct err err;
     int status = 1;
 
@@ -218,6 +230,7 @@ int node_serve(const struct cli_start *start)
         close_sockets(&serving);
         config_free(start->config);
     }
+    notify_close(serving.notify);
     close(start->lock);
     return status;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,12 +25,14 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/heartbeat.h"
+#include "gateway/notify.h"
 
 enum {
     FIRST_PAUSE_MS = 250,
     LONGEST_PAUSE_MS = 30000,
     WORD_BYTES = 512,
     ABORT_MS = 10000, /* for the core */
+    SIGN_LOOKS = 4,   /* so much of its interval is a sign of life late at most */
 };
 
 /* First bytes of words. */
@@ -37,6 +40,7 @@ enum {
     WORD_READY = '+',
     WORD_FAILURE = '!', /* the rest is the reason */
     WORD_RELOADED = 'r',
+    WORD_REFUSED = 'n',
 };
 
 struct worker {
@@ -106,6 +110,11 @@ void worker_tell_reloaded(const struct supervisor_link *link)
     tell(link, WORD_RELOADED, "");
 }
 
+void worker_tell_refused(const struct supervisor_link *link)
+{
+    tell(link, WORD_REFUSED, "");
+}
+
 static bool has_serving(const struct worker *worker)
 {
     return worker->pid != 0 && worker->serves_since_ms != 0;
@@ -127,6 +136,7 @@ static void live_as_worker(struct supervisor *supervisor, const struct superviso
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != link->supervisor)
         _exit(1);
     close(supervisor->signals);
+    notify_close(supervisor->options->notify);
     silence(&supervisor->current);
     silence(&supervisor->next);
     (void)sigemptyset(&child);
@@ -163,6 +173,14 @@ static bool start_worker(struct supervisor *supervisor, struct worker *worker)
     return true;
 }
 
+/* What has been begun, if anything, is over. */
+static void say_serving(const struct supervisor *supervisor, const char *after)
+{
+    if (has_serving(&supervisor->current))
+        notify_ready(supervisor->options->notify, "serving; %s; worker %d", after,
+                     (int)supervisor->current.pid);
+}
+
 static void say_started(struct supervisor *supervisor, const char *error)
 {
     if (!supervisor->has_started)
@@ -191,6 +209,7 @@ static void say_upgraded(struct supervisor *supervisor, const char *error)
     if (!supervisor->is_upgrade)
         return;
     supervisor->is_upgrade = false;
+    say_serving(supervisor, error == NULL ? "upgraded" : "not upgraded, see the log");
     if (error == NULL)
         log_notice("supervisor: upgraded; worker=%d", (int)supervisor->current.pid);
     else
@@ -209,6 +228,7 @@ static void begin_upgrade(struct supervisor *supervisor)
         return;
     }
     supervisor->is_upgrade = true;
+    notify_reloading(supervisor->options->notify, "upgrading");
     supervisor->trial = supervisor->options->try_program(supervisor->options->arg);
     if (supervisor->trial == 0)
         say_upgraded(supervisor, "the program cannot be run");
@@ -263,6 +283,7 @@ static void take_word(struct supervisor *supervisor, struct worker *worker, cons
         worker->serves_since_ms = now_ms();
         if (worker == &supervisor->next)
             relieve(supervisor);
+        say_serving(supervisor, supervisor->crashes > 0 ? "has crashed before" : "started");
         say_started(supervisor, NULL);
         say_upgraded(supervisor, NULL);
         return;
@@ -271,6 +292,10 @@ static void take_word(struct supervisor *supervisor, struct worker *worker, cons
         return;
     case WORD_RELOADED:
         supervisor->options->reloaded(supervisor->options->arg);
+        say_serving(supervisor, "settings reloaded");
+        return;
+    case WORD_REFUSED:
+        say_serving(supervisor, "a reload was refused, see the log");
         return;
     default:
         return;
@@ -337,6 +362,8 @@ static void count_crash(struct supervisor *supervisor, const struct worker *work
               " in_a_row=%u next_in_ms=%" PRId64 "%s%s",
               how, served_ms, supervisor->crashes, pause_ms, worker->failure[0] != '\0' ? " why=" : "",
               worker->failure);
+    notify_status(supervisor->options->notify, "the worker has crashed; in a row %u; %s", supervisor->crashes,
+                  how);
 }
 
 static void bury_current(struct supervisor *supervisor, int status)
@@ -450,6 +477,15 @@ static void look_at_worker(struct supervisor *supervisor)
         abort_worker(worker, loop);
 }
 
+/* Who waits for a sign of life ends us when none comes: so none is sent for a worker that hangs. */
+static void show_life(const struct supervisor *supervisor)
+{
+    if (!is_watched(supervisor) ||
+        heartbeat_turns(supervisor->current.heartbeat, supervisor->options->hang_limit_ms) ||
+        is_debugged(supervisor->current.pid))
+        notify_alive(supervisor->options->notify, now_ms());
+}
+
 /* ---- signals ---- */
 
 static void pass_on(const struct supervisor *supervisor, int number)
@@ -468,12 +504,16 @@ static void take_signal(struct supervisor *supervisor, int number)
     case SIGINT:
     case SIGQUIT:
         supervisor->is_ending = true;
+        notify_stopping(supervisor->options->notify,
+                        number == SIGQUIT ? "ending when running requests are done" : "ending");
         supervisor->options->ending(supervisor->options->arg);
         pass_on(supervisor, number);
         return;
     case SIGHUP: /* waits in a worker that is just starting; who changes settings may be about to mend them */
         supervisor->start_at_ms = 0;
         start_if_due(supervisor);
+        if (!supervisor->is_ending && supervisor->current.words >= 0) /* else nobody says when it is over */
+            notify_reloading(supervisor->options->notify, "reloading");
         pass_on(supervisor, number);
         return;
     case SIGUSR1:
@@ -515,7 +555,8 @@ static void wait_for_news(const struct supervisor *supervisor)
     struct pollfd watched[] = {{.fd = supervisor->signals, .events = POLLIN},
                                {.fd = supervisor->current.words, .events = POLLIN}, /* below 0: not watched */
                                {.fd = supervisor->next.words, .events = POLLIN}};
-    int64_t wait_ms = -1;
+    int64_t wait_ms = INT_MAX;
+    int64_t sign_ms = notify_watchdog_ms(supervisor->options->notify);
 
     if (supervisor->current.pid == 0 && !supervisor->is_ending) {
         wait_ms = supervisor->start_at_ms - now_ms();
@@ -523,6 +564,8 @@ static void wait_for_news(const struct supervisor *supervisor)
     }
     if (is_watched(supervisor))
         wait_ms = supervisor->options->hang_limit_ms / HEARTBEAT_LOOKS;
+    if (sign_ms > 0 && sign_ms / SIGN_LOOKS < wait_ms)
+        wait_ms = sign_ms / SIGN_LOOKS;
     (void)poll(watched, COUNT(watched), (int)wait_ms); /* an error is news, too */
 }
 
@@ -549,6 +592,7 @@ int supervisor_run(const struct supervisor_options *options)
         hear(&supervisor, &supervisor.next);
         take_signals(&supervisor);
         look_at_worker(&supervisor);
+        show_life(&supervisor);
         start_if_due(&supervisor);
     }
     close(supervisor.signals);

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 struct heartbeat;
+struct notify;
 
 /* What a worker knows of its supervisor. */
 struct supervisor_link {
@@ -53,6 +54,7 @@ struct supervisor_options {
     int64_t (*crash_memory_ms)(void *arg);
     /* A worker that serves and one of whose loops is silent for so long is replaced; 0: none is. */
     int64_t hang_limit_ms;
+    struct notify *notify; /* who is told how it goes (notify.h); NULL: nobody */
     void *arg;
     /* The worker of the program whose place this one has taken: the new one's first worker relieves it. */
     pid_t worker;
@@ -73,8 +75,9 @@ int supervisor_run(const struct supervisor_options *options);
 void worker_tell_ready(const struct supervisor_link *link);
 /* It cannot; the text goes where the first worker's errors go. */
 void worker_tell_failure(const struct supervisor_link *link, const char *error);
-/* It has taken changed settings. */
+/* It has been asked to take changed settings: it has, or they were wrong. */
 void worker_tell_reloaded(const struct supervisor_link *link);
+void worker_tell_refused(const struct supervisor_link *link);
 
 /* How long to wait after the given number of crashes in a row, the last one included. */
 int64_t supervisor_pause_ms(unsigned crashes);

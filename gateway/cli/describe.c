@@ -69,6 +69,11 @@ static void put_option_use(const struct option *option)
     (void)putchar(']');
 }
 
+static bool ends_sentence(const char *text)
+{
+    return text[0] != '\0' && text[strlen(text) - 1] == '?';
+}
+
 static void put_command(const struct command *command)
 {
     const char *rest = command->options;
@@ -83,7 +88,7 @@ static void put_command(const struct command *command)
         put_option_use(find_option(word));
     (void)putchar('\n');
     put_roff(command->summary);
-    (void)fputs(".\n", stdout);
+    (void)fputs(ends_sentence(command->summary) ? "\n" : ".\n", stdout);
     if (command->details[0] != '\0') {
         put_roff(command->details);
         (void)putchar('\n');
@@ -123,19 +128,23 @@ static void write_man(void)
     (void)fputs(".SH OPTIONS\n", stdout);
     for (size_t i = 0; i < option_count; i++)
         put_option(&options[i]);
-    (void)fputs(".SH SIGNALS\n"
-                ".TP\n\\fBTERM\\fR, \\fBINT\\fR\nends the node at once.\n"
-                ".TP\n\\fBQUIT\\fR\nends it when running requests are done.\n"
-                ".TP\n\\fBHUP\\fR\napplies changed settings.\n"
-                ".TP\n\\fBUSR1\\fR\nopens log files again.\n"
-                ".TP\n\\fBUSR2\\fR\nchanges to the program there is now.\n"
-                ".SH ENVIRONMENT\nEvery setting can be given as \\fBFRESHET_\\fINAME\\fR or "
-                "\\fBKONG_\\fINAME\\fR in upper case.\n"
-                ".SH FILES\n.TP\n\\fI/etc/freshet/freshet.conf\\fR\nsettings\n"
-                ".SH EXIT STATUS\n0: done. 1: refused, and the reason is on standard error. 3, 5: see "
-                "\\fBmigrations status\\fR.\n"
-                ".SH SEE ALSO\n\\fBfreshet.conf\\fR(5)\n",
-                stdout);
+    (void)fputs(
+        ".SH SIGNALS\n"
+        ".TP\n\\fBTERM\\fR, \\fBINT\\fR\nends the node at once.\n"
+        ".TP\n\\fBQUIT\\fR\nends it when running requests are done.\n"
+        ".TP\n\\fBHUP\\fR\napplies changed settings.\n"
+        ".TP\n\\fBUSR1\\fR\nopens log files again.\n"
+        ".TP\n\\fBUSR2\\fR\nchanges to the program there is now.\n"
+        ".SH ENVIRONMENT\nEvery setting can be given as \\fBFRESHET_\\fINAME\\fR or "
+        "\\fBKONG_\\fINAME\\fR in upper case.\n"
+        ".TP\n\\fBNOTIFY_SOCKET\\fR, \\fBWATCHDOG_USEC\\fR\nset by systemd, which is told when the "
+        "node serves, reloads, is upgraded, crashes and ends, and twice per interval that it is alive; "
+        "see sd_notify(3).\n"
+        ".SH FILES\n.TP\n\\fI/etc/freshet/freshet.conf\\fR\nsettings\n"
+        ".SH EXIT STATUS\n0: done. 1: refused, and the reason is on standard error. 3, 5: see "
+        "\\fBmigrations status\\fR.\n"
+        ".SH SEE ALSO\n\\fBfreshet.conf\\fR(5)\n",
+        stdout);
 }
 
 static const char *kind_name(enum config_kind kind)

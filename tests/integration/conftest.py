@@ -17,7 +17,7 @@ from support import Cluster, Postgres, Redis, Upstream, default_entities
 # One question after the other, or questions about whole processes: TSan would see what it sees in the others.
 IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_info", "answers", "audit", "checklist", "credentials", "crud_certificates",
            "crud_consumers", "crud_keys", "crud_monkey", "crud_nested", "crud_plugins", "crud_routes", "crud_services", "crud_upstreams",
-           "crud_vaults", "dns", "file_log", "hostile_upstreams", "openapi", "paging", "plugin_cors", "plugin_hmac_auth", "plugin_jwt",
+           "crud_vaults", "dns", "file_log", "hostile_upstreams", "notify", "openapi", "paging", "plugin_cors", "plugin_hmac_auth", "plugin_jwt",
            "plugin_opentelemetry", "plugin_request_transformer", "plugin_schemas", "plugin_zipkin", "schemas", "slowness", "supervisor", "tags", "upgrade",
            "wire_checklist")
 

@@ -79,12 +79,31 @@ static void what_stops_both_is_no_silence(void **state)
     heartbeat_free(heartbeat);
 }
 
+static void half_the_limit_of_silence_is_known_before_it_is_over(void **state)
+{
+    struct heartbeat *heartbeat = heartbeat_new();
+
+    (void)state;
+    now_ms = 5000;
+    assert_true(heartbeat_turns(heartbeat, LIMIT_MS));
+    assert_false(look_for(heartbeat, 2 * LIMIT_MS, (size_t[]){0, 1}, 2));
+    assert_true(heartbeat_turns(heartbeat, LIMIT_MS));
+    assert_false(look_for(heartbeat, LIMIT_MS / 2 - LOOK_MS, (size_t[]){0}, 1));
+    assert_true(heartbeat_turns(heartbeat, LIMIT_MS));
+    assert_false(look_for(heartbeat, LOOK_MS, (size_t[]){0}, 1));
+    assert_false(heartbeat_turns(heartbeat, LIMIT_MS));
+    assert_false(look_for(heartbeat, LOOK_MS, (size_t[]){0, 1}, 2));
+    assert_true(heartbeat_turns(heartbeat, LIMIT_MS));
+    heartbeat_free(heartbeat);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loop_that_is_silent_for_the_limit_is_lost),
         cmocka_unit_test(who_has_not_begun_or_has_ended_is_not_missed),
         cmocka_unit_test(what_stops_both_is_no_silence),
+        cmocka_unit_test(half_the_limit_of_silence_is_known_before_it_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
