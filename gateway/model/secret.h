@@ -25,7 +25,7 @@ bool secret_resolve(const char *reference, char **value, struct err *err) MUST_C
 
 /*
  * A copy of a record in which references are resolved where its fields allow them; *copy NULL: there are
- * none. The caller owns it.
+ * none. The caller owns it. `record` NULL: nothing is known of its fields, so none can be a reference.
  */
 bool secrets_resolve(const struct field *record, const cJSON *object, cJSON **copy,
                      struct err *err) MUST_CHECK;
