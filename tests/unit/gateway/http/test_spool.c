@@ -93,7 +93,12 @@ static void what_is_lost_costs_nothing_and_keeps_its_start(void **state)
     spool_use("/nowhere/at/all");
     spool_join(&hearing.listener);
     h2o_buffer_init(&buffer, &h2o_socket_buffer_prototype);
-    assert_in_range(fill(&buffer), 0, 80 * 1024 * 1024); /* 16 MiB, and twice that, were memory */
+    size_t most = fill(&buffer);
+#ifndef __SANITIZE_THREAD__ /* whose notes about memory are memory */
+    assert_in_range(most, 0, 80 * 1024 * 1024); /* 16 MiB, and twice that, were memory */
+#else
+    (void)most;
+#endif
     assert_true(spool_is_lost(buffer));
     assert_int_equal(hearing.heard, 1);
     assert_int_equal(buffer->size, LARGE_BYTES);
