@@ -5,6 +5,9 @@
  *          \-> not, or not any more --> read from the Redis, parked --> learn --> take
  *          \-> no room for the window --> count it in the Redis
  *
+ * What was read for is not read for again: a window can end, and be forgotten, before its answer has come.
+ * Then the Redis counts, too.
+ *
  * Where the Redis cannot be read and the request passes all the same, it is counted here, to be told later.
  */
 
@@ -105,19 +108,20 @@ enum tally_result tally_synced_take(struct chain *chain, struct tally *tally)
 
     if (chain->teller == NULL || tally->settings->redis == NULL)
         return TALLY_FAILED;
-    if (tally->counts_there) /* no room here */
+    if (tally->counts_there) /* not here */
         return tally_ask(chain, tally, TALLY_TAKE);
     for (size_t i = 0; i < tally->count; i++)
         make_digest(chain, tally, &tally->windows[i], &digests[i]);
     if (tally->has_answer && tally->has_failed)
         return fail(chain, tally, digests);
-    if (tally->has_answer)
+    bool was_read = tally->has_answer;
+    if (was_read)
         learn(chain, tally, digests);
     enum synced_answer answer = take_all(chain, tally, digests);
     if (answer <= SYNCED_OVER)
         return TALLY_DONE;
     tally->has_answer = false;
-    if (answer == SYNCED_ABSENT && !adopt_all(chain, tally, digests)) {
+    if (was_read || (answer == SYNCED_ABSENT && !adopt_all(chain, tally, digests))) {
         tally->counts_there = true;
         return tally_ask(chain, tally, TALLY_TAKE);
     }
