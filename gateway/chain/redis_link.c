@@ -33,7 +33,8 @@ enum {
     COMMANDS_MAX = 16 * 1024,
     BYTES_MAX = 8 * 1024 * 1024,
     FIRST_REST_MS = 100,
-    LONGEST_REST_MS = 5000
+    LONGEST_REST_MS = 5000,
+    REFUSAL_TELL_MS = 10000 /* some commands can be refused and others not, as by a replica */
 };
 
 enum link_state {
@@ -62,10 +63,10 @@ struct redis_link {
     struct loop_later flush;
     struct timer timer;
     int64_t used_at_ms;
-    int64_t rest_ms; /* the longest next one */
-    bool lost;       /* the last try failed: commands are refused, and the log knows */
-    bool is_wanted;  /* somebody was refused since the last try began */
-    bool refused;    /* the last answer was an error, and the log knows */
+    int64_t rest_ms;         /* the longest next one */
+    bool lost;               /* the last try failed: commands are refused, and the log knows */
+    bool is_wanted;          /* somebody was refused since the last try began */
+    int64_t refusal_told_ms; /* when the log was told of an error; 0: never */
 };
 
 static void begin(struct redis_link *link);
@@ -227,6 +228,17 @@ static void greet(struct redis_link *link)
 
 /* ---- what is answered ---- */
 
+static void tell_refusal(struct redis_link *link, struct str text)
+{
+    int64_t now_ms = loop_now_ms(link->options->loop);
+
+    if (link->refusal_told_ms != 0 && now_ms - link->refusal_told_ms < REFUSAL_TELL_MS)
+        return;
+    log_warn("redis: refuses what it is asked; host=%s port=%d text=\"%.*s\"", link->target->host,
+             link->target->port, STR_ARG(text));
+    link->refusal_told_ms = now_ms;
+}
+
 static void answer(struct redis_link *link, const struct redis_reply *reply)
 {
     struct redis_command *command =
@@ -234,10 +246,8 @@ static void answer(struct redis_link *link, const struct redis_reply *reply)
     bool good = reply->kind == REDIS_NUMBERS && reply->count == command->wanted;
 
     link->command_count--;
-    if (!good && !link->refused)
-        log_warn("redis: refuses what it is asked; host=%s port=%d text=\"%.*s\"", link->target->host,
-                 link->target->port, STR_ARG(reply->text));
-    link->refused = !good;
+    if (!good)
+        tell_refusal(link, reply->text);
     command->on_reply(command, good ? reply->numbers : NULL);
 }
 

@@ -73,6 +73,13 @@ static bool read_type(struct place *place, char *type)
     return true;
 }
 
+static int64_t within_bounds(int64_t number)
+{
+    if (number > REDIS_NUMBER_MOST)
+        return REDIS_NUMBER_MOST;
+    return number > -REDIS_NUMBER_MOST ? number : -REDIS_NUMBER_MOST;
+}
+
 static bool read_element(struct place *place, struct redis_reply *reply)
 {
     int64_t number = 0;
@@ -92,7 +99,7 @@ static bool read_element(struct place *place, struct redis_reply *reply)
     } else {
         return stop(place, true); /* lists of lists are no answer to what we ask */
     }
-    reply->numbers[reply->count++] = number;
+    reply->numbers[reply->count++] = within_bounds(number);
     return true;
 }
 

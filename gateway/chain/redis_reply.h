@@ -20,6 +20,9 @@ enum {
     REDIS_REPLY_MAX = 64 * 1024 /* bytes; a longer one is none */
 };
 
+/* Larger numbers, and smaller ones than its negative, are taken for it: sums with it do not overflow. */
+#define REDIS_NUMBER_MOST (INT64_C(1) << 62)
+
 enum redis_reply_kind {
     REDIS_WORD,    /* text */
     REDIS_ERROR,   /* text */

@@ -6,10 +6,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/chain/redis_pool.h"
 #include "gateway/chain/redis_target.h"
@@ -199,6 +201,38 @@ static void an_error_is_no_answer_and_not_the_end(void **state)
     close(fd);
 }
 
+static size_t count_in_file(const char *path, const char *text)
+{
+    char line[1024];
+    size_t count = 0;
+    FILE *file = fopen(path, "re");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        count += strstr(line, text) != NULL ? 1 : 0;
+    (void)fclose(file);
+    return count;
+}
+
+/* A replica refuses what writes and answers what reads, as often as anybody asks. */
+static void errors_between_answers_do_not_fill_the_log(void **state)
+{
+    struct bench *bench = *state;
+    char path[] = "/tmp/test_redis_pool.XXXXXX";
+    struct err err;
+
+    close(mkstemp(path));
+    assert_true(log_open(path, LOG_WARN, &err));
+    order(bench, 4);
+    int fd = greeted(bench);
+    raw_send_text(fd, "-READONLY\r\n*1\r\n:1\r\n-READONLY\r\n*1\r\n:1\r\n");
+    wait_for_answers(bench, 4);
+    log_close();
+    assert_int_equal(count_in_file(path, "READONLY"), 1);
+    (void)unlink(path);
+    close(fd);
+}
+
 /* After a failure: refused at once, until the next connection stands. */
 static void nobody_waits_for_a_server_that_has_failed(struct bench *bench, int fd, int answered)
 {
@@ -325,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(commands_wait_for_the_first_connection_and_share_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_error_is_no_answer_and_not_the_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(errors_between_answers_do_not_fill_the_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_silent_server_is_left_when_its_time_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_does_not_greet_is_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_refuses_the_password_is_left, set_up, tear_down),

@@ -30,7 +30,12 @@ static const struct {
     {"$-1\r\n", REDIS_OTHER, NULL, 0, {0}},
     {"*-1\r\n", REDIS_OTHER, NULL, 0, {0}},
     {"*0\r\n", REDIS_NUMBERS, NULL, 0, {0}},
-    {"*3\r\n:1\r\n:-2\r\n:9223372036854775807\r\n", REDIS_NUMBERS, NULL, 3, {1, -2, INT64_MAX}},
+    {"*2\r\n:1\r\n:-2\r\n", REDIS_NUMBERS, NULL, 2, {1, -2}},
+    {"*2\r\n:9223372036854775807\r\n$20\r\n-9223372036854775808\r\n",
+     REDIS_NUMBERS,
+     NULL,
+     2,
+     {REDIS_NUMBER_MOST, -REDIS_NUMBER_MOST}},
     {"*2\r\n$2\r\n15\r\n$-1\r\n", REDIS_NUMBERS, NULL, 2, {15, 0}},
     {"*2\r\n:1\r\n$1\r\nx\r\n", REDIS_OTHER, NULL, 2, {1, 0}},
 };
