@@ -12,7 +12,7 @@
 static int64_t limit_of(const cJSON *record, const char *period)
 {
     const cJSON *limit = cJSON_GetObjectItemCaseSensitive(record, period);
-    double most = 1e15; /* exact in a double, and never reached */
+    double most = RATE_LIMIT_MAX;
 
     if (!cJSON_IsNumber(limit) || !(limit->valuedouble > 0))
         return 0;

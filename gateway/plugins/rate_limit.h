@@ -17,6 +17,9 @@ struct chain;
 struct headers;
 struct uuid;
 
+#define RATE_LIMIT_MAX INT64_C(1000000000000000) /* exact in a double, never reached; sums do not overflow   \
+                                                  */
+
 /* Of a record with a member per period; 0: none. Part of a request is a whole one. */
 void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT]);
 /* Who asks, by id: the consumer, else the credential; at == NULL: a stranger. */

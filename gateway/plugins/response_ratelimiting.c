@@ -314,7 +314,7 @@ static enum plugin_result access_phase(struct chain *chain, const void *object)
 
 /* ---- what the answer costs ---- */
 
-/* name=number; what is neither known nor a number counts for nothing. */
+/* name=number; what is neither known nor a number counts for nothing, more than any limit for the largest. */
 static void read_cost(const struct settings *settings, const struct usage_now *usage, struct str part)
 {
     size_t equals = str_find(part, '=', 0);
@@ -325,7 +325,7 @@ static void read_cost(const struct settings *settings, const struct usage_now *u
     struct str name = str_trim(str_part(part, 0, equals));
     for (size_t i = 0; i < settings->name_count; i++)
         if (str_equal(name, str_of(settings->names[i].name)))
-            usage->costs[i] = (uint64_t)cost;
+            usage->costs[i] = (uint64_t)(cost < RATE_LIMIT_MAX ? cost : RATE_LIMIT_MAX);
 }
 
 static void read_costs(struct chain *chain, const struct settings *settings, const struct usage_now *usage)

@@ -82,3 +82,11 @@ def test_places_that_are_gone(own_cluster, policy, tolerant):
         assert "x-kong-limit" not in answer.headers
     (cluster.redis.start if policy == "redis" else cluster.postgres.run)()
     eventually(lambda: cost(cluster.a).status == 200 and left(cluster.a, period="hour") is not None, 20, what="counting again")
+
+
+def test_more_than_any_limit_is_the_largest(routed):
+    """What upstreams say is added to what was there: sums have to fit."""
+    limit(routed, "cluster", {"video": {"hour": 10**15}})
+    assert cost(routed.a, f"video={10**18 - 1}").status == 200
+    eventually(lambda: routed.sql("SELECT value FROM ratelimiting_metrics") == str(10**15))
+    assert cost(routed.a, f"video={10**18 - 1}").status == 429
