@@ -23,6 +23,7 @@
 #include "gateway/model/header_name.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
+#include "gateway/plugins/sink_url.h"
 
 /* ---- settings ---- */
 
@@ -47,29 +48,11 @@ static const struct field_note header_notes[] = {
                    "\"err\":\"cannot contain 'Content-Type' header\"}]"},
     {NULL, NULL}};
 
-/* scheme://user@rest. The user is empty if there is none. */
-struct endpoint {
-    struct str scheme; /* "://" included */
-    struct str user;
-    struct str rest; /* '@' not included */
-};
-
-static struct endpoint split_endpoint(const char *url)
-{
-    const char *slashes = strstr(url, "://");
-    const char *host = slashes != NULL ? slashes + 3 : url;
-    const char *at = memrchr(host, '@', strcspn(host, "/?#"));
-
-    return (struct endpoint){.scheme = {url, (size_t)(host - url)},
-                             .user = at != NULL ? (struct str){host, (size_t)(at - host)} : STR(""),
-                             .rest = str_of(at != NULL ? at + 1 : host)};
-}
-
 /* Who is named in the URL becomes an Authorization header: there cannot be another one. */
 static bool names_one_user(const cJSON *config, char message[256])
 {
     const char *url = document_text(config, "http_endpoint");
-    bool has_user = url != NULL && split_endpoint(url).user.len > 0;
+    bool has_user = url != NULL && sink_url_split(url).user.len > 0;
     const cJSON *header;
 
     cJSON_ArrayForEach(header, cJSON_GetObjectItemCaseSensitive(config, "headers"))
@@ -185,7 +168,7 @@ static struct delivery_frame frame_of(const struct delivery_rules *rules)
     return (struct delivery_frame){STR("["), STR(","), STR("]")};
 }
 
-static struct delivery_sender *make_sender(const cJSON *config, const struct endpoint *endpoint,
+static struct delivery_sender *make_sender(const cJSON *config, const struct sink_url *endpoint,
                                            const struct delivery_frame *frame, const struct lines *lines)
 {
     const char *method = document_text(config, "method");
@@ -213,14 +196,14 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
     if (url == NULL)
         return err_set(err, ERR_INVALID, "no http_endpoint");
-    const struct endpoint endpoint = split_endpoint(url);
+    const struct sink_url endpoint = sink_url_split(url);
     delivery_rules_of(config, &options.rules);
     const struct delivery_frame frame = frame_of(&options.rules);
     bool ok = make_lines(config, endpoint.user, &lines, err);
     if (ok) {
         struct settings *settings = mem_zalloc(sizeof(*settings));
-        char *name = mem_printf("http-log %.*s%.*s", STR_ARG(endpoint.scheme),
-                                (int)strcspn(endpoint.rest.at, "?#"), endpoint.rest.at);
+        struct str shown = sink_url_shown(url);
+        char *name = mem_printf("http-log to %.*s", STR_ARG(shown));
         options.name = name;
         options.sender = make_sender(config, &endpoint, &frame, &lines);
         settings->queue = delivery_queue_new(&options);

@@ -12,6 +12,11 @@
 #include "gateway/chain/delivery_queue.h"
 #include "gateway/http/token.h"
 #include "gateway/model/document.h"
+#include "gateway/plugins/sink_url.h"
+
+enum {
+    LONGEST_PAUSE_S = 1000000000 /* as in chain/delivery_queue.c: added to the clock it does not overflow */
+};
 
 /* Where the body ends is not for settings to say, nor may a value be lines of its own. */
 static bool can_be_sent(const cJSON *header)
@@ -54,30 +59,16 @@ static void read_rules(const cJSON *config, const struct trace_sink_options *opt
 
     if (batch > 0)
         rules->max_batch_size = (size_t)batch;
-    if (pause_s >= 0 && pause_s <= INT64_MAX / 1000000)
-        rules->max_coalescing_us = pause_s * 1000000;
-}
-
-/* Without what may stand in front of the host: that can be a password. */
-static char *shown(const struct trace_sink_options *options)
-{
-    const char *host = strstr(options->url, "://");
-    host = host != NULL ? host + 3 : options->url;
-    size_t len = strcspn(host, "/?#");
-    const char *user = memchr(host, '@', len);
-
-    if (user != NULL) {
-        len -= (size_t)(user + 1 - host);
-        host = user + 1;
-    }
-    return mem_printf("%s to %.*s", options->plugin, (int)len, host);
+    if (pause_s >= 0)
+        rules->max_coalescing_us = (pause_s < LONGEST_PAUSE_S ? pause_s : LONGEST_PAUSE_S) * 1000000;
 }
 
 struct delivery_queue *trace_sink_new(const cJSON *config, const struct trace_sink_options *options)
 {
     size_t count;
     char **lines = make_lines(options, &count);
-    char *name = shown(options);
+    struct str shown = sink_url_shown(options->url);
+    char *name = mem_printf("%s to %.*s", options->plugin, STR_ARG(shown));
     const struct delivery_http_options http = {
         .url = options->url,
         .method = "POST",

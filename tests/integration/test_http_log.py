@@ -267,12 +267,14 @@ def test_a_sink_that_was_not_there_gets_it_later(cluster, node):
 
 def test_it_is_given_up_after_max_retry_time(cluster, node, sink):
     sink.answer = 500
-    log_to(cluster, sink.url, queue={"initial_retry_delay": 0.1, "max_retry_delay": 0.1, "max_retry_time": 0.5})
+    url = f"http://ann:hush@127.0.0.1:{sink.port}/hooks/hush?key=hush"
+    log_to(cluster, url, queue={"initial_retry_delay": 0.1, "max_retry_delay": 0.1, "max_retry_time": 0.5})
     lost = metric(node, "lost")
     node.proxy("GET", "/r/given-up")
     eventually(lambda: metric(node, "lost") == lost + 1, what="the entry being lost")
     assert 5 <= len(sink.got) <= 8
     eventually(lambda: "entries lost" in node.log() and "status 500" in node.log(), what="the line about it")
+    assert f"queue=http-log to 127.0.0.1:{sink.port} " in node.log() and "hush" not in node.log()
 
 
 def test_without_retries_there_is_one_try(cluster, node, sink):
