@@ -4,29 +4,7 @@
 
 #include "gateway/base/exposition.h"
 
-enum {
-    NUMBER_ROOM = 32
-};
-
-/* Writes from its end; returns where it begins. */
-static char *write_digits(char *end, uint64_t number)
-{
-    do
-        *--end = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    return end;
-}
-
-static void add_integer(struct buf *out, int64_t value)
-{
-    char text[NUMBER_ROOM];
-    char *end = text + sizeof(text);
-    char *at = write_digits(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-
-    if (value < 0)
-        *--at = '-';
-    buf_add(out, at, (size_t)(end - at));
-}
+#include "gateway/base/json_write.h"
 
 /* Without zeroes at its end: 2500 / 1000 is 2.5, 2000 / 1000 is 2. */
 static void add_fraction(struct buf *out, int64_t value, int64_t scale)
@@ -35,7 +13,7 @@ static void add_fraction(struct buf *out, int64_t value, int64_t scale)
 
     if (value < 0 && value / scale == 0 && rest != 0)
         buf_add_byte(out, '-');
-    add_integer(out, value / scale);
+    json_add_number(out, value / scale);
     if (rest == 0)
         return;
     buf_add_byte(out, '.');
@@ -84,7 +62,7 @@ static void begin_sample(struct buf *out, const char *name, const char *suffix, 
 void exposition_sample(struct buf *out, const char *name, struct str labels, int64_t value)
 {
     begin_sample(out, name, "", labels);
-    add_integer(out, value);
+    json_add_number(out, value);
     buf_add_byte(out, '\n');
 }
 
@@ -127,13 +105,13 @@ void exposition_histogram(struct buf *out, const char *name, struct str labels,
         else
             buf_add_str(out, STR("+Inf"));
         buf_add_str(out, STR("\"} "));
-        add_integer(out, so_far);
+        json_add_number(out, so_far);
         buf_add_byte(out, '\n');
     }
     begin_sample(out, name, "_sum", labels);
     add_fraction(out, sum, buckets->scale);
     buf_add_byte(out, '\n');
     begin_sample(out, name, "_count", labels);
-    add_integer(out, so_far);
+    json_add_number(out, so_far);
     buf_add_byte(out, '\n');
 }

@@ -211,11 +211,9 @@ static void add_query(struct writer *writer, struct exchange *exchange, struct s
 
 static size_t count_digits(size_t number)
 {
-    size_t count = 1;
+    char digits[JSON_NUMBER_MAX];
 
-    while ((number /= 10) > 0)
-        count++;
-    return count;
+    return (size_t)(json_write_number(digits, (int64_t)number) - digits);
 }
 
 size_t log_request_bytes(const struct chain *chain)

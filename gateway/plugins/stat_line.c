@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "gateway/base/attributes.h"
+#include "gateway/base/json_write.h"
 
 /* ---- texts ---- */
 
@@ -37,16 +38,9 @@ void stat_add_level(struct buf *to, struct str text)
 
 struct str stat_number(int64_t number, char room[STAT_NUMBER_ROOM])
 {
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    char *end = room + STAT_NUMBER_ROOM;
-    char *at = end;
+    const char *end = json_write_number(room, number);
 
-    do
-        *--at = (char)('0' + left % 10);
-    while ((left /= 10) > 0);
-    if (number < 0)
-        *--at = '-';
-    return (struct str){at, (size_t)(end - at)};
+    return (struct str){room, (size_t)(end - room)};
 }
 
 /* ---- kinds ---- */

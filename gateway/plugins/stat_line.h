@@ -51,7 +51,7 @@ void stat_add_name(struct buf *to, struct str text);
 void stat_add_level(struct buf *to, struct str text);
 
 enum {
-    STAT_NUMBER_ROOM = 20 /* as long as the smallest number of 64 bits */
+    STAT_NUMBER_ROOM = 20 /* JSON_NUMBER_MAX */
 };
 /* In `room`. */
 struct str stat_number(int64_t number, char room[STAT_NUMBER_ROOM]);
