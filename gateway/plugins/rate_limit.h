@@ -17,8 +17,8 @@ struct chain;
 struct headers;
 struct uuid;
 
-#define RATE_LIMIT_MAX INT64_C(1000000000000000) /* exact in a double, never reached; sums do not overflow   \
-                                                  */
+/* Exact in a double, and never reached; sums of some thousands do not overflow. */
+#define RATE_LIMIT_MAX INT64_C(1000000000000000)
 
 /* Of a record with a member per period; 0: none. Part of a request is a whole one. */
 void rate_limits_read(const cJSON *record, int64_t limits[PERIOD_COUNT]);
