@@ -1,8 +1,8 @@
 /*
  * The statements of a poll and the parsing of their answers (consistency reference, 4.1).
  *
- * The heartbeat rides along as a data-modifying WITH: the head is read in the snapshot from before it, which
- * is what a poll wants anyway.
+ * Their plans are those of the functions of log_polls.sql. A heartbeat rides along: the head is read in the
+ * snapshot from before it, which is what a poll wants anyway.
  */
 
 #include "bus/poller.h"
@@ -14,13 +14,17 @@
 
 #include "bus/machine.h"
 
-#define HEAD_SQL                                                                                             \
-    "SELECT pg_is_in_recovery(), h.history, h.key_salt, h.format, h.floor_pos, l.pos, l.tag, "               \
-    "(SELECT tag FROM cluster_log WHERE pos = $1::bigint AND n = 1), "                                       \
-    "a.nodes, a.slowest FROM cluster_head h CROSS JOIN "                                                     \
+/* Counting reads the row of every node, so all nodes together read as many as there are, squared. */
+enum {
+    COUNT_PAUSE_PER_NODE_US = 20000
+};
+
+#define HEAD_FIELDS                                                                                          \
+    "p.in_recovery, p.history, p.key_salt, p.format, p.floor_pos, p.pos, p.tag, p.tag_at_applied"
+#define PEEK "cluster_peek($1::bigint) p"
+#define COUNT_OF_NODES                                                                                       \
     "(SELECT count(*) AS nodes, min(applied_pos) AS slowest FROM cluster_node "                              \
-    "WHERE seen_at > clock_timestamp() - lease_ms * interval '1 millisecond') a LEFT JOIN LATERAL "          \
-    "(SELECT pos, tag FROM cluster_log ORDER BY pos DESC, n DESC LIMIT 1) l ON true WHERE h.one"
+    "WHERE seen_at > clock_timestamp() - lease_ms * interval '1 millisecond') a"
 
 enum head_column {
     IN_RECOVERY,
@@ -65,9 +69,14 @@ enum event_column {
     AGE_US
 };
 
-static const char head_sql[] = HEAD_SQL;
-static const char head_and_beat_sql[] = "WITH beat AS (" REGISTRY_UPSERT ") " HEAD_SQL;
-static const char beat_sql[] = REGISTRY_UPSERT;
+/* By [with a heartbeat][counting]. */
+static const char *const head_sql[2][2] = {
+    {"SELECT " HEAD_FIELDS ", NULL, NULL FROM " PEEK,
+     "SELECT " HEAD_FIELDS ", a.nodes, a.slowest FROM " PEEK ", " COUNT_OF_NODES},
+    {"SELECT " HEAD_FIELDS ", NULL, NULL FROM " REGISTRY_BEAT " b, " PEEK,
+     "SELECT " HEAD_FIELDS ", a.nodes, a.slowest FROM " REGISTRY_BEAT " b, " PEEK ", " COUNT_OF_NODES},
+};
+static const char beat_sql[] = "SELECT " REGISTRY_BEAT;
 /* Nothing, in the shape of events. */
 static const char no_events_sql[] =
     "SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL WHERE $1::bigint IS NULL";
@@ -109,10 +118,21 @@ static size_t read_hex(const char *text, uint8_t *bytes, size_t size)
     return digits / 2;
 }
 
-static bool parse_head(const PGresult *result, struct reader_head *head, struct poller_extra *extra,
+static void parse_nodes(struct poller *poller, const PGresult *result)
+{
+    if (PQgetisnull(result, 0, NODE_COUNT) != 0)
+        return;
+    poller->extra.node_count = get_unsigned(result, 0, NODE_COUNT);
+    poller->extra.slowest_position = get_unsigned(result, 0, SLOWEST);
+    poller->count_us = machine_now_us() + (int64_t)poller->extra.node_count * COUNT_PAUSE_PER_NODE_US;
+}
+
+static bool parse_head(struct poller *poller, const PGresult *result, struct reader_head *head,
                        struct bus_err *err)
 {
-    if (PQntuples(result) != 1 || PQnfields(result) != HEAD_COLUMNS)
+    uint8_t *salt = poller->extra.key_salt;
+
+    if (PQntuples(result) != 1 || PQnfields(result) != HEAD_COLUMNS || PQgetisnull(result, 0, HISTORY) != 0)
         return bus_err_set(err, BUS_ERR_INVALID, "cluster_head has no row: this is not a migrated database");
     if (get_signed(result, 0, FORMAT) != POLLER_LOG_FORMAT)
         return bus_err_set(err, BUS_ERR_INVALID, "the event log has format %s, this version reads %d",
@@ -126,10 +146,9 @@ static bool parse_head(const PGresult *result, struct reader_head *head, struct 
         .has_tag_at_applied = PQgetisnull(result, 0, TAG_AT_APPLIED) == 0,
         .tag_at_applied = get_signed(result, 0, TAG_AT_APPLIED),
     };
-    extra->node_count = get_unsigned(result, 0, NODE_COUNT);
-    extra->slowest_position = get_unsigned(result, 0, SLOWEST);
+    parse_nodes(poller, result);
     if (read_hex(PQgetvalue(result, 0, HISTORY), head->history, sizeof(head->history)) != 16 ||
-        read_hex(PQgetvalue(result, 0, KEY_SALT), extra->key_salt, sizeof(extra->key_salt)) != 16)
+        read_hex(PQgetvalue(result, 0, KEY_SALT), salt, sizeof(poller->extra.key_salt)) != 16)
         return bus_err_set(err, BUS_ERR_INVALID, "history or key_salt of cluster_head cannot be read");
     return true;
 }
@@ -209,17 +228,18 @@ bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_
 {
     char position[24];
     const char *const alone[1] = {position};
-    struct pg_statement statement = {.sql = head_sql, .param_count = 1, .params = alone};
+    bool counting = poller->count_us <= machine_now_us();
+    struct pg_statement statement = {.sql = head_sql[0][counting], .param_count = 1, .params = alone};
     PGresult *result;
     bool good;
 
     (void)snprintf(position, sizeof(position), "%" PRIu64, applied);
     if (beat != NULL)
         statement = (struct pg_statement){
-            .sql = head_and_beat_sql, .param_count = REGISTRY_PARAMS, .params = beat->params};
+            .sql = head_sql[1][counting], .param_count = REGISTRY_PARAMS, .params = beat->params};
     if (!pg_session_run(poller->session, &statement, 1, &result, poller->deadline_ms, err))
         return false;
-    good = parse_head(result, head, &poller->extra, err);
+    good = parse_head(poller, result, head, err);
     PQclear(result);
     return good;
 }
@@ -227,12 +247,13 @@ bool poller_peek(struct poller *poller, uint64_t applied, const struct registry_
 bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t applied,
                       struct reader_head *head, struct bus_err *err)
 {
+    bool counting = poller->extra.node_count == 0; /* else all nodes would, when all have heard the bell */
     char position[24], limit[64];
     const char *const params[1] = {position};
     const struct pg_statement statements[VIEW_STATEMENTS] = {
         {.sql = begin_sql},
         {.sql = limit},
-        {.sql = head_sql, .param_count = 1, .params = params},
+        {.sql = head_sql[0][counting], .param_count = 1, .params = params},
         {.sql = scope == POLLER_HEAD_AND_EVENTS ? EVENTS_SQL : no_events_sql,
          .param_count = 1,
          .params = params},
@@ -249,7 +270,7 @@ bool poller_open_view(struct poller *poller, enum poller_scope scope, uint64_t a
         end_transaction(poller);
         return false;
     }
-    good = parse_head(results[VIEW_HEAD], head, &poller->extra, err);
+    good = parse_head(poller, results[VIEW_HEAD], head, err);
     if (good)
         parse_events(poller, results[VIEW_EVENTS]);
     for (size_t i = 0; i < VIEW_STATEMENTS; i++)

@@ -23,10 +23,10 @@ enum {
     POLLER_LOG_FORMAT = 1
 }; /* the only one we can read */
 
-/* What comes along with the head. */
+/* What comes along with the head; the two numbers not always, but less often the more nodes there are. */
 struct poller_extra {
     uint8_t key_salt[16];
-    uint64_t node_count;       /* live by their leases */
+    uint64_t node_count;       /* live by their leases; 0: not counted yet */
     uint64_t slowest_position; /* the least that any of them has applied; those that join do not count */
 };
 
@@ -36,9 +36,10 @@ struct poller {
     struct bus_event *events; /* of the last poller_open_view() */
     size_t event_count;
     size_t event_room;
-    uint8_t (*keys)[16];       /* of all events */
-    struct poller_extra extra; /* of the last head */
-    int64_t newest_age_ms;     /* how old the newest commit was when it was read; by the database's clock */
+    uint8_t (*keys)[16]; /* of all events */
+    struct poller_extra extra;
+    int64_t count_us;      /* when the nodes are to be counted again */
+    int64_t newest_age_ms; /* how old the newest commit was when it was read; by the database's clock */
 };
 
 void poller_init(struct poller *poller, struct pg_session *session, int64_t deadline_ms);

@@ -1,11 +1,11 @@
-/* The upsert of registry.h with this node's values, alone; and the goodbye. */
+/* The heartbeat of registry.h with this node's values, alone; and the goodbye. */
 
 #include "bus/registry.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char upsert_sql[] = REGISTRY_UPSERT;
+static const char beat_sql[] = "SELECT " REGISTRY_BEAT;
 
 /* Another process that has taken over the name since is left alone. */
 static const char leave_sql[] = "DELETE FROM cluster_node WHERE node_id = $1::uuid AND boot_id = $2::uuid";
@@ -63,7 +63,7 @@ bool registry_join(const struct registry_self *self, struct pg_session *session,
     registry_fill_row(self, REGISTRY_JOINING, 0, 0, &row);
     return run_alone(
         session,
-        &(struct pg_statement){.sql = upsert_sql, .param_count = REGISTRY_PARAMS, .params = row.params},
+        &(struct pg_statement){.sql = beat_sql, .param_count = REGISTRY_PARAMS, .params = row.params},
         deadline_ms, err);
 }
 

@@ -3,9 +3,8 @@
 /*
  * registry - this node's row in cluster_node: who is there, and how far each has come.
  *
- * One upsert serves for joining, for every heartbeat and for coming back after somebody removed the row. It
- * is written so that it can stand alone or as the first part of a poll, which makes a heartbeat free of an
- * extra statement.
+ * One function of the database serves for joining, for every heartbeat and for coming back after somebody
+ * removed the row. It can be called alone or by a poll, which makes a heartbeat free of an extra statement.
  *
  * Threads: the session's.
  */
@@ -34,7 +33,7 @@ struct registry_self {
     char lease_ms[24];
 };
 
-/* The parameters of the upsert as text, $1 .. $9; valid while it lives. $1 is the applied position. */
+/* The parameters of REGISTRY_BEAT as text, $1 .. $9; valid while it lives. $1 is the applied position. */
 struct registry_row {
     char position[24];
     char tag[24];
@@ -43,15 +42,9 @@ struct registry_row {
     const char *params[REGISTRY_PARAMS];
 };
 
-/* clang-format off */
-#define REGISTRY_UPSERT                                                                                       \
-    "INSERT INTO cluster_node (node_id, boot_id, name, version, state, seen_at, lease_ms, applied_pos, "      \
-    "applied_tag, config_pos, info) VALUES ($2::uuid, $3::uuid, $4, $5, $6::smallint, clock_timestamp(), "          \
-    "$7::integer, $1::bigint, $8::bigint, $1::bigint, $9::jsonb) ON CONFLICT (node_id) DO UPDATE SET "                   \
-    "boot_id = excluded.boot_id, name = excluded.name, version = excluded.version, state = excluded.state, "  \
-    "seen_at = excluded.seen_at, lease_ms = excluded.lease_ms, applied_pos = excluded.applied_pos, "          \
-    "applied_tag = excluded.applied_tag, config_pos = excluded.config_pos, info = excluded.info"
-/* clang-format on */
+/* Of log_polls.sql. */
+#define REGISTRY_BEAT                                                                                        \
+    "cluster_beat($2::uuid, $3::uuid, $4, $5, $6::smallint, $7::integer, $1::bigint, $8::bigint, $9::jsonb)"
 
 void registry_init(struct registry_self *self, const uint8_t node_id[16], const uint8_t boot_id[16],
                    int64_t lease_ms);

@@ -265,7 +265,18 @@ static UNUSED const char *ask_sql(struct pg_session *session, const char *sql)
     return value;
 }
 
-/* A script of several statements, split at the semicolons that end lines. */
+/* Where a statement ends: at a semicolon that ends a line, unless it is in the body of a function. */
+static UNUSED char *end_of_statement(char *sql)
+{
+    static const char body[] = "$body$";
+    char *end = strstr(sql, ";\n");
+    char *opened = strstr(sql, body);
+    char *closed = opened != NULL ? strstr(opened + strlen(body), body) : NULL;
+
+    return end != NULL && closed != NULL && opened < end ? strstr(closed, ";\n") : end;
+}
+
+/* A script of several statements. */
 static UNUSED void run_script(struct pg_session *session, const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -276,7 +287,7 @@ static UNUSED void run_script(struct pg_session *session, const char *path)
     assert_non_null(file);
     assert_true(fread(script, 1, 65535, file) > 0);
     (void)fclose(file);
-    for (end = strstr(rest, ";\n"); end != NULL; end = strstr(rest, ";\n")) {
+    for (end = end_of_statement(rest); end != NULL; end = end_of_statement(rest)) {
         *end = '\0';
         (void)ask_sql(session, rest);
         rest = end + 2;
@@ -288,6 +299,8 @@ static UNUSED void run_script(struct pg_session *session, const char *path)
 static UNUSED void make_log(struct pg_session *session)
 {
     (void)ask_sql(session, "DROP TABLE IF EXISTS cluster_head, cluster_log, cluster_node, rows_of_test");
+    (void)ask_sql(session, "DROP FUNCTION IF EXISTS cluster_peek, cluster_beat");
     run_script(session, "bus/log_table.sql");
+    run_script(session, "bus/log_polls.sql");
     (void)ask_sql(session, "CREATE TABLE rows_of_test (id int PRIMARY KEY, value bigint NOT NULL)");
 }

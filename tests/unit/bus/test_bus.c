@@ -307,6 +307,52 @@ static void a_flagged_commit_is_acknowledged_at_once(void **state)
     node_stop(node);
 }
 
+static const char *durability_of_beat(struct fixture *f, const char *state)
+{
+    char sql[200];
+
+    (void)snprintf(
+        sql, sizeof(sql),
+        "SELECT cluster_beat(gen_random_uuid(), gen_random_uuid(), 'n', '1', %s::smallint, 1, 1, 1, '{}')",
+        state);
+    (void)ask_sql(f->session, "BEGIN");
+    (void)ask_sql(f->session, sql);
+    const char *durability = ask_sql(f->session, "SHOW synchronous_commit");
+    struct bus_err err;
+    assert_true(pg_session_command(f->session, "ROLLBACK", SOON_MS, &err));
+    return durability;
+}
+
+static void a_heartbeat_waits_for_no_disk_but_joining_does(void **state)
+{
+    struct fixture *f = need(state);
+
+    assert_string_equal(durability_of_beat(f, "2"), "off");
+    assert_string_equal(durability_of_beat(f, "1"), "on");
+    assert_string_equal(ask_sql(f->session, "SHOW synchronous_commit"), "on");
+}
+
+/* All of them doing so at each poll would be their number squared. */
+static void many_nodes_are_counted_less_often(void **state)
+{
+    struct fixture *f = need(state);
+    struct node *node = node_new(&f->servers, 1);
+
+    (void)ask_sql(
+        f->session,
+        "SELECT cluster_beat(gen_random_uuid(), gen_random_uuid(), 'n', '1', 2::smallint, 60000, 1, 1, '{}') "
+        "FROM generate_series(1, 100)");
+    node->options.live.poll_ms = 20;
+    node_open(node);
+    assert_int_equal(node_stats(node).node_count, 101);
+    (void)ask_sql(f->session, "DELETE FROM cluster_node WHERE lease_ms = 60000");
+    uint64_t polls = node_stats(node).idle_polls;
+    assert_true(HOLDS_WITHIN(SOON_MS, node_stats(node).idle_polls > polls + 2));
+    assert_int_equal(node_stats(node).node_count, 101);
+    assert_true(HOLDS_WITHIN(SOON_MS, node_stats(node).node_count == 1));
+    node_stop(node);
+}
+
 static void a_refused_heartbeat_does_not_stop_polling(void **state)
 {
     struct fixture *f = need(state);
@@ -467,6 +513,8 @@ int main(void)
         cmocka_unit_test(a_server_that_hangs_costs_the_poll_deadline),
         cmocka_unit_test(a_node_is_registered_beats_and_says_goodbye),
         cmocka_unit_test(a_flagged_commit_is_acknowledged_at_once),
+        cmocka_unit_test(a_heartbeat_waits_for_no_disk_but_joining_does),
+        cmocka_unit_test(many_nodes_are_counted_less_often),
         cmocka_unit_test(a_refused_heartbeat_does_not_stop_polling),
         cmocka_unit_test(old_events_are_trimmed_but_never_the_newest),
         cmocka_unit_test(an_idle_poll_is_one_statement),

@@ -91,8 +91,10 @@ static void a_reset_leaves_nothing(void **state)
     must_bootstrap(migrating->session, false);
     assert_true(must_reset(migrating->session));
     assert_int_equal(
-        database_number(&migrating->database,
-                        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"),
+        database_number(
+            &migrating->database,
+            "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace) + "
+            "(SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)"),
         0);
     assert_int_equal(state_of(migrating->session), MIGRATE_EMPTY);
     assert_false(must_reset(migrating->session));

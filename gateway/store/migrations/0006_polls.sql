@@ -1,0 +1,1 @@
+-- bus/log_polls.sql runs before this text, in the same step.
