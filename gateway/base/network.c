@@ -122,6 +122,23 @@ bool network_contains(const struct network *network, const struct sockaddr_stora
     return rest == 0 || ((bytes.at[whole] ^ network->address[whole]) & (0xff00 >> rest & 0xff)) == 0;
 }
 
+int network_text(const struct sockaddr_storage *address, char text[NETWORK_TEXT_SIZE])
+{
+    const struct sockaddr_in *four = (const void *)address;
+    const struct sockaddr_in6 *six = (const void *)address;
+
+    _Static_assert((int)NETWORK_TEXT_SIZE == (int)INET6_ADDRSTRLEN, "room for any");
+    text[0] = '\0';
+    if (address->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &four->sin_addr, text, NETWORK_TEXT_SIZE);
+        return ntohs(four->sin_port);
+    }
+    if (address->ss_family != AF_INET6)
+        return 0;
+    (void)inet_ntop(AF_INET6, &six->sin6_addr, text, NETWORK_TEXT_SIZE);
+    return ntohs(six->sin6_port);
+}
+
 socklen_t network_set_port(struct sockaddr_storage *address, int port)
 {
     if (address->ss_family == AF_INET6) {

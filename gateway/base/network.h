@@ -24,6 +24,11 @@ struct network {
 bool network_parse(struct str text, struct network *network) MUST_CHECK;
 /* The address in the text, without a prefix, as a peer. The port is 0. */
 bool network_address(struct str text, struct sockaddr_storage *address) MUST_CHECK;
+/* Written as text, "" if it has none (AF_UNIX and others). Returns its port, or 0. */
+enum {
+    NETWORK_TEXT_SIZE = 46 /* INET6_ADDRSTRLEN */
+};
+int network_text(const struct sockaddr_storage *address, char text[NETWORK_TEXT_SIZE]);
 /* Of an IPv4 or IPv6 address. Returns the address's length. */
 socklen_t network_set_port(struct sockaddr_storage *address, int port);
 /* Is the text an address that only this machine can reach? */

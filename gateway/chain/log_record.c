@@ -5,12 +5,11 @@
 
 #include "gateway/chain/log_record.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/json_write.h"
+#include "gateway/base/network.h"
 #include "gateway/chain/chain.h"
 #include "gateway/http/encoded.h"
 #include "gateway/io/loop.h"
@@ -339,26 +338,11 @@ static void add_upstream_status(const struct writer *writer, const struct chain 
     buf_add_byte(writer->buf, '"');
 }
 
-static int read_address(const struct sockaddr_storage *address, char text[INET6_ADDRSTRLEN])
-{
-    const struct sockaddr_in *four = (const void *)address;
-    const struct sockaddr_in6 *six = (const void *)address;
-
-    text[0] = '\0';
-    if (address->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &four->sin_addr, text, INET6_ADDRSTRLEN);
-        return ntohs(four->sin_port);
-    }
-    if (address->ss_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, text, INET6_ADDRSTRLEN);
-    return address->ss_family == AF_INET6 ? ntohs(six->sin6_port) : 0;
-}
-
 /* wall_us: what is to be added to a time of the loop's clock. */
 static void add_try(struct writer *writer, const struct chain_try *one, int64_t wall_us)
 {
-    char ip[INET6_ADDRSTRLEN];
-    int port = read_address(&one->address, ip);
+    char ip[NETWORK_TEXT_SIZE];
+    int port = network_text(&one->address, ip);
     size_t object = json_begin(writer->buf);
 
     add_number(writer, JSON_NAME("balancer_start"), (one->began_us + wall_us) / 1000);

@@ -4,13 +4,13 @@
 
 #include "gateway/http/client_dial.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/network.h"
 #include "gateway/http/socket_option.h"
 #include "gateway/http/tls_client.h"
 #include "gateway/io/loop.h"
@@ -70,9 +70,7 @@ static void start_handshake(struct client_dial *dial)
 {
     const struct client_request *request = dial->request;
     struct str name = request->tls->server_name;
-    char address[INET6_ADDRSTRLEN + 1];
-    const struct sockaddr_in *four = (const void *)&request->address;
-    const struct sockaddr_in6 *six = (const void *)&request->address;
+    char address[NETWORK_TEXT_SIZE];
 
     if (name.at != NULL && name.len > 0) {
         char *text = mem_strndup(name.at, name.len);
@@ -81,10 +79,7 @@ static void start_handshake(struct client_dial *dial)
         return;
     }
     /* A name makes h2o the client, so there has to be one; it is taken out again. */
-    if (request->address.ss_family == AF_INET)
-        (void)inet_ntop(AF_INET, &four->sin_addr, address, sizeof(address));
-    else
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, address, sizeof(address));
+    (void)network_text(&request->address, address);
     h2o_socket_ssl_handshake(dial->sock, dial->tls, address, on_handshake);
 }
 

@@ -7,6 +7,7 @@
 
 #include <h2o.h>
 
+#include "gateway/base/network.h"
 #include "gateway/http/exchange_backend.h"
 #include "gateway/http/front.h"
 #include "gateway/http/guard.h"
@@ -19,22 +20,12 @@ enum {
 
 static int read_address(const struct sockaddr_storage *address, char text[INET6_ADDRSTRLEN])
 {
-    const struct sockaddr_in *four = (const void *)address;
     const struct sockaddr_in6 *six = (const void *)address;
+    int port = network_text(address, text);
 
-    if (address->ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &four->sin_addr, text, INET6_ADDRSTRLEN);
-        return ntohs(four->sin_port);
-    }
-    if (address->ss_family != AF_INET6) {
-        text[0] = '\0';
-        return 0;
-    }
-    if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+    if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
         (void)inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], text, INET6_ADDRSTRLEN);
-    else
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, text, INET6_ADDRSTRLEN);
-    return ntohs(six->sin6_port);
+    return port;
 }
 
 /* Once per connection, at its first request: a PROXY line may have changed the peer until then. */

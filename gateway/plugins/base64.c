@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 
+#include <openssl/evp.h>
+
+#include "gateway/base/mem.h"
 #include "gateway/http/exchange.h"
 
 static int value_of(char letter)
@@ -53,4 +56,12 @@ struct str base64_decode(struct exchange *exchange, struct str text)
     }
     bytes[len] = '\0';
     return (struct str){bytes, len};
+}
+
+char *base64_encode(struct str bytes)
+{
+    char *text = mem_alloc(4 * ((bytes.len + 2) / 3) + 1);
+
+    (void)EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)bytes.at, (int)bytes.len);
+    return text;
 }

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include <openssl/evp.h>
-
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
 #include "gateway/chain/delivery_http.h"
@@ -23,6 +21,7 @@
 #include "gateway/model/header_name.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
+#include "gateway/plugins/base64.h"
 #include "gateway/plugins/sink_url.h"
 
 /* ---- settings ---- */
@@ -133,9 +132,7 @@ static void free_lines(struct lines *lines)
 /* The user as written, not decoded: that is how its users know it. */
 static char *authorization_of(struct str user)
 {
-    char *code = mem_alloc(4 * ((user.len + 2) / 3) + 1);
-
-    (void)EVP_EncodeBlock((unsigned char *)code, (const unsigned char *)user.at, (int)user.len);
+    char *code = base64_encode(user);
     char *line = mem_printf("Authorization: Basic %s", code);
     free(code);
     return line;

@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 #include "gateway/base/clock.h"
+#include "gateway/base/network.h"
 #include "gateway/chain/chain.h"
 #include "gateway/chain/span.h"
 #include "gateway/io/loop.h"
-#include "gateway/plugins/address_text.h"
 #include "gateway/plugins/otlp.h"
 
 enum {
@@ -155,8 +155,8 @@ static void write_try(struct writer *writer, const struct chain_try *one, int nu
 {
     const struct chain *chain = writer->chain;
     bool is_last = one == chain->hop.last;
-    char text[ADDRESS_TEXT_SIZE];
-    int port = address_text_write(&one->address, text);
+    char text[NETWORK_TEXT_SIZE];
+    int port = network_text(&one->address, text);
     struct otlp_span span = {
         .id = is_last ? writer->ids->last : trace_span_id_new(&writer->ids->lot),
         .parent = writer->ids->root,

@@ -14,6 +14,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/answer_cache.h"
 #include "gateway/chain/chain.h"
+#include "gateway/plugins/base64.h"
 
 #define START "proxy-cache:"
 
@@ -48,29 +49,11 @@ static void add_line(cJSON *lines, const struct header *line)
     free(name);
 }
 
-static char *base64_of(struct str bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = mem_alloc(4 * (bytes.len / 3 + 1) + 1);
-    char *to = text;
-
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t count = bytes.len - i < 3 ? bytes.len - i : 3;
-        uint32_t bits = 0;
-        for (size_t k = 0; k < 3; k++)
-            bits = bits << 8 | (k < count ? (unsigned char)bytes.at[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            *to++ = k <= count ? digits[bits >> (18 - 6 * k) & 63] : '=';
-    }
-    *to = '\0';
-    return text;
-}
-
 /* Text as text; what JSON cannot hold as base64, and so said. */
 static void add_body(cJSON *object, struct str body)
 {
     bool is_text = str_is_utf8(body) && str_find(body, '\0', 0) == SIZE_MAX;
-    char *text = is_text ? mem_printf("%.*s", STR_ARG(body)) : base64_of(body);
+    char *text = is_text ? mem_printf("%.*s", STR_ARG(body)) : base64_encode(body);
 
     (void)cJSON_AddStringToObject(object, is_text ? "body" : "body_base64", text);
     (void)cJSON_AddNumberToObject(object, "body_len", (double)body.len);

@@ -14,10 +14,10 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/json_write.h"
+#include "gateway/base/network.h"
 #include "gateway/http/token.h"
 #include "gateway/io/loop.h"
 #include "gateway/model/document.h"
-#include "gateway/plugins/address_text.h"
 #include "gateway/plugins/trace_words.h"
 
 const char *const zipkin_reserved_tags[] = {"error",
@@ -373,8 +373,8 @@ static void write_proxy(const struct writer *writer)
     };
     const struct head head = {part->proxy, part->request, STR(" (proxy)"),
                               "CLIENT",    began_us,      writer->now_us};
-    char ip[ADDRESS_TEXT_SIZE] = "";
-    int port = last != NULL ? address_text_write(&last->address, ip) : 0;
+    char ip[NETWORK_TEXT_SIZE] = "";
+    int port = last != NULL ? network_text(&last->address, ip) : 0;
     size_t object = begin_span(writer, &head);
 
     add_remote(writer, service_name(writer), str_of(ip), port);
@@ -390,8 +390,8 @@ static void write_proxy(const struct writer *writer)
 
 static void write_try(const struct writer *writer, const struct chain_try *one, size_t number)
 {
-    char ip[ADDRESS_TEXT_SIZE];
-    int port = address_text_write(&one->address, ip);
+    char ip[NETWORK_TEXT_SIZE];
+    int port = network_text(&one->address, ip);
     struct str suffix = exchange_printf(writer->chain->exchange, " (balancer try %zu)", number);
     const struct head head = {
         trace_span_id_new(&writer->part->lot), writer->part->request, suffix, "CLIENT", one->began_us,

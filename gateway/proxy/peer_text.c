@@ -4,8 +4,6 @@
 
 #include "gateway/proxy/peer_text.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 #include "gateway/base/network.h"
@@ -18,15 +16,10 @@ int peer_text_port(const struct peer_address *address)
 char *peer_text_host(const struct peer_address *address, char text[PEER_TEXT_SIZE])
 {
     struct sockaddr_storage at;
-    const struct sockaddr_in *four = (const void *)&at;
-    const struct sockaddr_in6 *six = (const void *)&at;
-    char digits[INET6_ADDRSTRLEN] = "";
+    char digits[NETWORK_TEXT_SIZE];
 
     (void)peer_address_write(address, &at);
-    if (at.ss_family == AF_INET)
-        (void)inet_ntop(AF_INET, &four->sin_addr, digits, sizeof(digits));
-    else
-        (void)inet_ntop(AF_INET6, &six->sin6_addr, digits, sizeof(digits));
+    (void)network_text(&at, digits);
     (void)snprintf(text, PEER_TEXT_SIZE, at.ss_family == AF_INET ? "%s" : "[%s]", digits);
     return text;
 }

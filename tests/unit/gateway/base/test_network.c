@@ -183,6 +183,24 @@ static void an_address_is_read_without_its_neighbours(void **state)
     assert_false(network_address(STR("10.0.0.0/8"), &address));
 }
 
+static void an_address_is_written_as_it_was_read(void **state)
+{
+    static const char *const texts[] = {"10.0.0.12", "::1", "2001:db8::ffff:0:1", "::ffff:1.2.3.4"};
+    struct sockaddr_storage address;
+    char text[NETWORK_TEXT_SIZE] = "x";
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_true(network_address(str_of(texts[i]), &address));
+        (void)network_set_port(&address, 8080);
+        assert_int_equal(network_text(&address, text), 8080);
+        assert_string_equal(text, texts[i]);
+    }
+    address = (struct sockaddr_storage){.ss_family = AF_UNIX};
+    assert_int_equal(network_text(&address, text), 0);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +214,7 @@ int main(void)
         cmocka_unit_test(rubbish_is_no_range),
         cmocka_unit_test(a_nul_byte_ends_no_address),
         cmocka_unit_test(an_address_is_read_without_its_neighbours),
+        cmocka_unit_test(an_address_is_written_as_it_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
