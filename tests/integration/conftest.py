@@ -23,7 +23,7 @@ IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_info", "answers"
 
 
 def pytest_configure(config):
-    for mark in ("in_turn: nothing for TSan", "slow: needs more than a few seconds", "soak: runs for minutes", "chaos: runs for minutes"):
+    for mark in ("in_turn: nothing for TSan", "slow: needs more than a few seconds", "soak: runs for minutes"):
         config.addinivalue_line("markers", mark)
 
 
@@ -32,9 +32,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.path.stem.removeprefix("test_") in IN_TURN:
             item.add_marker(pytest.mark.in_turn)
-        for name in ("soak", "chaos"):
-            if name in item.keywords and name not in wanted:
-                item.add_marker(pytest.mark.skip(reason=f"runs by tests/run {name}"))
+        if "soak" in item.keywords and "soak" not in wanted:
+            item.add_marker(pytest.mark.skip(reason="runs by tests/run soak"))
 
 
 @pytest.fixture(autouse=True)
