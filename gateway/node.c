@@ -34,6 +34,7 @@
 #include "admin/admin.h"
 #include "bus/bus.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/cpus.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
@@ -141,7 +142,7 @@ static bool open_loops(struct node *node, struct err *err)
 {
     int64_t workers;
     if (!str_to_int(str_of(node->config->nginx_worker_processes), &workers))
-        workers = sysconf(_SC_NPROCESSORS_ONLN);
+        workers = cpus_usable();
     node->worker_count = (size_t)(workers < 1 ? 1 : workers > WORKERS_MAX ? WORKERS_MAX : workers);
     node->loops = mem_zalloc((node->worker_count + 1) * sizeof(struct loop *));
     for (size_t i = 0; i <= node->worker_count; i++) {

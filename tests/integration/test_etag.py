@@ -31,7 +31,7 @@ def test_every_answer_with_one_entity_has_its_version(cluster):
     made = cluster.a.admin("POST", "/services", json={"name": "s", "host": "h"})
     tag = made.headers["ETag"]
     assert len(tag) == 34 and tag[0] == tag[-1] == '"' and int(tag[1:-1], 16) >= 0
-    assert made.headers["Access-Control-Expose-Headers"] == "ETag, Freshet-Position"
+    assert made.headers["Access-Control-Expose-Headers"] == "ETag, Freshet-Position, Freshet-Laggards"
     route = cluster.a.admin("POST", "/services/s/routes", json={"name": "r", "paths": ["/r"]})
     for path in ("/services/s", f"/services/{made.json['id']}", "/routes/r/service"):
         for node in cluster.nodes:

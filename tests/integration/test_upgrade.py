@@ -92,7 +92,7 @@ def test_a_program_that_does_not_start_changes_nothing(node, text):
     assert node.worker_pid == worker and node.proxy("GET", "/r").status == 200
     replace(node.program, PROGRAM)
     assert node.command("upgrade").returncode == 0
-    assert node.worker_pid != worker
+    eventually(lambda: node.worker_pid != worker, 5)
 
 
 def test_settings_that_cannot_be_taken_change_nothing(node):
