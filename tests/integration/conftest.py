@@ -15,11 +15,15 @@ from support import Cluster, Postgres, Redis, Upstream, default_entities
 
 
 # One question after the other, or questions about whole processes: TSan would see what it sees in the others.
-IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_info", "answers", "audit", "checklist", "credentials", "crud_certificates",
-           "crud_consumers", "crud_keys", "crud_monkey", "crud_nested", "crud_plugins", "crud_routes", "crud_services", "crud_upstreams",
-           "crud_vaults", "dns", "file_log", "hostile_upstreams", "notify", "openapi", "paging", "plugin_cors", "plugin_hmac_auth", "plugin_jwt",
-           "plugin_opentelemetry", "plugin_request_transformer", "plugin_schemas", "plugin_zipkin", "schemas", "slowness", "supervisor", "tags", "upgrade",
-           "wire_checklist")
+IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_http", "admin_info", "answers", "audit", "bounds", "cache_endpoint",
+           "checklist", "credentials", "crud_certificates", "crud_consumers", "crud_keys", "crud_monkey", "crud_nested", "crud_plugins",
+           "crud_routes", "crud_services", "crud_upstreams", "crud_vaults", "dashboards", "declarative", "differential",
+           "differential_answers", "dns", "etag", "file_log", "hostile_upstreams", "lifetimes", "log_level", "model_crud", "notify",
+           "openapi", "paging", "plugin_acl", "plugin_basic_auth", "plugin_bot_detection", "plugin_correlation_id", "plugin_cors",
+           "plugin_hmac_auth", "plugin_ip_restriction", "plugin_jwt", "plugin_opentelemetry", "plugin_rate_limiting",
+           "plugin_request_size_limiting", "plugin_request_transformer", "plugin_response_ratelimiting", "plugin_response_transformer",
+           "plugin_schemas", "plugin_zipkin", "program", "proxy_cache_admin", "redis_farm", "schemas", "secrets", "slowness", "supervisor",
+           "tags", "tls_upstream", "upgrade", "wire_checklist")
 
 
 def pytest_configure(config):
