@@ -22,7 +22,7 @@ IN_TURN = ("access_log", "admin_access", "admin_bodies", "admin_http", "admin_in
            "openapi", "paging", "plugin_acl", "plugin_basic_auth", "plugin_bot_detection", "plugin_correlation_id", "plugin_cors",
            "plugin_hmac_auth", "plugin_ip_restriction", "plugin_jwt", "plugin_opentelemetry", "plugin_rate_limiting",
            "plugin_request_size_limiting", "plugin_request_transformer", "plugin_response_ratelimiting", "plugin_response_transformer",
-           "plugin_schemas", "plugin_zipkin", "program", "proxy_cache_admin", "redis_farm", "schemas", "secrets", "slowness", "supervisor",
+           "plugin_schemas", "plugin_zipkin", "program", "proxy_cache_admin", "redis_farm", "rolling", "schemas", "secrets", "slowness", "supervisor",
            "tags", "tls_upstream", "upgrade", "wire_checklist")
 
 

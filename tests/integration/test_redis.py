@@ -66,6 +66,19 @@ def test_redis_absent_from_the_start(own_cluster, workspace):
     eventually(lambda: channels_up(cluster), 30)
 
 
+def test_a_user_who_may_do_nothing_else_is_enough(own_cluster):
+    """The ACL user of deploy/OPERATIONS.md."""
+    cluster = own_cluster(settings=SETTINGS | {"redis_username": "freshet", "redis_password": "secret"}, start=False)
+    allowed = ("on", ">secret", "resetchannels", "&freshet:*", "-@all", "+subscribe", "+publish", "+ping")
+    cluster.redis.cli("ACL", "SETUSER", "freshet", *allowed)
+    cluster.start()
+    eventually(lambda: channels_up(cluster), 10)
+    cluster.service()
+    change_arrives(cluster, "with-little")
+    time.sleep(4)  # longer than a line is silent before it is asked
+    assert channels_up(cluster) and not cluster.redis.cli("ACL", "LOG").strip()
+
+
 def test_a_wrong_password_is_one_error_and_polling(own_cluster):
     cluster = own_cluster(start=False, settings=SETTINGS)
     cluster.redis.stop()
