@@ -157,6 +157,7 @@ static void on_loop_end(struct loop_end *end)
 
     access_log_free(admin->access_log);
     admin->access_log = NULL;
+    await_end(&admin->await);
 }
 
 bool admin_attach(struct admin *admin, struct err *err)

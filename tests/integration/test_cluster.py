@@ -1,5 +1,7 @@
 """What a client can know of the whole cluster: positions, nodes, events, and when a change is live everywhere (consistency reference, 8)."""
 
+import contextlib
+import http.client
 import json
 import signal
 import subprocess
@@ -130,7 +132,6 @@ def test_many_wait_at_once(cluster, clean):
 
 
 def test_a_client_that_goes_away_while_it_waits_harms_nobody(own_cluster):
-    import http.client
     cluster = own_cluster(settings={"cluster_lease": 60})
     with Paused(cluster.b):
         for _ in range(5):
@@ -141,6 +142,25 @@ def test_a_client_that_goes_away_while_it_waits_harms_nobody(own_cluster):
             link.close()
         assert put(cluster.a, "bob").status == 200
     assert put(cluster.a, "eve", "?wait=cluster").status == 200
+
+
+def test_a_node_can_end_while_somebody_waits_for_the_others(own_cluster):
+    """It has just asked who is behind, and hears it when there is nobody left to ask again."""
+    cluster = own_cluster(settings={"cluster_lease": 60})
+
+    def write():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            put(cluster.a, "ann", "?wait=cluster&wait_timeout=60")
+
+    with Paused(cluster.b):
+        asking = threading.Thread(target=write)
+        asking.start()
+        eventually(lambda: cluster.a.admin("GET", "/consumers/ann").status == 200)
+        lock = cluster.postgres.sql_in_background(cluster.database, "BEGIN; LOCK TABLE cluster_node; SELECT pg_sleep(3)")
+        eventually(lambda: cluster.sql("SELECT count(*) FROM pg_locks WHERE relation = 'cluster_node'::regclass AND NOT granted") > "0", what="a question that waits")
+        assert cluster.a.stop() == 0
+        asking.join()
+        lock.wait()
 
 
 # ---- positions ----
