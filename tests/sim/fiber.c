@@ -18,8 +18,7 @@
 #include "gateway/base/mem.h"
 
 enum {
-    FIBERS = 512,
-    RESERVED = 64, /* of them for threads, which fibers start */
+    FIBERS = 6144,
     STACK_BYTES = 256 * 1024,
     PATIENCE_US = 5000,  /* of virtual time: who has been ready for so long runs before time goes on */
     NAP_US = 50000,      /* a thread that loses its processor may come back late */
@@ -56,6 +55,7 @@ static struct {
     int64_t now_us;
     struct fiber fibers[FIBERS];
     struct body bodies[FIBERS];
+    size_t crowd;      /* with so many alive, only fibers start new ones: those are threads */
     size_t used, live; /* used: no fiber beyond has ever been started */
     struct fiber *current;
     ucontext_t scheduler;
@@ -65,7 +65,7 @@ static struct {
     void (*report_nesting)(void);
 } machine;
 
-void fibers_reset(struct dice *dice, unsigned yields)
+void fibers_reset(struct dice *dice, unsigned yields, size_t crowd)
 {
     for (size_t i = 0; i < machine.used; i++)
         machine.fibers[i].state = FIBER_FREE;
@@ -73,6 +73,7 @@ void fibers_reset(struct dice *dice, unsigned yields)
     memset(machine.stopped, 0, sizeof(machine.stopped));
     machine.dice = dice;
     machine.yields = yields;
+    machine.crowd = crowd;
     machine.now_us = INT64_C(1000000000);
     machine.live = 0;
     machine.current = NULL;
@@ -171,7 +172,7 @@ static struct fiber *find_free(void)
 
 bool fiber_start(int group, void (*run)(void *arg), void *arg)
 {
-    bool is_full = machine.current == NULL && machine.live >= FIBERS - RESERVED;
+    bool is_full = machine.current == NULL && machine.live >= machine.crowd;
     struct fiber *fiber = is_full ? NULL : find_free();
 
     if (fiber == NULL)

@@ -22,11 +22,12 @@
 #include "tests/sim/dice.h"
 
 enum {
-    FIBER_GROUPS = 32 /* a fiber belongs to a node; group -1: to none */
+    FIBER_GROUPS = 1024 /* a fiber belongs to a node; group -1: to none */
 };
 
-/* Forgets every fiber. yields: in 10,000 times that a mutex is touched, how often others may run. */
-void fibers_reset(struct dice *dice, unsigned yields);
+/* Forgets every fiber. yields: in 10,000 times that a mutex is touched, how often others may run.
+ * crowd: with so many alive only fibers start new ones, which are threads. */
+void fibers_reset(struct dice *dice, unsigned yields, size_t crowd);
 /* No more preemption at mutexes. */
 void fibers_set_yields(unsigned yields);
 

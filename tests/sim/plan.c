@@ -45,3 +45,41 @@ void plan_draw(struct plan *plan, struct dice *dice)
         plan->nodes = NODES;
     plan->delay_gate = plan->replicas > 0 && dice_below(dice, 3) == 0;
 }
+
+enum {
+    STATEMENTS,
+    LOADS,
+    PREEMPTION,
+    LATENCY,
+    REPLICAS_AT_ALL
+};
+
+const char *const plan_faults[] = {
+    [STATEMENTS] = "statements", /* of the bus, that fail */
+    [LOADS] = "loads",           /* that fail */
+    [PREEMPTION] = "preemption", [LATENCY] = "latency", [REPLICAS_AT_ALL] = "replicas", NULL,
+};
+
+void plan_spare(struct plan *plan, int number)
+{
+    switch (number) {
+    case STATEMENTS:
+        plan->faults = 0;
+        break;
+    case LOADS:
+        plan->fill_faults = 0;
+        break;
+    case PREEMPTION:
+        plan->yields = 0;
+        break;
+    case LATENCY:
+        plan->latency_us = 0;
+        break;
+    case REPLICAS_AT_ALL:
+        plan->replicas = 0;
+        plan->delay_gate = false;
+        break;
+    default:
+        break;
+    }
+}

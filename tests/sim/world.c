@@ -24,7 +24,10 @@
 
 enum {
     APPEND_TIMEOUT_US = 3000000,
-    REST_STEPS = 400000, /* more than it ever takes to come to rest */
+    REST_STEPS = 400000, /* more than it ever takes to come to rest, with up to NODES nodes */
+    CROWD = 448,         /* of fibers */
+    THREADS = 3,         /* of a node */
+    CHECK_EVERY = 32,    /* steps: all nodes, not only the one that ran */
     IMPORT_COMMITS = 100,
     MOST_TOGETHER = 4
 };
@@ -285,34 +288,65 @@ static void step_start(struct world *world)
 }
 
 static const struct step_kind {
+    const char *name; /* of a fault: --without spares it */
     void (*run)(struct world *world);
     unsigned weight;
-    bool always; /* no run is without it */
-} kinds[STEP_KINDS] = {
+    bool always; /* no run is without it: no fault, or one that ends */
+} kinds[] = {
     /* clang-format off */
-    {step_time,      400, true},
-    {step_request,   500, true},
-    {step_fill,      500, true},
-    {step_commit,     60, true},
-    {step_start,      60, true},
-    {redis_move,     200, false},
-    {redis_forge,    120, false},
-    {step_replay,    150, false},
-    {step_purge,      60, false},
-    {step_cancel,     20, false},
-    {step_stop,       10, false},
-    {step_stall,      10, false},
-    {step_unstall,    40, true},
-    {step_fail_over,   6, false},
-    {step_bury,        6, true},
-    {step_restore,     3, false},
-    {step_prune,      10, false},
-    {step_remove,      2, false},
-    {step_outage,      8, false},
-    {step_import,      1, false},
-    {step_group,      20, false},
+    {"time",     step_time,       400, true},
+    {"request",  step_request,    500, true},
+    {"load",     step_fill,       500, true},
+    {"commit",   step_commit,      60, true},
+    {"start",    step_start,       60, true},
+    {"channel",  redis_move,      200, false},
+    {"forgery",  redis_forge,     120, false},
+    {"replay",   step_replay,     150, false},
+    {"purge",    step_purge,       60, false},
+    {"cancel",   step_cancel,      20, false},
+    {"stop",     step_stop,        10, false},
+    {"stall",    step_stall,       10, false},
+    {"unstall",  step_unstall,     40, true},
+    {"failover", step_fail_over,    6, false},
+    {"bury",     step_bury,         6, true},
+    {"restore",  step_restore,      3, false},
+    {"prune",    step_prune,       10, false},
+    {"removal",  step_remove,       2, false},
+    {"outage",   step_outage,       8, false},
+    {"import",   step_import,       1, false},
+    {"group",    step_group,       20, false},
     /* clang-format on */
 };
+
+const char *world_fault_name(int number)
+{
+    static const int first_of_plan = COUNT(kinds);
+
+    if (number < first_of_plan)
+        return kinds[number].name;
+    return plan_faults[number - first_of_plan];
+}
+
+int world_find_fault(const char *name)
+{
+    for (int i = 0; world_fault_name(i) != NULL; i++) {
+        if (strcmp(world_fault_name(i), name) == 0)
+            return i < (int)COUNT(kinds) && kinds[i].always ? -1 : i;
+    }
+    return -1;
+}
+
+static void spare(struct world *world, uint64_t faults)
+{
+    for (int i = 0; world_fault_name(i) != NULL; i++) {
+        if ((faults >> i & 1) == 0)
+            continue;
+        if (i < (int)COUNT(kinds))
+            world->plan.weights[i] = 0;
+        else
+            plan_spare(&world->plan, i - (int)COUNT(kinds));
+    }
+}
 
 /* ---- the loop ---- */
 
@@ -320,7 +354,7 @@ static void draw_weights(struct world *world)
 {
     static const unsigned quarters[] = {0, 1, 4, 16};
 
-    for (unsigned i = 0; i < STEP_KINDS; i++) {
+    for (unsigned i = 0; i < COUNT(kinds); i++) {
         unsigned times = quarters[below(world, COUNT(quarters))];
 
         if (kinds[i].always && times == 0)
@@ -333,10 +367,10 @@ static void run_something(struct world *world)
 {
     unsigned sum = 0, at;
 
-    for (unsigned i = 0; i < STEP_KINDS; i++)
+    for (unsigned i = 0; i < COUNT(kinds); i++)
         sum += world->plan.weights[i];
     at = below(world, sum);
-    for (unsigned i = 0; i < STEP_KINDS; i++) {
+    for (unsigned i = 0; i < COUNT(kinds); i++) {
         if (at < world->plan.weights[i]) {
             kinds[i].run(world);
             return;
@@ -357,6 +391,13 @@ static void check_all(struct world *world)
     request_sweep_fills(world);
 }
 
+static void note_step(struct world *world, int group)
+{
+    uint64_t now = world->dice.state ^ (uint64_t)fibers_now_us() << 16 ^ (uint64_t)group;
+
+    world->tallies.fingerprint = (world->tallies.fingerprint ^ now) * UINT64_C(0x100000001b3);
+}
+
 static void run_step(struct world *world)
 {
     int group = -2;
@@ -369,7 +410,8 @@ static void run_step(struct world *world)
         oracle_check_node(world->nodes[group]);
     if (group == -2 && !world->calm)
         run_something(world);
-    if (world->step % 32 == 0)
+    note_step(world, group);
+    if (world->step % world->check_every == 0)
         check_all(world);
 }
 
@@ -405,13 +447,18 @@ static bool has_requests(const struct node *node)
     return request != NULL;
 }
 
-static bool has_work(const struct world *world)
+/* Looks first where there was some last time. */
+static bool has_work(struct world *world)
 {
-    bool has = world->fill_count > 0;
+    for (int i = 0; i < world->plan.nodes; i++) {
+        int at = (world->busy + i) % world->plan.nodes;
 
-    for (int i = 0; i < world->plan.nodes && !has; i++)
-        has = world->nodes[i]->cache->flights.count > 0 || has_requests(world->nodes[i]);
-    return has;
+        if (world->nodes[at]->cache->flights.count == 0 && !has_requests(world->nodes[at]))
+            continue;
+        world->busy = at;
+        return true;
+    }
+    return world->fill_count > 0;
 }
 
 /* Has every node polled since then? */
@@ -426,7 +473,7 @@ static bool has_polled_since(const struct world *world, uint64_t step)
 
 static void go_on_calmly(struct world *world, unsigned i)
 {
-    if (i == REST_STEPS)
+    if (i == world->rest_steps)
         report_violation("I11", "without faults it does not come to rest");
     if (world->fill_count > 0)
         request_move_fill(world, world->fills[i % world->fill_count]);
@@ -468,7 +515,7 @@ static void stop_all(struct world *world)
     for (int i = 0; i < world->plan.nodes; i++)
         (void)fiber_start(world->nodes[i]->index, stop, world->nodes[i]);
     for (unsigned i = 0; fibers_count() > 0; i++) {
-        if (i == REST_STEPS)
+        if (i == world->rest_steps)
             report_violation("I11", "nodes do not end");
         (void)fibers_run_one();
         fibers_advance_to_next(100000);
@@ -488,16 +535,29 @@ static void make_digests(struct world *world)
     }
 }
 
-void world_run(uint64_t seed, uint64_t steps, bool traced, struct tallies *tallies)
+static void draw(struct world *world, const struct wish *wish)
 {
-    struct world *world = mem_zalloc(sizeof(*world));
+    struct plan *plan = &world->plan;
 
-    world->seed = seed;
-    world->dice.state = seed * UINT64_C(0xd1342543de82ef95) + 1;
-    report_begin(seed, traced);
-    plan_draw(&world->plan, &world->dice);
+    world->dice.state = wish->seed * UINT64_C(0xd1342543de82ef95) + 1;
+    plan_draw(plan, &world->dice);
     draw_weights(world);
-    fibers_reset(&world->dice, world->plan.yields);
+    if (wish->nodes > 0)
+        plan->nodes = wish->nodes;
+    spare(world, wish->spared);
+    world->check_every = plan->nodes > NODES ? CHECK_EVERY * (unsigned)plan->nodes / NODES : CHECK_EVERY;
+    world->rest_steps = plan->nodes > NODES ? REST_STEPS / NODES * (unsigned)plan->nodes : REST_STEPS;
+}
+
+static void begin(struct world *world, const struct wish *wish)
+{
+    int more = 0; /* nodes than a seed draws */
+
+    report_begin(wish->seed, wish->traced);
+    draw(world, wish);
+    if (world->plan.nodes > NODES)
+        more = world->plan.nodes - NODES;
+    fibers_reset(&world->dice, world->plan.yields, CROWD + THREADS * (size_t)more);
     database_init(&world->database, &world->dice, world->plan.replicas);
     make_digests(world);
     sql_begin(world);
@@ -505,7 +565,14 @@ void world_run(uint64_t seed, uint64_t steps, bool traced, struct tallies *talli
         world->nodes[i] = node_new(world, i);
     for (int i = 0; i < world->plan.nodes; i++)
         step_start(world); /* most are there from the beginning */
-    while (world->step < steps)
+}
+
+void world_run(const struct wish *wish, struct tallies *tallies)
+{
+    struct world *world = mem_zalloc(sizeof(*world));
+
+    begin(world, wish);
+    while (world->step < wish->steps)
         run_step(world);
     come_to_rest(world);
     stop_all(world);

@@ -17,7 +17,8 @@ struct node;
 struct row;
 
 enum {
-    NODES = 20,
+    NODES = 20, /* at most, of what a seed draws */
+    MOST_NODES = 1000,
     STEP_KINDS = 32,
     SECRET_BYTES = 8
 };
@@ -47,6 +48,7 @@ struct plan {
 struct tallies {
     uint64_t steps, requests, hits, absences, misses, answers, refused, failed, resurrected;
     uint64_t commits, polls, batches, renewals, resyncs, hints, forged, failovers, restores;
+    uint64_t fingerprint; /* of everything that happened: who ran, when, and how many dice had been thrown */
 };
 
 /* A load under way. */
@@ -67,19 +69,33 @@ struct fill {
 };
 
 struct world {
-    uint64_t seed, step;
+    uint64_t step;
     struct dice dice;
     struct plan plan;
     struct database database;
     struct redis redis;
     struct digest digests[KEYS]; /* of the keys */
-    struct node *nodes[NODES];
+    struct node *nodes[MOST_NODES];
+    unsigned check_every, rest_steps;
     struct fill **fills;
     size_t fill_count, fill_room;
     bool calm;       /* no more faults: everything has to come to rest */
     bool is_at_rest; /* it has come: every request must be answered */
+    int busy;        /* a node that had work when somebody asked */
     struct tallies tallies;
 };
 
-/* Runs a seed. A violation ends the process. */
-void world_run(uint64_t seed, uint64_t steps, bool traced, struct tallies *tallies);
+/* What a run is asked for. Seed and wish together decide everything that happens. */
+struct wish {
+    uint64_t seed, steps;
+    bool traced;
+    int nodes;       /* 0: as many as the seed draws */
+    uint64_t spared; /* faults that do not happen: bits by world_find_fault() */
+};
+
+/* The number of a fault by its name; -1: there is none. Of a number its name; NULL: there are no more. */
+int world_find_fault(const char *name);
+const char *world_fault_name(int number);
+
+/* A violation ends the process. */
+void world_run(const struct wish *wish, struct tallies *tallies);
