@@ -157,7 +157,7 @@ static void on_loop_end(struct loop_end *end)
 
     access_log_free(admin->access_log);
     admin->access_log = NULL;
-    await_end(&admin->await);
+    admin->has_ended = true;
 }
 
 bool admin_attach(struct admin *admin, struct err *err)
@@ -213,7 +213,7 @@ static void apply_word(struct loop_message *message)
 {
     struct hearing *hearing = CONTAINER_OF(message, struct hearing, super);
 
-    if (loop_is_mine(hearing->admin->options.loop)) /* not what came too late */
+    if (!hearing->admin->has_ended)
         log_level_hear(hearing->admin, str_of(hearing->word));
     free(hearing);
 }
@@ -237,7 +237,7 @@ static void apply_access(struct loop_message *message)
     struct loop *loop = admin->options.loop;
     struct ssl_ctx_st *tls = access_tls(access);
 
-    if (tls != NULL && admin->options.config->admin_listen.count > 0 && loop_is_mine(loop) &&
+    if (tls != NULL && admin->options.config->admin_listen.count > 0 && !admin->has_ended &&
         !access_same_tls(access, admin->access))
         http_front_use_tls(admin->front, loop, ADMIN_SERVER, tls);
     access_unref(admin->access);

@@ -149,7 +149,7 @@ static void on_due(struct timer *timer)
 
 static void look_later(struct await *await)
 {
-    if (list_is_empty(&await->waiting) || await->is_looking || await->has_ended)
+    if (list_is_empty(&await->waiting) || await->is_looking || await->admin->has_ended)
         return;
     if (await->looks++ < QUICK_LOOKS) {
         look(await);
@@ -237,17 +237,12 @@ void await_init(struct await *await, struct admin *admin)
     list_init(&await->waiting);
 }
 
-void await_end(struct await *await)
-{
-    await->has_ended = true;
-    timer_stop(&await->timer);
-}
-
 void await_fini(struct await *await)
 {
     for (struct list *link = list_take_first(&await->waiting); link != NULL;
          link = list_take_first(&await->waiting))
         request_free(CONTAINER_OF(link, struct request, link));
+    timer_stop(&await->timer);
     cJSON_Delete(await->laggards);
 }
 

@@ -46,7 +46,6 @@ struct await {
     int looks; /* since the last one came */
     int64_t pause_ms;
     bool is_looking;
-    bool has_ended; /* the loop: nobody is asked any more, but an answer may still come */
     /* The job's while is_looking. Places are those of the first `count` requests. */
     struct loop_message done;
     struct outbox_receipt receipts[AWAIT_ASKED_MAX];
@@ -57,8 +56,6 @@ struct await {
 };
 
 void await_init(struct await *await, struct admin *admin);
-/* The loop ends; the store does so later. */
-void await_end(struct await *await);
 /* After the store is closed and the loop has ended. */
 void await_fini(struct await *await);
 

@@ -30,6 +30,7 @@ struct admin {
     struct http_front *front;        /* the Admin API's addresses */
     struct http_front *status_front; /* the Status API's: it outlives the other when the node ends */
     bool is_leaving;                 /* /status/ready says so */
+    bool has_ended;                  /* the loop: what still comes is only put away */
     struct access_log *access_log;   /* NULL: not attached */
     struct loop_end end;
     struct admin_server admin_server, status_server;
