@@ -298,13 +298,13 @@ void board_identity(struct board *board, uint8_t salt[16], uint8_t history[16])
     unlock(board);
 }
 
-enum cursor_verdict board_judge(struct board *board, uint64_t position, int64_t tag)
+enum cursor_verdict board_judge(struct board *board, uint64_t position, int64_t tag, bool from_replica)
 {
     enum cursor_verdict verdict;
     bool behind_or_wrong;
 
     lock(board);
-    verdict = cursor_judge(&board->reader.cursor, position, tag, &behind_or_wrong);
+    verdict = cursor_judge(&board->reader.cursor, position, tag, from_replica, &behind_or_wrong);
     if (behind_or_wrong)
         ring(board);
     unlock(board);

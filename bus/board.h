@@ -78,7 +78,7 @@ int64_t board_poll_us(struct board *board);
 
 uint64_t board_applied(const struct board *board);
 void board_identity(struct board *board, uint8_t salt[16], uint8_t history[16]);
-enum cursor_verdict board_judge(struct board *board, uint64_t position, int64_t tag);
+enum cursor_verdict board_judge(struct board *board, uint64_t position, int64_t tag, bool from_replica);
 void board_wake(struct board *board);
 void board_ring(struct board *board);
 /* Somebody claims that the log has grown to `position`. */

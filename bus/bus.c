@@ -220,9 +220,9 @@ void bus_identity(const struct bus *bus, uint8_t salt[16], uint8_t history[16])
     board_identity(bus->board, salt, history);
 }
 
-enum bus_verdict bus_judge(struct bus *bus, uint64_t position, int64_t tag)
+enum bus_verdict bus_judge(struct bus *bus, uint64_t position, int64_t tag, bool from_replica)
 {
-    switch (board_judge(bus->board, position, tag)) {
+    switch (board_judge(bus->board, position, tag, from_replica)) {
     case CURSOR_ACCEPT:
         return BUS_ACCEPT;
     case CURSOR_PASS:

@@ -198,10 +198,11 @@ void bus_identity(const struct bus *bus, uint8_t salt[16], uint8_t history[16]);
 enum bus_verdict {
     BUS_ACCEPT,      /* may be cached */
     BUS_PASS,        /* may be handed out, not cached (pend is full) */
-    BUS_OLD,         /* older than the ring remembers: ask the primary; from the primary: refuse */
+    BUS_OLD,         /* older than is remembered, or of a replica that may be in another history: ask the
+                      * primary; from the primary: refuse */
     BUS_CONTRADICTS, /* another history: refuse */
 };
-enum bus_verdict bus_judge(struct bus *bus, uint64_t position, int64_t tag);
+enum bus_verdict bus_judge(struct bus *bus, uint64_t position, int64_t tag, bool from_replica);
 
 /* Poll now, without the token bucket: this node has just committed. Never blocks. */
 void bus_wake(struct bus *bus);

@@ -67,6 +67,7 @@ void cursor_restart(struct cursor *cursor, uint64_t position, int64_t tag)
     cursor->applied = position;
     cursor->oldest = position;
     cursor->pend_count = 0;
+    cursor->replica_follows = false;
     *ring_slot(cursor, position) = tag;
 }
 
@@ -94,12 +95,17 @@ bool cursor_contradicts_pend(const struct cursor *cursor, uint64_t position, int
     return known != NULL && known->tag != tag;
 }
 
-enum cursor_verdict cursor_judge(struct cursor *cursor, uint64_t position, int64_t tag, bool *ring)
+enum cursor_verdict cursor_judge(struct cursor *cursor, uint64_t position, int64_t tag, bool from_replica,
+                                 bool *ring)
 {
     enum cursor_verdict verdict;
 
     *ring = false;
     if (position > cursor->applied) {
+#ifndef MUTANT_NO_PROOF
+        if (from_replica && !cursor->replica_follows)
+            return CURSOR_OLD;
+#endif
         verdict = judge_ahead(cursor, position, tag);
         *ring = true; /* behind, if the answer is right; in another history, if not */
         return verdict;
@@ -112,6 +118,7 @@ enum cursor_verdict cursor_judge(struct cursor *cursor, uint64_t position, int64
         return CURSOR_CONTRADICTS;
     }
 #endif
+    cursor->replica_follows |= from_replica && position > cursor->base;
     return CURSOR_ACCEPT;
 }
 

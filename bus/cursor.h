@@ -34,6 +34,7 @@ struct cursor {
     int64_t tags[CURSOR_RING];
     struct cursor_mark pend[CURSOR_PEND];
     size_t pend_count;
+    bool replica_follows; /* the replica has shown a commit that was made after base */
 };
 
 /* Everything has been loaded from the state at `position`: forgets ring and pend. Also the way to begin. */
@@ -51,15 +52,21 @@ bool cursor_contradicts_pend(const struct cursor *cursor, uint64_t position, int
 enum cursor_verdict {
     CURSOR_ACCEPT,
     CURSOR_PASS,        /* above applied and pend is full: may be handed out, not cached */
-    CURSOR_OLD,         /* older than the ring */
+    CURSOR_OLD,         /* older than the ring, or of a replica that has not yet shown whom it follows */
     CURSOR_CONTRADICTS, /* a known position with another tag */
 };
 
 /*
  * What a fill saw (consistency reference, 5). Remembers positions above applied. *ring: the node has learned
  * that it is behind or wrong and should poll.
+ *
+ * A replica may stay in a lost history for as long as nobody mends it, and its positions may be ahead of
+ * ours: what it shows above applied counts only once it has shown a commit made after we last loaded
+ * everything, which no other history has. Else each of its answers would be taken, undone by the poll that it
+ * rings for and taken again.
  */
-enum cursor_verdict cursor_judge(struct cursor *cursor, uint64_t position, int64_t tag, bool *ring);
+enum cursor_verdict cursor_judge(struct cursor *cursor, uint64_t position, int64_t tag, bool from_replica,
+                                 bool *ring);
 
 enum cursor_news {
     CURSOR_NEWS,        /* poll */

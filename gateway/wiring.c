@@ -99,7 +99,8 @@ static void load_for_cache(void *arg, struct cache_flight *flight, const struct 
     store_fill(wiring->store, &fill->super);
 }
 
-static enum cache_judgement judge_for_cache(void *arg, uint64_t position, int64_t tag)
+static enum cache_judgement judge_for_cache(void *arg, uint64_t position, int64_t tag,
+                                            enum cache_source source)
 {
     static const enum cache_judgement judgements[] = {[BUS_ACCEPT] = CACHE_ACCEPT,
                                                       [BUS_PASS] = CACHE_PASS,
@@ -107,7 +108,9 @@ static enum cache_judgement judge_for_cache(void *arg, uint64_t position, int64_
                                                       [BUS_CONTRADICTS] = CACHE_CONTRADICTS};
     const struct wiring *wiring = arg;
     struct bus *bus = atomic_load_explicit(&wiring->bus, memory_order_acquire);
-    return bus != NULL ? judgements[bus_judge(bus, position, tag)] : CACHE_PASS;
+    if (bus == NULL)
+        return CACHE_PASS;
+    return judgements[bus_judge(bus, position, tag, source == CACHE_FROM_REPLICA)];
 }
 
 static void suspect_hinted_keys(void *arg, uint64_t position, const uint8_t (*keys)[16], size_t key_count)

@@ -75,7 +75,7 @@ struct cache_options {
     void (*load)(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
                  enum cache_source source);
     /* Is this position part of our history? Any thread; takes no lock of the cache. */
-    enum cache_judgement (*judge)(void *arg, uint64_t position, int64_t tag);
+    enum cache_judgement (*judge)(void *arg, uint64_t position, int64_t tag, enum cache_source source);
     void (*release)(void *object); /* frees what cache_answer.object pointed to, if that names no other */
     void *arg;
 };

@@ -345,7 +345,7 @@ static bool judge(struct cache *cache, const struct cache_flight *flight, const 
 #ifdef MUTANT_POS_ONLY_FILL
     return true;
 #endif
-    switch (cache->options.judge(cache->options.arg, answer->position, answer->tag)) {
+    switch (cache->options.judge(cache->options.arg, answer->position, answer->tag, flight->source)) {
     case CACHE_ACCEPT:
         return true;
     case CACHE_PASS:

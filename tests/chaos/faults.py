@@ -47,6 +47,7 @@ def end_sessions(world, _):
 
 
 def fail_over(world, _):
+    world.farm.catch_up()
     with storm(world, "failover"):
         world.farm.primary.stop("fast")  # which waits until the standbys have everything
         old = world.farm.promote()
@@ -56,6 +57,7 @@ def fail_over(world, _):
 
 def fail_over_with_loss(world, dice):
     began = time.time()
+    world.farm.catch_up()
     world.links.spoil("ship-second", "blackhole")
     time.sleep(dice.uniform(0.5, 2))
     with storm(world, "failover with loss"):
@@ -71,6 +73,7 @@ def fail_over_with_loss(world, dice):
 def split_brain(world, dice):
     """Some nodes go on with the old primary, and their writes are lost."""
     began = time.time()
+    world.farm.catch_up()
     world.links.spoil("ship-second", "blackhole")
     names = dice.sample(sorted(world.nodes), 3)
     time.sleep(dice.uniform(0, 0.5))

@@ -71,7 +71,7 @@ def forged(message, dice):
     for _ in range(dice.randint(1, 3)):
         what = dice.randrange(6)
         if what == 0:
-            fields[6] = max(1, fields[6] + dice.choice([-100, -1, 1, 5, 1000, 10**6, 2**62]))   # last position
+            fields[6] = fields[6] + dice.choice([-100, -1, 1, 5, 1000, 10**6, 2**62]) & 2**64 - 1     # last position
         elif what == 1:
             fields[5] = dice.randrange(2**63)                                                  # first position
         elif what == 2:

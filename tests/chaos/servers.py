@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from support import Postgres, as_postgres
+from support import Postgres, as_postgres, eventually
 
 LATE_S = 2
 DISK = "256m"   # each server has one of its own, in memory, which can be filled
@@ -103,6 +103,12 @@ class Farm:
             if name.startswith((".s.PGSQL", "postmaster.pid")):
                 os.unlink(os.path.join(self.primary.directory, name))
         self.primary.run()
+
+    def catch_up(self):
+        """`second` has received all that the primary has now."""
+        position = self.primary.sql("SELECT pg_current_wal_lsn()", "postgres")
+        eventually(lambda: self.second.sql(f"SELECT pg_last_wal_receive_lsn() >= '{position}'", "postgres", check=False) == "t", 20,
+                   what="the standby having caught up")
 
     def promote(self):
         """`second` is the primary from now on; the old one is not touched and still answers who reaches it."""

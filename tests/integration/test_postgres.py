@@ -172,6 +172,31 @@ def test_a_lagging_replica_never_brings_old_values_back(own_cluster, gate):
         standby.stop("immediate")
 
 
+def test_a_replica_that_stays_in_a_lost_past_is_not_believed(own_cluster):
+    """Its positions are ahead of those that the primary gives out anew, and it still has what was deleted since."""
+    cluster = own_cluster(start=False)
+    standby = cluster.postgres.standby(cluster.directory + "/standby")
+    standby.run()
+    try:
+        cluster.settings |= {"pg_ro_host": "127.0.0.1", "pg_ro_port": standby.port, "db_cache_ttl": 0.1}
+        cluster.start()
+        protect(cluster)
+        for number in range(10):
+            cluster.route(f"r-{number}")
+        eventually(lambda: standby.sql("SELECT max(pos) FROM cluster_log", cluster.database) == str(cluster.a.applied()), 10)
+        standby.sql("SELECT pg_promote()", "postgres")
+        cluster.sql("TRUNCATE cluster_log")
+        cluster.a.admin("DELETE", "/consumers/c/key-auth/k1")
+        eventually(lambda: cluster.b.applied() < 5, 5, what="b having started over")
+        resyncs = cluster.b.admin("GET", "/status").json["freshet"]["resyncs"]
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            assert get(cluster.b, "k1") == 401
+        assert cluster.b.admin("GET", "/status").json["freshet"]["resyncs"] == resyncs
+    finally:
+        standby.stop("immediate")
+
+
 def test_a_replica_that_is_down_costs_nothing(own_cluster):
     cluster = own_cluster(start=False)
     cluster.settings |= {"pg_ro_host": "127.0.0.1", "pg_ro_port": 1}

@@ -86,7 +86,7 @@ void request_load(void *arg, struct cache_flight *flight, const struct cache_ask
                fill->key, fill->from_replica ? "a replica" : "the primary");
 }
 
-enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag)
+enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag, enum cache_source source)
 {
     static const enum cache_judgement judgements[] = {[CURSOR_ACCEPT] = CACHE_ACCEPT,
                                                       [CURSOR_PASS] = CACHE_PASS,
@@ -97,7 +97,7 @@ enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag)
     enum cursor_verdict verdict;
 
     check_unlocked("judge");
-    verdict = board_judge(&node->board, position, tag);
+    verdict = board_judge(&node->board, position, tag, source == CACHE_FROM_REPLICA);
     if (fill != NULL)
         fill->row->judged_step = node->world->step;
     return judgements[verdict];

@@ -18,7 +18,7 @@ struct world;
 /* cache_options */
 void request_load(void *arg, struct cache_flight *flight, const struct cache_ask *ask,
                   enum cache_source source);
-enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag);
+enum cache_judgement request_judge(void *arg, uint64_t position, int64_t tag, enum cache_source source);
 void request_release(void *object);
 
 /* Who waits past its time may be told something old that stands in. */

@@ -73,11 +73,12 @@ static void on_load(void *arg, struct cache_flight *flight, const struct cache_a
     pthread_mutex_unlock(&world->lock);
 }
 
-static enum cache_judgement accept_all(void *arg, uint64_t position, int64_t tag)
+static enum cache_judgement accept_all(void *arg, uint64_t position, int64_t tag, enum cache_source source)
 {
     (void)arg;
     (void)position;
     (void)tag;
+    (void)source;
     return CACHE_ACCEPT;
 }
 

@@ -129,8 +129,8 @@ static void rewritten_history_starts_over(void **state)
     (void)ask_sql(f->session, "UPDATE cluster_log SET tag = tag + 1 WHERE pos = 2");
     assert_true(HOLDS_WITHIN(SOON_MS, node_was_restarted_for(node, "history")));
     assert_int_equal(node_stats(node).resyncs_history, 1);
-    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag), BUS_CONTRADICTS);
-    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag + 1), BUS_ACCEPT);
+    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag, false), BUS_CONTRADICTS);
+    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag + 1, false), BUS_ACCEPT);
     node_stop(node);
 }
 
@@ -148,8 +148,9 @@ static void a_shorter_history_starts_over(void **state)
     assert_true(HOLDS_WITHIN(SOON_MS, node_was_restarted_for(node, "history")));
     assert_int_equal(bus_applied(node->bus), 2);
     receipt = write_change(f->session, 1, 0);
-    assert_true(HOLDS_WITHIN(SOON_MS, bus_judge(node->bus, receipt.position, receipt.tag) == BUS_ACCEPT &&
-                                          bus_applied(node->bus) == 3));
+    assert_true(
+        HOLDS_WITHIN(SOON_MS, bus_judge(node->bus, receipt.position, receipt.tag, false) == BUS_ACCEPT &&
+                                  bus_applied(node->bus) == 3));
     node_stop(node);
 }
 
@@ -219,7 +220,7 @@ static void a_fill_from_another_history_starts_over(void **state)
     struct fixture *f = need(state);
     struct node *node = node_start(&f->servers, 1);
 
-    assert_int_equal(bus_judge(node->bus, 7, 12345), BUS_ACCEPT);
+    assert_int_equal(bus_judge(node->bus, 7, 12345, false), BUS_ACCEPT);
     assert_true(HOLDS_WITHIN(SOON_MS, node_was_restarted_for(node, "history")));
     node_stop(node);
 }
@@ -233,7 +234,7 @@ static void a_fill_that_knows_more_rings(void **state)
     node->options.live.poll_ms = 4000;
     node_open(node);
     receipt = write_change(f->session, 1, 0);
-    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag), BUS_ACCEPT);
+    assert_int_equal(bus_judge(node->bus, receipt.position, receipt.tag, false), BUS_ACCEPT);
     assert_true(bus_wait(node->bus, receipt.position, 1000));
     assert_int_equal(node->restarts, 1);
     node_stop(node);

@@ -11,6 +11,11 @@
 
 #include "bus/reader.h"
 
+/* Where a fill was read. */
+enum {
+    PRIMARY
+};
+
 enum {
     START = 10
 };
@@ -296,7 +301,8 @@ static void a_position_shown_by_a_fill_must_be_in_the_answer(void **state)
     struct fixture *f = *state;
     bool ring;
 
-    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, tag_of(START + 1), &ring), CURSOR_ACCEPT);
+    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, tag_of(START + 1), PRIMARY, &ring),
+                     CURSOR_ACCEPT);
     begin(f);
     assert_int_equal(judge(f), READER_RESYNC); /* the head is still START: the fill saw another history */
     assert_string_equal(f->reason, "history");
@@ -310,7 +316,8 @@ static void a_fill_after_the_poll_was_sent_may_know_more(void **state)
     struct fixture *f = *state;
     bool ring;
 
-    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, tag_of(START + 1), &ring), CURSOR_ACCEPT);
+    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, tag_of(START + 1), PRIMARY, &ring),
+                     CURSOR_ACCEPT);
     assert_int_equal(judge(f), READER_IDLE);
 }
 
@@ -319,7 +326,7 @@ static void another_tag_than_a_fill_showed_starts_over(void **state)
     struct fixture *f = *state;
     bool ring;
 
-    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, 5, &ring), CURSOR_ACCEPT);
+    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, 5, PRIMARY, &ring), CURSOR_ACCEPT);
     begin(f);
     commit(f, 1);
     assert_int_equal(judge(f), READER_RESYNC);
@@ -337,7 +344,7 @@ static void a_contradicting_fill_during_the_poll_keeps_the_position_back(void **
     commit(f, 1);
     assert_int_equal(judge(f), READER_NEWS);
     assert_int_equal(check(f), READER_NEWS);
-    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, 5, &ring), CURSOR_ACCEPT);
+    assert_int_equal(cursor_judge(&f->reader.cursor, START + 1, 5, PRIMARY, &ring), CURSOR_ACCEPT);
     assert_false(reader_finish(&f->reader, &f->head, f->events, f->count));
     assert_int_equal(f->reader.cursor.applied, START);
 }

@@ -64,11 +64,13 @@ static inline void rig_load(void *arg, struct cache_flight *flight, const struct
     rig->loads[rig->load_count++].source = source;
 }
 
-static inline enum cache_judgement rig_judge(void *arg, uint64_t position, int64_t tag)
+static inline enum cache_judgement rig_judge(void *arg, uint64_t position, int64_t tag,
+                                             enum cache_source source)
 {
     struct rig *rig = arg;
     (void)position;
     (void)tag;
+    (void)source;
     if (rig->while_judging != NULL)
         rig->while_judging(rig);
     return rig->judgement;

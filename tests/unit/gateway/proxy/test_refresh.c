@@ -58,11 +58,12 @@ static void note_restart(void *arg)
     node->restarts++;
 }
 
-static enum cache_judgement accept_any(void *arg, uint64_t position, int64_t tag)
+static enum cache_judgement accept_any(void *arg, uint64_t position, int64_t tag, enum cache_source source)
 {
     (void)arg;
     (void)position;
     (void)tag;
+    (void)source;
     return CACHE_ACCEPT;
 }
 
