@@ -117,24 +117,45 @@ static void take_orders(struct delivery *delivery)
         hurry(delivery);
 }
 
-/* One line a second, whoever it is about. Returns when the next may come; INT64_MAX: there is nothing to
- * tell. */
-static int64_t tell(struct delivery *delivery, struct delivery_queue *queue, int64_t now_us)
-{
-    int64_t next_us = delivery->told_us + TELL_US;
-
-    if (!queue_has_losses(queue))
-        return INT64_MAX;
-    if (now_us < next_us)
-        return next_us;
-    queue_tell(queue);
-    delivery->told_us = now_us;
-    return INT64_MAX;
-}
-
 static int64_t sooner(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/*
+ * One line a second, about whoever has been silent longest: who loses all the time keeps nobody else from
+ * telling, and from leaving. Returns when the next may come; INT64_MAX: there is nothing more to tell.
+ */
+static int64_t tell(struct delivery *delivery, int64_t now_us)
+{
+    struct delivery_queue *longest = NULL;
+    size_t untold = 0;
+
+    for (struct delivery_queue *queue = delivery->active; queue != NULL; queue = queue->next) {
+        if (!queue_has_losses(queue))
+            continue;
+        untold++;
+        if (longest == NULL || queue->told_us < longest->told_us)
+            longest = queue;
+    }
+    if (longest != NULL && now_us >= delivery->told_us + TELL_US) {
+        queue_tell(longest);
+        longest->told_us = delivery->told_us = now_us;
+        untold--;
+    }
+    return untold > 0 ? delivery->told_us + TELL_US : INT64_MAX;
+}
+
+static void let_leave(struct delivery *delivery)
+{
+    for (struct delivery_queue **link = &delivery->active; *link != NULL;) {
+        struct delivery_queue *queue = *link;
+        struct delivery_queue *next = queue->next;
+        if (queue_leave(queue)) /* `next` of it may be somebody else's already */
+            *link = next;
+        else
+            link = &queue->next;
+    }
 }
 
 int64_t delivery_turn(struct delivery *delivery, int64_t now_us)
@@ -142,18 +163,10 @@ int64_t delivery_turn(struct delivery *delivery, int64_t now_us)
     int64_t due_us = INT64_MAX;
 
     take_orders(delivery);
-    for (struct delivery_queue **link = &delivery->active; *link != NULL;) {
-        struct delivery_queue *queue = *link;
-        struct delivery_queue *next = queue->next;
-        int64_t queue_due_us = queue_turn(queue, now_us);
-        int64_t tell_us = tell(delivery, queue, now_us);
-        if (queue_leave(queue)) { /* `next` of it may be somebody else's already */
-            *link = next;
-        } else {
-            due_us = sooner(due_us, sooner(queue_due_us, tell_us));
-            link = &queue->next;
-        }
-    }
+    for (struct delivery_queue *queue = delivery->active; queue != NULL; queue = queue->next)
+        due_us = sooner(due_us, queue_turn(queue, now_us));
+    due_us = sooner(due_us, tell(delivery, now_us));
+    let_leave(delivery);
     return due_us;
 }
 

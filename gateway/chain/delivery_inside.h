@@ -83,6 +83,7 @@ struct delivery_queue {
     int64_t failure_told_us;
     char why[DELIVERY_WHY_MAX]; /* of the last failure */
     struct losses told;
+    int64_t told_us; /* when they were */
 };
 
 /* delivery.c */

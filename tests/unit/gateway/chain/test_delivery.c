@@ -417,6 +417,28 @@ static void one_line_a_second_tells_of_losses(void **state)
     delivery_free(delivery);
 }
 
+static void who_loses_all_the_time_keeps_nobody_from_telling(void **state)
+{
+    struct delivery *delivery = delivery_new();
+    struct delivery_queue *queues[2];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(queues); i++) {
+        queues[i] =
+            queue_of(sink_new(), "{\"max_entries\":1,\"max_coalescing_delay\":100,\"max_batch_size\":9}", 1);
+        add(queues[i], delivery, "ab"); /* one of them is too many */
+    }
+    for (int second = 0; second < 3; second++) {
+        (void)delivery_turn(delivery, START + second * SECOND);
+        add(queues[0], delivery, "c"); /* which is looked at first */
+    }
+    assert_true(queues[0]->told.full >= 2);
+    assert_int_equal(queues[1]->told.full, 1);
+    for (size_t i = 0; i < COUNT(queues); i++)
+        delivery_queue_let_go(queues[i]);
+    delivery_free(delivery);
+}
+
 /* A queue that has something to tell stays the thread's, which sleeps until it may be told. */
 static void an_entry_is_seen_whatever_the_thread_sleeps_for(void **state)
 {
@@ -596,6 +618,7 @@ int main(void)
         cmocka_unit_test(who_is_let_go_finishes),
         cmocka_unit_test(who_was_never_used_just_goes),
         cmocka_unit_test(one_line_a_second_tells_of_losses),
+        cmocka_unit_test(who_loses_all_the_time_keeps_nobody_from_telling),
         cmocka_unit_test(an_entry_is_seen_whatever_the_thread_sleeps_for),
         cmocka_unit_test(what_is_left_at_the_end_is_lost),
         cmocka_unit_test(the_end_waits_for_nobody_in_vain),
