@@ -286,8 +286,10 @@ static void entries_can_be_cut_alone_or_as_one(void **state)
 static struct delivery_queue *log_queue(void)
 {
     const struct delivery_datagram_options options = {.timeout_ms = 1500};
+    struct delivery_rules roomy = quick;
 
-    return queue_over(delivery_datagram_new(&options), &quick);
+    roomy.max_entries = 10000;
+    return queue_over(delivery_datagram_new(&options), &roomy);
 }
 
 static void a_log_daemon_that_is_away_is_waited_for(void **state)
@@ -310,22 +312,35 @@ static void a_log_daemon_that_is_away_is_waited_for(void **state)
     (void)close(sink);
 }
 
+/* More than a socket of this kind holds. systemd makes it 512 where it boots, which is 10 elsewhere. */
+static int too_many_datagrams(void)
+{
+    FILE *file = fopen("/proc/sys/net/unix/max_dgram_qlen", "re");
+    int most = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &most), 1);
+    (void)fclose(file);
+    return most + 50;
+}
+
 static void a_log_daemon_that_is_slow_loses_nothing(void **state)
 {
+    int count = too_many_datagrams();
     int sink = bound_locally();
     struct delivery_queue *queue = log_queue();
     int64_t failures = metrics_read(METRIC_DELIVERY_FAILURES);
     char text[16];
     (void)state;
 
-    for (int i = 0; i < 60; i++) { /* more than a socket of this kind holds (net.unix.max_dgram_qlen) */
+    for (int i = 0; i < count; i++) {
         (void)snprintf(text, sizeof(text), "%d", i);
         add(queue, text);
     }
     (void)poll(NULL, 0, 200);
     assert_int_equal(metrics_read(METRIC_DELIVERY_FAILURES), failures); /* its time is not over */
     expect_failure(failures);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < count; i++) {
         (void)snprintf(text, sizeof(text), "%d", i);
         expect(sink, text);
     }
