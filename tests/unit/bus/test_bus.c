@@ -100,6 +100,29 @@ static void waiting_for_what_does_not_come_ends_in_time(void **state)
     node_stop(node);
 }
 
+/* One has a transaction number, the other a snapshot: neither holds back what is final (consistency
+ * reference, 3.1). */
+static void open_transactions_of_others_delay_nothing(void **state)
+{
+    struct fixture *f = need(state);
+    const struct pg_options options = servers_pg_options(&f->servers);
+    struct pg_session *others[2] = {pg_session_new(&options), pg_session_new(&options)};
+    struct node *node = node_start(&f->servers, 1);
+
+    (void)ask_sql(others[0], "BEGIN");
+    (void)ask_sql(others[0], "SELECT pg_current_xact_id()");
+    (void)ask_sql(others[1], "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    (void)ask_sql(others[1], "SELECT count(*) FROM cluster_log");
+    for (int i = 0; i < 3; i++) {
+        struct outbox_receipt receipt = write_change(f->session, 1, 0);
+
+        assert_true(bus_wait(node->bus, receipt.position, NODE_POLL_MS + 200));
+    }
+    node_stop(node);
+    pg_session_free(others[0]);
+    pg_session_free(others[1]);
+}
+
 static void a_refused_batch_comes_again(void **state)
 {
     struct fixture *f = need(state);
@@ -501,6 +524,7 @@ int main(void)
         cmocka_unit_test(two_nodes_are_given_every_change_in_order),
         cmocka_unit_test(a_change_is_applied_within_the_poll_frequency),
         cmocka_unit_test(waiting_for_what_does_not_come_ends_in_time),
+        cmocka_unit_test(open_transactions_of_others_delay_nothing),
         cmocka_unit_test(a_refused_batch_comes_again),
         cmocka_unit_test(rewritten_history_starts_over),
         cmocka_unit_test(a_shorter_history_starts_over),
