@@ -233,6 +233,7 @@ static struct bus_stats sum_stats(const struct fleet *fleet)
         sum.poll_us += one.poll_us;
         sum.hints_received += one.hints_received;
         sum.hints_missed += one.hints_missed;
+        sum.channel_reconnects += one.channel_reconnects;
         sum.node_count = one.node_count;
     }
     return sum;
@@ -372,6 +373,7 @@ static bool measure(struct fleet *fleet)
     tell("poll_failures", (double)end.poll_failures);
     tell("resyncs_beyond_start", (double)end.resyncs - fleet->nodes);
     tell("hints_missed", (double)end.hints_missed);
+    tell("reconnects", (double)end.channel_reconnects);
     begin("close");
     return true;
 }
