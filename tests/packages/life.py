@@ -48,7 +48,9 @@ class Node:
     def is_ready(self):
         from support import ask  # pylint: disable=import-outside-toplevel
 
-        return ask(self.status, "GET", "/status/ready", timeout=5).status == 200
+        with contextlib.suppress(OSError):
+            return ask(self.status, "GET", "/status/ready", timeout=5).status == 200
+        return False
 
     def told(self):
         """Why it has failed."""
