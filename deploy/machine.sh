@@ -5,7 +5,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD_PACKAGES="build-essential cmake ninja-build ccache pkg-config libh2o-evloop-dev libpq-dev libhiredis-dev libcjson-dev
   libpcre2-dev libc-ares-dev libcurl4-openssl-dev libssl-dev uuid-dev libyaml-dev libxxhash-dev zlib1g-dev"
 SERVER_PACKAGES="postgresql redis-server curl python3"
-TEST_PACKAGES="libcmocka-dev python3-yaml python3-cryptography python3-pytest python3-pytest-xdist python3-jsonschema python3-fastjsonschema clang libclang-rt-dev clang-format clang-tidy cppcheck nginx-light haproxy wrk openssl strace spin jq mmdebstrap faketime"
+TEST_PACKAGES="libcmocka-dev python3-yaml python3-cryptography python3-pytest python3-pytest-xdist python3-jsonschema python3-fastjsonschema clang libclang-rt-dev clang-format clang-tidy cppcheck nginx-light haproxy wrk openssl strace spin jq mmdebstrap faketime pgbouncer"
 PACKAGE_PACKAGES="dpkg-dev lintian man-db zsh fish mmdebstrap"
 
 STEP="starting"
