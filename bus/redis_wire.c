@@ -16,7 +16,7 @@
 #include "bus/machine.h"
 
 enum {
-    MAX_UNREAD_BYTES = 65536,
+    MAX_REPLY_BYTES = 65536, /* the reader keeps what it has read of one, however long that is to be */
     MAX_UNSENT_BYTES = 1 << 20,
     READ_BYTES = 16384,
 };
@@ -121,7 +121,8 @@ bool wire_receive(struct wire *wire, struct bus_err *err)
         if (got == 0)
             return true;
         wire->heard_us = machine_now_us();
-        if (wire->reader->len - wire->reader->pos + (size_t)got > MAX_UNREAD_BYTES)
+        wire->since_reply += (size_t)got;
+        if (wire->since_reply > MAX_REPLY_BYTES)
             return bus_err_set(err, BUS_ERR_INVALID, "Redis sends more than was asked for");
         if (redisReaderFeed(wire->reader, bytes, (size_t)got) != REDIS_OK)
             return bus_err_set(err, BUS_ERR_INVALID, "Redis: %s", wire->reader->errstr);
@@ -139,6 +140,8 @@ bool wire_next_reply(struct wire *wire, redisReply **reply, struct bus_err *err)
     if (redisReaderGetReply(wire->reader, &parsed) != REDIS_OK)
         return bus_err_set(err, BUS_ERR_INVALID, "Redis: %s", wire->reader->errstr);
     *reply = parsed;
+    if (*reply != NULL)
+        wire->since_reply = wire->reader->len - wire->reader->pos;
     if (*reply == NULL || (*reply)->type != REDIS_REPLY_ERROR)
         return true;
     (void)bus_err_set(err, BUS_ERR_INVALID, "Redis: %s", (*reply)->str);

@@ -23,6 +23,7 @@ struct wire {
     redisContext *context; /* owns the socket; its own input and output are not used */
     SSL *tls;              /* NULL: plain */
     redisReader *reader;
+    size_t since_reply; /* bytes that have come since the last whole reply: those of the next, so far */
     char *unsent;
     size_t unsent_length, unsent_room;
     unsigned unanswered; /* commands whose reply has not come */

@@ -1,6 +1,7 @@
 /* Redis over TCP and TLS: the certificate is checked if that is wanted, and by name. */
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -251,6 +252,46 @@ static void nobody_at_the_port_is_an_error_at_once(void **state)
     assert_true(machine_now_us() - started_us < 1000000);
 }
 
+/* Answers whatever it is asked by a list that does not end, a little at a time. */
+static void *babble(void *arg)
+{
+    int fd = accept(*(const int *)arg, NULL, NULL);
+    bool is_heard = send(fd, "*1000000\r\n", 10, MSG_NOSIGNAL) == 10;
+    char more[2048];
+
+    for (size_t i = 0; i < sizeof(more); i++)
+        more[i] = ":1\r\n"[i % 4];
+    while (is_heard) {
+        is_heard = send(fd, more, sizeof(more), MSG_NOSIGNAL) == sizeof(more);
+        (void)poll(NULL, 0, 2);
+    }
+    (void)close(fd);
+    return NULL;
+}
+
+static void an_answer_that_does_not_end_is_none(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t server;
+    struct bus_err err;
+
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(pthread_create(&server, NULL, babble, &listener), 0);
+    const struct bus_redis redis = {.host = "127.0.0.1",
+                                    .port = ntohs(address.sin_port),
+                                    .username = "ann",
+                                    .password = "x",
+                                    .timeout_ms = 3000};
+    assert_null(try_to_open(*state, &redis, &err));
+    assert_int_equal(err.code, BUS_ERR_INVALID);
+    (void)pthread_join(server, NULL);
+    (void)close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_unknown_issuer_is_refused_if_verification_is_on),
         cmocka_unit_test(plain_text_to_a_tls_port_fails_in_time),
         cmocka_unit_test(nobody_at_the_port_is_an_error_at_once),
+        cmocka_unit_test(an_answer_that_does_not_end_is_none),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
