@@ -121,7 +121,7 @@ def test_the_watchdog_is_fed_unless_the_worker_hangs(start):
     node, observer = start(watchdog_us=2_000_000, worker_hang_timeout=8)
     assert "READY" in observer.next()
     signs = observer.signs(6)
-    assert 5 <= len(signs) <= 7, signs
+    assert 4 <= len(signs) <= 7, signs  # each is up to a quarter late
     assert max(later - sooner for sooner, later in zip(signs, signs[1:])) < 2
     old = node.worker_pid
     os.kill(old, signal.SIGSTOP)
@@ -129,4 +129,4 @@ def test_the_watchdog_is_fed_unless_the_worker_hangs(start):
     signs = observer.signs(6.5)  # it is aborted eight seconds after its last beat, which may be one second old
     assert signs and max(signs) - stopped < 5.5, [sign - stopped for sign in signs]
     eventually(lambda: node.worker_pid not in (0, old), 30)
-    assert len(observer.signs(5)) >= 4
+    assert len(observer.signs(5)) >= 3

@@ -189,7 +189,7 @@ def live(folder, first, second, say, skip):
         drop_in = machine.path("/etc/systemd/system/freshet.service.d")
         os.makedirs(drop_in)
         with open(os.path.join(drop_in, "watchdog.conf"), "w", encoding="utf-8") as file:
-            file.write("[Service]\nWatchdogSec=5\n")
+            file.write("[Service]\nWatchdogSec=10\n")
         if not machine.boot():
             skip("its life under systemd", "no systemd can be booted here")
             return
