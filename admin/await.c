@@ -202,8 +202,11 @@ static void on_answer(struct loop_message *message)
             answer_lost(request);
         else if (await->arrivals[place] == STORE_ON_ITS_WAY && is_late)
             answer_late(request, await->laggards);
-        else if (await->arrivals[place] == STORE_ON_ITS_WAY)
+        else if (await->arrivals[place] == STORE_ON_ITS_WAY) {
+            list_remove(link); /* behind those that this look had no room for */
+            list_add_last(&await->waiting, link);
             continue;
+        }
         finish(request);
     }
     cJSON_Delete(await->laggards);

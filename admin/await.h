@@ -36,12 +36,12 @@ enum await_whom {
 };
 
 enum {
-    AWAIT_ASKED_MAX = 256 /* of a look; the others have to wait for the next one */
+    AWAIT_ASKED_MAX = 256 /* of a look; the others are first in the next one */
 };
 
 struct await {
     struct admin *admin;
-    struct list waiting; /* requests, the one that came first first */
+    struct list waiting; /* requests, those that are to be looked after next first */
     struct timer timer;
     int looks; /* since the last one came */
     int64_t pause_ms;

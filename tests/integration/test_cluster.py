@@ -131,6 +131,24 @@ def test_many_wait_at_once(cluster, clean):
     assert [answer.status for answer in answers] == [200] * 40
 
 
+def test_more_wait_than_one_look_has_room_for(own_cluster):
+    cluster = own_cluster(settings={"cluster_lease": 60})
+    answers = []
+
+    def write(i):
+        answers.append(put(cluster.a, f"c{i}", "?wait=cluster&wait_timeout=2"))
+
+    with Paused(cluster.b):
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(400)]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - began < 20
+    assert {(answer.status, answer.headers["Freshet-Laggards"]) for answer in answers} == {(202, "1: b")} and len(answers) == 400
+
+
 def test_a_client_that_goes_away_while_it_waits_harms_nobody(own_cluster):
     cluster = own_cluster(settings={"cluster_lease": 60})
     with Paused(cluster.b):
