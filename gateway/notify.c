@@ -102,7 +102,7 @@ static void PRINTF_LIKE(2, 3) say(const struct notify *notify, const char *forma
 }
 
 /* One line: what follows a line's end would be an assignment of its own. */
-static void write_status(char status[STATUS_BYTES], const char *format, va_list args)
+static void PRINTF_LIKE(2, 0) write_status(char status[STATUS_BYTES], const char *format, va_list args)
 {
     (void)vsnprintf(status, STATUS_BYTES, format, args);
     for (char *at = strchr(status, '\n'); at != NULL; at = strchr(at, '\n'))
