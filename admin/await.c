@@ -14,8 +14,8 @@
 enum {
     DEFAULT_TIMEOUT_S = 10,
     LONGEST_TIMEOUT_S = 300,
-    QUICK_LOOKS = 8, /* one right after the other */
-    FIRST_PAUSE_MS = 20,
+    QUICK_LOOKS = 4,    /* one right after the other */
+    FIRST_PAUSE_MS = 1, /* twice as long each time, so that nobody waits twice as long as he must */
     LAST_PAUSE_MS = 250,
     NAMES_SHOWN = 20, /* of laggards, in the header */
 };
