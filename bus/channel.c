@@ -438,8 +438,7 @@ static void note_loss(struct channel *channel, const struct line_kind *kind, con
 
     count(channel, &channel->stats.channel_errors);
     if (!channel->lost)
-        say(channel, BUS_LOG_WARN, "bus: no channel, polling only; kind=%s reason=\"%s\"", kind->name,
-            err->text);
+        say(channel, BUS_LOG_WARN, "no channel, polling only; kind=%s reason=\"%s\"", kind->name, err->text);
     channel->lost = true;
     rest(channel, (int)wait_ms);
 }
@@ -471,7 +470,7 @@ static void live_with_line(struct channel *channel, const struct line_kind *kind
     opened_us = machine_now_us();
     set_up(channel, true);
     count(channel, &channel->stats.channel_reconnects);
-    say(channel, BUS_LOG_NOTICE, "bus: channel is up; kind=%s name=%s", kind->name, name);
+    say(channel, BUS_LOG_NOTICE, "channel is up; kind=%s name=%s", kind->name, name);
     channel->lost = false;
     echo_init(&channel->echo, opened_us, machine_uniform());
     channel->options.on_ring(channel->options.arg);

@@ -113,7 +113,7 @@ static void note_beat(struct follow *follow, int64_t sent_us)
 {
     follow->beaten_us = sent_us; /* counted from before it was sent (consistency reference, 8) */
     if (follow->beat_refused)
-        say(follow, BUS_LOG_NOTICE, "bus: heartbeats are accepted again");
+        say(follow, BUS_LOG_NOTICE, "heartbeats are accepted again");
     follow->beat_refused = false;
     board_count(follow->board, &follow->board->stats.heartbeats, 1);
 }
@@ -122,7 +122,7 @@ static void note_refused_beat(struct follow *follow, const struct bus_err *err)
 {
     follow->beaten_us = machine_now_us();
     if (!follow->beat_refused)
-        say(follow, BUS_LOG_WARN, "bus: heartbeat refused, writers do not wait for this node; reason=\"%s\"",
+        say(follow, BUS_LOG_WARN, "heartbeat refused, writers do not wait for this node; reason=\"%s\"",
             err->text);
     follow->beat_refused = true;
 }
@@ -193,7 +193,7 @@ static bool resync(struct follow *follow, const char *reason, struct bus_err *er
     if (follow->on_restart != NULL)
         follow->on_restart(follow->arg, head.history);
     say(follow, strcmp(reason, "start") == 0 ? BUS_LOG_NOTICE : BUS_LOG_ERROR,
-        "bus: loaded everything; reason=%s position=%" PRIu64 " tag=%016" PRIx64 " before=%" PRIu64
+        "loaded everything; reason=%s position=%" PRIu64 " tag=%016" PRIx64 " before=%" PRIu64
         " tag_before=%016" PRIx64,
         reason, batch.head, (uint64_t)batch.head_tag, old.position, (uint64_t)old.tag);
     return true;
@@ -353,8 +353,8 @@ static void note_failure(struct follow *follow, const struct bus_err *err)
     board_note_failed_poll(follow->board, err->code);
     if (follow->failures++ == 0) {
         follow->failed_since_us = machine_now_us();
-        say(follow, BUS_LOG_ERROR,
-            "bus: the event log cannot be followed, serving what is known; reason=\"%s\"", err->text);
+        say(follow, BUS_LOG_ERROR, "the event log cannot be followed, serving what is known; reason=\"%s\"",
+            err->text);
     }
     follow->backoff.cap_ms = retry_cap_ms(follow);
     follow->next_us = machine_now_us() + backoff_next(&follow->backoff, machine_uniform()) * 1000;
@@ -362,7 +362,7 @@ static void note_failure(struct follow *follow, const struct bus_err *err)
 
 static void note_recovery(struct follow *follow)
 {
-    say(follow, BUS_LOG_NOTICE, "bus: the event log is followed again; failures=%" PRIu64 " seconds=%.1f",
+    say(follow, BUS_LOG_NOTICE, "the event log is followed again; failures=%" PRIu64 " seconds=%.1f",
         follow->failures, (double)(machine_now_us() - follow->failed_since_us) / 1e6);
     follow->failures = 0;
     backoff_reset(&follow->backoff);
@@ -424,7 +424,7 @@ static void trim(struct follow *follow)
     follow->trim_us = machine_now_us() + (int64_t)((double)round_us * (0.8 + 0.4 * machine_uniform()));
     if (!follow->trimming &&
         !trim_move_floor(follow->session, follow->retention_ms, deadline_ms, &moved, &err)) {
-        say(follow, BUS_LOG_DEBUG, "bus: trimming skipped this time; reason=\"%s\"", err.text);
+        say(follow, BUS_LOG_DEBUG, "trimming skipped this time; reason=\"%s\"", err.text);
         return;
     }
     follow->trimming = follow->trimming || moved;
@@ -463,9 +463,9 @@ static void scrub(struct follow *follow)
     bool seen = follow->subscriber.scrub(follow->subscriber.arg, &batch, &is_right, &err);
     abandon_view(follow);
     if (!seen)
-        say(follow, BUS_LOG_DEBUG, "bus: nothing could be compared this time; reason=\"%s\"", err.text);
+        say(follow, BUS_LOG_DEBUG, "nothing could be compared this time; reason=\"%s\"", err.text);
     else if (!is_right && !resync(follow, "scrub", &err))
-        say(follow, BUS_LOG_WARN, "bus: what is wrong cannot be loaded anew yet; reason=\"%s\"", err.text);
+        say(follow, BUS_LOG_WARN, "what is wrong cannot be loaded anew yet; reason=\"%s\"", err.text);
 }
 
 static void *run(void *arg)
