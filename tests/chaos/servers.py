@@ -12,13 +12,13 @@ from support import Postgres, as_postgres, eventually
 
 LATE_S = 2
 DISK = "256m"   # each server has one of its own, in memory, which can be filled
-OPTIONS = "-c max_wal_size=64MB -c min_wal_size=32MB"
+OPTIONS = "-c max_wal_size=64MB -c min_wal_size=32MB -c wal_keep_size=64MB"
 
 
 class Farm:
     def __init__(self, directory, links, database):
         self.directory, self.links, self.database = directory, links, database
-        self.made, self.has_disks = 0, False
+        self.made, self.has_disks, self.servers = 0, False, []
         self.primary = self.second = self.late = None
         self.backup = os.path.join(directory, "backup")
 
@@ -28,6 +28,7 @@ class Farm:
 
     def start(self):
         self.primary = Postgres(self.new_directory(), OPTIONS)
+        self.servers.append(self.primary)
         self.primary.start()
         self.links.open("ship-second", self.port)
         self.links.open("ship-late", self.port)
@@ -43,6 +44,7 @@ class Farm:
         return os.path.join(disk, "data")
 
     def drop(self, server):
+        self.servers.remove(server)
         server.stop("immediate")
         shutil.rmtree(server.directory, ignore_errors=True)
         if self.has_disks:
@@ -66,6 +68,7 @@ class Farm:
     def standby(self, name):
         """Made from the primary through the link it will follow it by."""
         server = Postgres(self.new_directory(), OPTIONS + (f" -c recovery_min_apply_delay={LATE_S}s" if name == "late" else ""))
+        self.servers.append(server)
         server.make_directory()
         as_postgres([f"{server.bin}/pg_basebackup", "-h", "127.0.0.1", "-p", str(self.links.ports[f"ship-{name}"]), "-U", "freshet",
                      "-D", server.directory, "-R", "-X", "stream", "-c", "fast"])
@@ -135,10 +138,8 @@ class Farm:
         self.run_again()
 
     def stop(self):
-        for server in (self.late, self.second, self.primary):
-            if server is not None:
-                with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-                    for pid in server.pids():
-                        os.kill(pid, signal.SIGCONT)
-                self.drop(server)
-
+        for server in list(self.servers):
+            with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                for pid in server.pids():
+                    os.kill(pid, signal.SIGCONT)
+            self.drop(server)
