@@ -21,7 +21,7 @@ def rows_of(name):
 
 def assert_there(what, where):
     module, name = where.split("::")
-    form = r"(FACT|TEST|WATCHED|unit_test\w*)\(%s\b" if "/" in module else r"^def %s\("
+    form = r"([A-Z_]+|unit_test\w*)\(%s\b" if "/" in module else r"^def %s\("
     assert re.search(form % name, source(module), re.MULTILINE), (what, where)
 
 
