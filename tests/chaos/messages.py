@@ -27,7 +27,7 @@ class Eavesdropper:
             self.is_stopping.wait(0.3)
 
     def listen(self):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
+        with socket.create_connection(("127.0.0.1", self.port()), timeout=5) as link:
             link.sendall(b"PSUBSCRIBE freshet*\r\n")
             link.settimeout(0.5)
             got = b""

@@ -18,7 +18,7 @@ from judge import Judge
 from links import Links
 from messages import Eavesdropper
 from servers import Farm
-from support import PATIENCE, ROOT, Cluster, Redis, Upstream
+from support import PATIENCE, ROOT, Cluster, Upstream
 from truth import Truth
 
 NODES = ("a", "b", "c", "d", "e")
@@ -31,12 +31,12 @@ SERVICES = [f"service:s{i}" for i in range(4)]
 
 
 class World:
-    def __init__(self, directory, seed, settings, redis=None):
+    def __init__(self, directory, seed, settings, redis):
         self.directory = directory
         self.calm, self.client = Calm(), Client()
         self.links = Links(seed)
         self.farm = Farm(directory, self.links, "freshet")
-        self.redis = redis or Redis(os.path.join(directory, "redis"))
+        self.redis = redis(os.path.join(directory, "redis"))
         self.upstream = Upstream()
         self.cluster = Cluster(os.path.join(directory, "nodes"), self.farm, None, self.upstream, settings, NODES)
         self.cluster.database = self.farm.database
@@ -58,7 +58,7 @@ class World:
         self.farm.start()
         self.redis.start()
         self.upstream.start()
-        self.eavesdropper = Eavesdropper(self.redis.port)
+        self.eavesdropper = Eavesdropper(lambda: self.redis.port)
         for node in self.cluster.nodes:
             self.place(node)
         self.fake_clock(self.cluster.nodes[-1])
@@ -79,8 +79,8 @@ class World:
             "pg_ro_host": "127.0.0.1", "pg_ro_port": self.links.open(f"ro-{name}", self.farm.late.port), "pg_ro_timeout": 1000,
             "db_update_frequency": POLL_S, "cluster_lease": LEASE_S, "cluster_log_retention": RETENTION_S,
             "cluster_scrub_interval": 2, "proxy_min_position": "on", "log_level": "notice", "nginx_worker_processes": 1}
-        if "fast_invalidation" not in self.cluster.settings:
-            node.settings |= {"fast_invalidation": "redis", "redis_timeout": 500, "redis_port": self.links.open(f"redis-{name}", self.redis.port)}
+        node.settings |= {"fast_invalidation": "redis", "redis_timeout": 500}
+        node.settings |= self.redis.settings or {"redis_port": self.links.open(f"redis-{name}", self.redis.port)}
 
     def fake_clock(self, node):
         """Its time of day is what a file says (libfaketime); under sanitizers, which must be loaded first, or without it: not."""
@@ -129,7 +129,7 @@ class World:
             if node.process is not None:
                 node.stop(signal.SIGTERM)
         self.eavesdropper.stop()
-        self.redis.stop()
+        self.redis.close()
         self.farm.stop()
         self.upstream.stop()
         self.links.stop()
