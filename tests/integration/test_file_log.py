@@ -66,12 +66,13 @@ def test_a_file_that_is_there_is_appended_to(cluster, node, path):
     assert uris(path) == ["before", "/r/after"]
 
 
-def test_many_lines_come_whole_and_in_order(cluster, node, path):
+def test_many_lines_come_whole(cluster, node, path):
     log_to(cluster, path)
     for number in range(300):
         node.proxy("GET", f"/r/{number}", headers={"X-Long": "x" * 1000})
     eventually(lambda: len(uris(path)) == 300, what="300 lines")
-    assert uris(path) == [f"/r/{number}" for number in range(300)]
+    # A request is logged behind its answer, and the next may be another loop's: neighbours may change places.
+    assert sorted(uris(path)) == sorted(f"/r/{number}" for number in range(300))
 
 
 @pytest.mark.parametrize("how", ["reload", "signal"])

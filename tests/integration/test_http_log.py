@@ -384,7 +384,7 @@ def test_a_dead_sink_does_not_keep_a_node_from_ending(cluster, node, sink):
     began = time.monotonic()
     node.stop()
     assert 2.5 < time.monotonic() - began < 20
-    assert re.search(r"entries lost; queue=http-log http://127\.0\.0\.1:\d+ full=0 given_up=1", node.log())
+    assert re.search(r"entries lost; queue=http-log to 127\.0\.0\.1:\d+ full=0 given_up=1", node.log())
     node.start()
 
 

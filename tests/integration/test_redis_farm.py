@@ -27,8 +27,8 @@ def change_arrives_fast(cluster, name):
 
 
 def subscribers(redis):
-    """How many nodes listen at this Redis to the one channel there is."""
-    channels = redis.cli("PUBSUB", "CHANNELS").split()
+    """How many nodes listen at this Redis to the one channel of theirs; Sentinels have one, too."""
+    channels = redis.cli("PUBSUB", "CHANNELS", "freshet:*").split()
     return int(redis.cli("PUBSUB", "NUMSUB", channels[0]).split()[-1]) if channels else 0
 
 
