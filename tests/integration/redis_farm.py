@@ -62,8 +62,8 @@ class RedisCluster:
 
     def __init__(self, directory):
         self.directory = directory
-        # The bus between them is at port + 10000; ours are below 32000.
         self.ports = free_ports(3)
+        self.bus_ports = dict(zip(self.ports, free_ports(3)))
         self.processes = {}
 
     def start_one(self, port):
@@ -71,6 +71,7 @@ class RedisCluster:
         os.makedirs(directory, exist_ok=True)
         self.processes[port] = subprocess.Popen(
             ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--cluster-enabled", "yes",
+             "--cluster-port", str(self.bus_ports[port]),
              "--cluster-node-timeout", "1500", "--cluster-require-full-coverage", "no", "--cluster-allow-pubsubshard-when-down", "yes"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
