@@ -92,7 +92,7 @@ def test_lines_share_a_connection(routed):
         routed.plugin("tcp-log", {"host": "127.0.0.1", "port": sink.port})
         for i in range(5):
             assert routed.a.proxy("GET", f"/r?{i}").status == 200
-        assert lines(sink, 5) == [f"/r?{i}" for i in range(5)]
+        assert sorted(lines(sink, 5)) == [f"/r?{i}" for i in range(5)]  # of two loops
         assert len(sink.connections) == 1
 
 
