@@ -18,8 +18,7 @@ static const struct field config_fields[] = {
     {.name = "client_errors_severity", .kind = FIELD_STRING, .fallback = "\"info\"", .one_of = part_severities},
     {.name = "server_errors_severity", .kind = FIELD_STRING, .fallback = "\"info\"", .one_of = part_severities},
     {.name = "timeout", .kind = FIELD_NUMBER, .fallback = "10000"},
-    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,
-     .values = &part_value},
+    PART_CUSTOM_FIELDS_BY_LUA,
     /* clang-format on */
 };
 

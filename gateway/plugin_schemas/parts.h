@@ -39,3 +39,21 @@ extern const struct check part_metric_checks[1];
 extern const char *const part_consumer_identifiers[];
 /* What is said of a text that does not have the form it must have. */
 bool part_refuse_unless(bool good, const cJSON *value, char message[256]);
+
+/* clang-format off */
+/* Of loggers: a row of fields. */
+#define PART_CUSTOM_FIELDS_BY_LUA                                                                             \
+    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,           \
+     .values = &part_value}
+/* Where a Redis is and how to speak to it: rows of fields, before the one that says which database. */
+#define PART_REDIS                                                                                            \
+    {.name = "redis_host", .kind = FIELD_STRING, .check = text_is_host},                                      \
+    {.name = "redis_port", .kind = FIELD_INTEGER, .fallback = "6379", .has_between = true,                    \
+     .between_max = 65535},                                                                                   \
+    {.name = "redis_password", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE | FIELD_EMPTY_OK},          \
+    {.name = "redis_username", .kind = FIELD_STRING, .flags = FIELD_REFERENCEABLE},                           \
+    {.name = "redis_ssl", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},               \
+    {.name = "redis_ssl_verify", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},        \
+    {.name = "redis_server_name", .kind = FIELD_STRING, .check = text_is_sni},                                \
+    {.name = "redis_timeout", .kind = FIELD_NUMBER, .fallback = "2000"}
+/* clang-format on */

@@ -12,11 +12,11 @@
 #include "gateway/base/mem.h"
 #include "gateway/chain/chain.h"
 #include "gateway/chain/delivery_queue.h"
-#include "gateway/chain/log_record.h"
 #include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
 #include "gateway/plugins/file_sink.h"
+#include "gateway/plugins/record_logger.h"
 
 /* ---- settings ---- */
 
@@ -35,8 +35,7 @@ static const struct field config_fields[] = {
     /* clang-format off */
     {.name = "path", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .check = is_file_name, .notes = path_notes},
     {.name = "reopen", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},
-    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,
-     .values = &part_value},
+    PART_CUSTOM_FIELDS_BY_LUA,
     /* clang-format on */
 };
 
@@ -46,10 +45,6 @@ static const struct field config_record = {
     .flags = FIELD_REQUIRED,
     .fields = config_fields,
     .field_count = COUNT(config_fields),
-};
-
-struct settings {
-    struct delivery_queue *queue;
 };
 
 /* ---- lines ---- */
@@ -71,7 +66,6 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
     if (path == NULL)
         return err_set(err, ERR_INVALID, "no path");
-    struct settings *settings = mem_zalloc(sizeof(*settings));
     char *name = mem_printf("file-log %s", path);
     const struct delivery_options options = {
         .name = name,
@@ -79,25 +73,9 @@ static bool configure(const cJSON *config, void **object, struct err *err)
         .sender = file_sink_new(path, document_bool(config, "reopen", false) ? FILE_SINK_OPENED_EACH_TIME
                                                                              : FILE_SINK_KEPT_OPEN),
     };
-    settings->queue = delivery_queue_new(&options);
+    *object = record_logger_new(&options);
     free(name);
-    *object = settings;
     return true;
-}
-
-static void dispose(void *object)
-{
-    struct settings *settings = object;
-
-    delivery_queue_let_go(settings->queue);
-    free(settings);
-}
-
-static void log_phase(struct chain *chain, const void *object)
-{
-    const struct settings *settings = object;
-
-    delivery_queue_add(settings->queue, chain->world->delivery, log_record(chain));
 }
 
 const struct plugin file_log_plugin = {
@@ -110,6 +88,6 @@ const struct plugin file_log_plugin = {
             .protocols = protocol_names,
         },
     .configure = configure,
-    .dispose = dispose,
-    .log = log_phase,
+    .dispose = record_logger_dispose,
+    .log = record_logger_log,
 };

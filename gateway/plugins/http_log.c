@@ -15,13 +15,13 @@
 #include "gateway/chain/chain.h"
 #include "gateway/chain/delivery_http.h"
 #include "gateway/chain/delivery_queue.h"
-#include "gateway/chain/log_record.h"
 #include "gateway/http/token.h"
 #include "gateway/model/document.h"
 #include "gateway/model/header_name.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
 #include "gateway/plugins/base64.h"
+#include "gateway/plugins/record_logger.h"
 #include "gateway/plugins/sink_url.h"
 
 /* ---- settings ---- */
@@ -92,8 +92,7 @@ static const struct field config_fields[] = {
     {.name = "headers", .kind = FIELD_MAP, .keys = &headers_key, .values = &headers_value},
     {.name = "queue", .kind = FIELD_RECORD, .flags = FIELD_REQUIRED, .fields = part_queue_fields,
      .field_count = COUNT(part_queue_fields)},
-    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,
-     .values = &part_value},
+    PART_CUSTOM_FIELDS_BY_LUA,
     /* clang-format on */
 };
 
@@ -104,10 +103,6 @@ static const struct field config_record = {
     .fields = config_fields,
     .field_count = COUNT(config_fields),
     .check = names_one_user,
-};
-
-struct settings {
-    struct delivery_queue *queue;
 };
 
 /* ---- what is sent ---- */
@@ -198,32 +193,15 @@ static bool configure(const cJSON *config, void **object, struct err *err)
     const struct delivery_frame frame = frame_of(&options.rules);
     bool ok = make_lines(config, endpoint.user, &lines, err);
     if (ok) {
-        struct settings *settings = mem_zalloc(sizeof(*settings));
         struct str shown = sink_url_shown(url);
         char *name = mem_printf("http-log to %.*s", STR_ARG(shown));
         options.name = name;
         options.sender = make_sender(config, &endpoint, &frame, &lines);
-        settings->queue = delivery_queue_new(&options);
+        *object = record_logger_new(&options);
         free(name);
-        *object = settings;
     }
     free_lines(&lines);
     return ok;
-}
-
-static void dispose(void *object)
-{
-    struct settings *settings = object;
-
-    delivery_queue_let_go(settings->queue);
-    free(settings);
-}
-
-static void log_phase(struct chain *chain, const void *object)
-{
-    const struct settings *settings = object;
-
-    delivery_queue_add(settings->queue, chain->world->delivery, log_record(chain));
 }
 
 const struct plugin http_log_plugin = {
@@ -236,6 +214,6 @@ const struct plugin http_log_plugin = {
             .protocols = protocol_names,
         },
     .configure = configure,
-    .dispose = dispose,
-    .log = log_phase,
+    .dispose = record_logger_dispose,
+    .log = record_logger_log,
 };

@@ -36,8 +36,7 @@ static const struct field config_fields[] = {
      .one_of = part_severities},
     {.name = "server_errors_severity", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .fallback = "\"info\"",
      .one_of = part_severities},
-    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,
-     .values = &part_value},
+    PART_CUSTOM_FIELDS_BY_LUA,
     {.name = "facility", .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .fallback = "\"user\"",
      .one_of = facility_choices},
     /* clang-format on */

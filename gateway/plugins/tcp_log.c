@@ -10,10 +10,10 @@
 #include "gateway/chain/chain.h"
 #include "gateway/chain/delivery_queue.h"
 #include "gateway/chain/delivery_tcp.h"
-#include "gateway/chain/log_record.h"
 #include "gateway/model/document.h"
 #include "gateway/model/texts.h"
 #include "gateway/plugin_schemas/parts.h"
+#include "gateway/plugins/record_logger.h"
 
 static const struct field config_fields[] = {
     /* clang-format off */
@@ -23,8 +23,7 @@ static const struct field config_fields[] = {
     {.name = "keepalive", .kind = FIELD_NUMBER, .fallback = "60000"},
     {.name = "tls", .kind = FIELD_BOOLEAN, .flags = FIELD_REQUIRED, .fallback = "false"},
     {.name = "tls_sni", .kind = FIELD_STRING, .check = text_is_sni},
-    {.name = "custom_fields_by_lua", .kind = FIELD_MAP, .check = text_is_no_lua, .keys = &part_key,
-     .values = &part_value},
+    PART_CUSTOM_FIELDS_BY_LUA,
     /* clang-format on */
 };
 
@@ -36,21 +35,8 @@ static const struct field config_record = {
     .field_count = COUNT(config_fields),
 };
 
-struct settings {
-    struct delivery_queue *queue;
-};
-
-static void dispose(void *object)
-{
-    struct settings *settings = object;
-
-    delivery_queue_let_go(settings->queue);
-    free(settings);
-}
-
 static bool configure(const cJSON *config, void **object, struct err *err)
 {
-    struct settings *settings = mem_zalloc(sizeof(*settings));
     const struct delivery_tcp_options sender = {
         .host = document_text(config, "host"),
         .port = (int)document_int(config, "port", 0),
@@ -65,17 +51,9 @@ static bool configure(const cJSON *config, void **object, struct err *err)
 
     (void)err;
     delivery_rules_read(NULL, &options.rules);
-    settings->queue = delivery_queue_new(&options);
+    *object = record_logger_new(&options);
     free(name);
-    *object = settings;
     return true;
-}
-
-static void log_phase(struct chain *chain, const void *object)
-{
-    const struct settings *settings = object;
-
-    delivery_queue_add(settings->queue, chain->world->delivery, log_record(chain));
 }
 
 const struct plugin tcp_log_plugin = {
@@ -88,6 +66,6 @@ const struct plugin tcp_log_plugin = {
             .protocols = protocol_names,
         },
     .configure = configure,
-    .dispose = dispose,
-    .log = log_phase,
+    .dispose = record_logger_dispose,
+    .log = record_logger_log,
 };
